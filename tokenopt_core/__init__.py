@@ -1,0 +1,1 @@
+"""Token optimization for 1D image tokenizers."""

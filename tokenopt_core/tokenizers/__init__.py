@@ -1,0 +1,1 @@
+"""TiTok, TA-TiTok and MaskGIT-VQGAN behind one `Tokenizer`."""

@@ -1,0 +1,154 @@
+"""The interface of every tokenizer, and the checks at its boundary.
+
+Axes: b images, n tokens, d token size, h and w pixels, s = spec.image_size, t text tokens, e text size.
+Every tensor that crosses the boundary is float32 (codes: int64), whatever the weights' dtype.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .spec import TokenizerSpec
+
+
+class Quantized(NamedTuple):
+    """Token vectors (b, n, d) and, for a codebook, their indices (b, n) int64; None for a VAE."""
+
+    tokens: Tensor
+    codes: Tensor | None
+
+
+class Posterior(NamedTuple):
+    """Diagonal Gaussian over a VAE's tokens: mean (b, n, d), log-variance (b, n, d)."""
+
+    mean: Tensor
+    logvar: Tensor
+
+    @property
+    def std(self) -> Tensor:
+        return torch.exp(0.5 * self.logvar)
+
+    def kl(self) -> Tensor:
+        """Divergence from the standard normal, summed over each token's channels -> (b, n)."""
+        return 0.5 * (self.mean.square() + self.logvar.exp() - 1 - self.logvar).sum(-1)
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """A draw (b, n, d); its noise comes from `generator`'s device (a CPU one: same on any GPU)."""
+        device = generator.device if generator else self.mean.device
+        noise = torch.randn(self.mean.shape, generator=generator, device=device)
+        return self.mean + self.std * noise.to(self.mean)
+
+
+class Tokenizer(nn.Module, ABC):
+    """Image -> few tokens -> image.
+
+    Calling `quantize` on features (b, n, d) gives `Quantized`: the nearest codes and their vectors
+    with straight-through gradients, in float32 (a VAE has no codes: its features are its tokens).
+    It is a module, not a method, because the checkpoints keep the codebook under that name.
+    """
+
+    quantize: nn.Module
+
+    def __init__(self, spec: TokenizerSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """Features (b, n, d) before quantization (VAE: the posterior mean) of images in [0, 1].
+
+        Args:
+            images: (b, 3, h, w). Of another size than the tokenizer's own they are cropped to
+                their central square and resized with antialiasing.
+        """
+
+    @abstractmethod
+    def decode(self, tokens: Tensor, text: Tensor | None = None) -> Tensor:
+        """Images (b, 3, s, s) of tokens (b, n, d). Not clamped: values may leave [0, 1].
+
+        Args:
+            text: (b, t, e) or (1, t, e), features of the caption's words; for TA-TiTok only.
+        """
+
+    def posterior(self, images: Tensor) -> Posterior:
+        """Mean and log-variance of a VAE's tokens; a tokenizer with a codebook has none."""
+        raise ValueError(
+            f"Tokenizer {self.spec.name!r} has a codebook and no posterior: use encode() instead."
+        )
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """Tokens (b, n, d) of integer codes (b, n)."""
+        return self.quantize.lookup(check_codes(self.spec, codes))
+
+
+def check_codes(spec: TokenizerSpec, codes: Tensor) -> Tensor:
+    """`codes` as int64, after checking their shape, type and range."""
+    if spec.codebook_size is None:
+        raise ValueError(f"Tokenizer {spec.name!r} is a VAE: it has no codes to look up.")
+    if codes.ndim != 2 or codes.shape[1] != spec.num_tokens:
+        raise ValueError(f"codes have shape {tuple(codes.shape)}, expected (b, {spec.num_tokens}).")
+    if codes.is_floating_point() or codes.is_complex() or codes.dtype == torch.bool:
+        raise ValueError(f"codes have type {codes.dtype}, expected integers.")
+    if codes.numel() and not 0 <= codes.min() <= codes.max() < spec.codebook_size:
+        raise ValueError(
+            f"codes lie between {int(codes.min())} and {int(codes.max())}, "
+            f"expected 0 to {spec.codebook_size - 1}."
+        )
+    return codes.long()
+
+
+def check_tokens(spec: TokenizerSpec, tokens: Tensor, name: str) -> None:
+    """Raise unless `tokens` (called `name` in the message) are floating point and (b, n, d)."""
+    expected = (spec.num_tokens, spec.token_size)
+    if tokens.ndim != 3 or tuple(tokens.shape[1:]) != expected:
+        raise ValueError(
+            f"{name} have shape {tuple(tokens.shape)}, expected (b, {expected[0]}, {expected[1]}) "
+            f"for tokenizer {spec.name!r}."
+        )
+    if not tokens.is_floating_point():
+        raise ValueError(f"{name} have type {tokens.dtype}, expected floating point.")
+
+
+def check_text(spec: TokenizerSpec, text: Tensor | None, batch: int) -> Tensor | None:
+    """`text` repeated to the batch, after checking that the tokenizer takes it, and its shape."""
+    if spec.text_length is None:
+        if text is not None:
+            raise ValueError(
+                f"text was given, but tokenizer {spec.name!r} takes none: only TA-TiTok does."
+            )
+        return None
+    shape = None if text is None else tuple(text.shape)
+    expected = (spec.text_length, spec.text_size)
+    if shape is None or len(shape) != 3 or shape[1:] != expected or shape[0] not in (1, batch):
+        raise ValueError(
+            f"text has shape {shape}, expected ({batch}, {expected[0]}, {expected[1]}): tokenizer "
+            f"{spec.name!r} decodes with the CLIP features of a caption."
+        )
+    return text.expand(batch, -1, -1)
+
+
+def fit_images(images: Tensor, size: int) -> Tensor:
+    """Images (b, 3, size, size): the central square of `images`, resized with antialiasing."""
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"images have shape {tuple(images.shape)}, expected (b, 3, h, w).")
+    if not images.is_floating_point():
+        raise ValueError(f"images have type {images.dtype}, expected floating point in [0, 1].")
+    height, width = images.shape[2:]
+    if (height, width) == (size, size):
+        return images
+    side = min(height, width)
+    if side == 0:
+        raise ValueError(f"images have shape {tuple(images.shape)}, expected at least one pixel.")
+    top, left = (height - side) // 2, (width - side) // 2
+    square = images[:, :, top : top + side, left : left + side].float()
+    if side == size:
+        return square
+    resized = F.interpolate(
+        square, (size, size), mode="bicubic", align_corners=False, antialias=True
+    )
+    return resized.clamp(0, 1)

@@ -1,0 +1,152 @@
+"""What a tokenizer is made of, as frozen values: no tensors and no files here.
+
+TiTok: "An Image is Worth 32 Tokens for Reconstruction and Generation" (arXiv 2406.07550), section 3.
+TA-TiTok: "Democratizing Text-to-Image Masked Generative Models with Compact Text-Aware
+One-Dimensional Tokens" (arXiv 2501.07730), section 3.1. MaskGIT-VQGAN: arXiv 2202.04200, section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LAYOUTS = ("titok", "tatitok", "maskgit-vqgan")
+KINDS = ("vq", "vae")
+
+
+def _positive(spec: object, *fields: str) -> None:
+    for field in fields:
+        value = getattr(spec, field)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{field} is {value!r}, expected a whole number of at least 1.")
+
+
+def _one_of(spec: object, field: str, allowed: tuple[str, ...]) -> None:
+    if getattr(spec, field) not in allowed:
+        raise ValueError(
+            f"{field} is {getattr(spec, field)!r}, expected one of {', '.join(allowed)}."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViTSize:
+    """Width (channels), number of residual blocks and of attention heads of a transformer."""
+
+    width: int
+    layers: int
+    heads: int
+
+    def __post_init__(self) -> None:
+        _positive(self, "width", "layers", "heads")
+        if self.width % self.heads:
+            raise ValueError(f"ViT width {self.width} is not a multiple of its {self.heads} heads.")
+
+
+VIT_SIZES = {
+    "small": ViTSize(width=512, layers=8, heads=8),
+    "base": ViTSize(width=768, layers=12, heads=12),
+    "large": ViTSize(width=1024, layers=24, heads=16),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelStage:
+    """Sizes of the MaskGIT-VQGAN: the second stage of the legacy TiTok, or a tokenizer of its own."""
+
+    hidden_channels: int = 128
+    channel_mult: tuple[int, ...] = (1, 1, 2, 2, 4)
+    num_res_blocks: int = 2
+    z_channels: int = 256
+    num_embeddings: int = 1024
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channel_mult", tuple(self.channel_mult))
+        _positive(self, "hidden_channels", "num_res_blocks", "z_channels", "num_embeddings")
+        if not self.channel_mult:
+            raise ValueError("pixel_stage.channel_mult is empty, expected one factor per level.")
+
+    @property
+    def stride(self) -> int:
+        """Pixels per latent position and axis."""
+        return 2 ** (len(self.channel_mult) - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerSpec:
+    """Everything that decides a tokenizer's architecture and the shapes at its boundary.
+
+    `legacy` names the layout of the first releases (S-128, B-64, L-32): the encoder reads its
+    latents through a reshape that mixes them, and the decoder predicts codes of a second,
+    convolutional stage (`pixel_stage`). `text_length` and `text_size` exist for TA-TiTok only.
+    """
+
+    name: str
+    layout: str = "titok"
+    kind: str = "vq"
+    image_size: int = 256
+    num_tokens: int
+    token_size: int
+    codebook_size: int | None = None
+    l2_normalized: bool = False
+    encoder: ViTSize | None = None
+    decoder: ViTSize | None = None
+    encoder_patch: int = 16
+    decoder_patch: int = 16
+    legacy: bool = False
+    pixel_stage: PixelStage | None = None
+    text_length: int | None = None
+    text_size: int | None = None
+
+    def __post_init__(self) -> None:
+        _one_of(self, "layout", LAYOUTS)
+        _one_of(self, "kind", KINDS)
+        _positive(self, "image_size", "num_tokens", "token_size", "encoder_patch", "decoder_patch")
+        if self.kind == "vq":
+            _positive(self, "codebook_size")
+        elif self.codebook_size is not None or self.l2_normalized:
+            raise ValueError(f"Tokenizer {self.name!r} is a VAE: it cannot have a codebook.")
+        if self.layout == "maskgit-vqgan":
+            self._check_vqgan()
+        else:
+            self._check_titok()
+
+    @property
+    def grid(self) -> int:
+        """Positions per axis on the decoder's image side."""
+        stride = self.pixel_stage.stride if self.pixel_stage else self.decoder_patch
+        return self.image_size // stride
+
+    def _check_vqgan(self) -> None:
+        if self.pixel_stage is None or self.kind != "vq":
+            raise ValueError(
+                f"Tokenizer {self.name!r}: a MaskGIT-VQGAN needs a pixel_stage and kind 'vq'."
+            )
+        if self.image_size % self.pixel_stage.stride or self.num_tokens != self.grid**2:
+            raise ValueError(
+                f"Tokenizer {self.name!r} has num_tokens={self.num_tokens}, but image_size="
+                f"{self.image_size} over a stride of {self.pixel_stage.stride} gives {self.grid**2}."
+            )
+
+    def _check_titok(self) -> None:
+        if self.encoder is None or self.decoder is None:
+            raise ValueError(f"Tokenizer {self.name!r} needs the sizes of its encoder and decoder.")
+        for side, patch in (("encoder", self.encoder_patch), ("decoder", self.decoder_patch)):
+            if self.image_size % patch:
+                raise ValueError(
+                    f"Tokenizer {self.name!r} has image_size={self.image_size}, "
+                    f"expected a multiple of its {side} patch {patch}."
+                )
+        if self.legacy != (self.pixel_stage is not None):
+            raise ValueError(
+                f"Tokenizer {self.name!r} has legacy={self.legacy} and pixel_stage={self.pixel_stage}: "
+                "a legacy tokenizer ends in a pixel stage (finetune_decoder) and no other does."
+            )
+        if self.pixel_stage and self.pixel_stage.stride != self.decoder_patch:
+            raise ValueError(
+                f"Tokenizer {self.name!r} has a decoder patch of {self.decoder_patch}, but its "
+                f"pixel stage enlarges by {self.pixel_stage.stride}."
+            )
+        if (self.layout == "tatitok") != bool(self.text_length and self.text_size):
+            raise ValueError(
+                f"Tokenizer {self.name!r} of layout {self.layout!r} has text_length={self.text_length} "
+                f"and text_size={self.text_size}: both belong to 'tatitok' and to no other layout."
+            )
