@@ -1,7 +1,7 @@
 """One command for everything: `python dev.py demo | test | serve | env | lint | templates`.
 
 Makes .venv (the environment) and .dev (a real ComfyUI and its folders) inside this repository: some
-minutes at the first run, seconds afterwards. Needs Python 3.10 or newer and nothing else; the same on
+minutes at the first run, seconds later. Needs Python 3.10 or newer and nothing else; the same on
 Linux, macOS and Windows. Delete both folders to start afresh.
 """
 
