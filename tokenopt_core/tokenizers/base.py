@@ -1,6 +1,7 @@
 """The interface of every tokenizer, and the checks at its boundary.
 
-Axes: b images, n tokens, d token size, h and w pixels, s = spec.image_size, t text tokens, e text size.
+Axes: b images, n tokens, d token size, h and w pixels, s = spec.image_size, t text tokens,
+e text size.
 Every tensor that crosses the boundary is float32 (codes: int64), whatever the weights' dtype.
 """
 
@@ -38,7 +39,7 @@ class Posterior(NamedTuple):
         return 0.5 * (self.mean.square() + self.logvar.exp() - 1 - self.logvar).sum(-1)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """A draw (b, n, d); its noise comes from `generator`'s device (a CPU one: same on any GPU)."""
+        """A draw (b, n, d). Noise is drawn where `generator` lives: a CPU one is the same anywhere."""
         device = generator.device if generator else self.mean.device
         noise = torch.randn(self.mean.shape, generator=generator, device=device)
         return self.mean + self.std * noise.to(self.mean)

@@ -41,7 +41,7 @@ class VectorQuantizer(Codebook):
         self.spec = spec
 
     def forward(self, features: Tensor) -> Quantized:
-        """Nearest entries to features (b, n, d): tokens with straight-through gradients, and codes."""
+        """The entries nearest to features (b, n, d), with straight-through gradients."""
         check_tokens(self.spec, features, "features")
         with torch.autocast(features.device.type, enabled=False):
             features = self.normalize(features.float())

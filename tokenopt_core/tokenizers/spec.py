@@ -1,8 +1,8 @@
 """What a tokenizer is made of, as frozen values: no tensors and no files here.
 
-TiTok: "An Image is Worth 32 Tokens for Reconstruction and Generation" (arXiv 2406.07550), section 3.
-TA-TiTok: "Democratizing Text-to-Image Masked Generative Models with Compact Text-Aware
-One-Dimensional Tokens" (arXiv 2501.07730), section 3.1. MaskGIT-VQGAN: arXiv 2202.04200, section 3.
+TiTok: "An Image is Worth 32 Tokens for Reconstruction and Generation" (arXiv 2406.07550, section
+3). TA-TiTok: "Democratizing Text-to-Image Masked Generative Models with Compact Text-Aware
+One-Dimensional Tokens" (arXiv 2501.07730, section 3.1). MaskGIT-VQGAN: arXiv 2202.04200, section 3.
 """
 
 from __future__ import annotations
@@ -45,12 +45,15 @@ VIT_SIZES = {
     "small": ViTSize(width=512, layers=8, heads=8),
     "base": ViTSize(width=768, layers=12, heads=12),
     "large": ViTSize(width=1024, layers=24, heads=16),
+    # The names of the official code's sizes end here; these two are in the configs of test models.
+    "tiny": ViTSize(width=48, layers=2, heads=4),
+    "tinyb": ViTSize(width=64, layers=3, heads=4),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class PixelStage:
-    """Sizes of the MaskGIT-VQGAN: the second stage of the legacy TiTok, or a tokenizer of its own."""
+    """Sizes of the MaskGIT-VQGAN: the legacy TiTok's second stage, or a tokenizer of its own."""
 
     hidden_channels: int = 128
     channel_mult: tuple[int, ...] = (1, 1, 2, 2, 4)
@@ -122,8 +125,8 @@ class TokenizerSpec:
             )
         if self.image_size % self.pixel_stage.stride or self.num_tokens != self.grid**2:
             raise ValueError(
-                f"Tokenizer {self.name!r} has num_tokens={self.num_tokens}, but image_size="
-                f"{self.image_size} over a stride of {self.pixel_stage.stride} gives {self.grid**2}."
+                f"Tokenizer {self.name!r} has num_tokens={self.num_tokens}, expected the square of "
+                f"image_size={self.image_size} over the stride {self.pixel_stage.stride}."
             )
 
     def _check_titok(self) -> None:
@@ -137,8 +140,8 @@ class TokenizerSpec:
                 )
         if self.legacy != (self.pixel_stage is not None):
             raise ValueError(
-                f"Tokenizer {self.name!r} has legacy={self.legacy} and pixel_stage={self.pixel_stage}: "
-                "a legacy tokenizer ends in a pixel stage (finetune_decoder) and no other does."
+                f"Tokenizer {self.name!r} has legacy={self.legacy} and pixel_stage="
+                f"{self.pixel_stage}: a legacy tokenizer ends in a pixel stage, no other does."
             )
         if self.pixel_stage and self.pixel_stage.stride != self.decoder_patch:
             raise ValueError(
@@ -147,6 +150,7 @@ class TokenizerSpec:
             )
         if (self.layout == "tatitok") != bool(self.text_length and self.text_size):
             raise ValueError(
-                f"Tokenizer {self.name!r} of layout {self.layout!r} has text_length={self.text_length} "
-                f"and text_size={self.text_size}: both belong to 'tatitok' and to no other layout."
+                f"Tokenizer {self.name!r} of layout {self.layout!r} has text_length="
+                f"{self.text_length} and text_size={self.text_size}: 'tatitok' needs both, "
+                "and no other layout has them."
             )

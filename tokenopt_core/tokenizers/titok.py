@@ -40,7 +40,7 @@ class TiTok(Tokenizer):
         if spec.pixel_stage:
             stage = spec.pixel_stage
             self.pixel_quantize = Codebook(stage.num_embeddings, stage.z_channels)
-            self.pixel_decoder = PixelDecoder(stage).to(memory_format=torch.channels_last)
+            self.pixel_decoder = PixelDecoder(stage)
 
     def encode(self, images: Tensor) -> Tensor:
         return self._encode(images)[..., : self.spec.token_size].float()
@@ -99,7 +99,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Tokens (b, n, d) -> images (b, 3, s, s); legacy: code logits (b, p, codes) of the pixel stage."""
+    """Tokens (b, n, d) -> images (b, 3, s, s); legacy: the pixel stage's logits (b, p, codes)."""
 
     def __init__(self, spec: TokenizerSpec) -> None:
         super().__init__()

@@ -7,7 +7,8 @@ checkpoints: `down` and `up` are indexed by level, level 0 at full resolution.
 
 from __future__ import annotations
 
-import torch
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -112,7 +113,6 @@ class MaskGitVqgan(Tokenizer):
         self.encoder = PixelEncoder(stage)
         self.decoder = PixelDecoder(stage)
         self.quantize = VectorQuantizer(spec)
-        self.to(memory_format=torch.channels_last)
 
     def encode(self, images: Tensor) -> Tensor:
         images = fit_images(images, self.spec.image_size)
@@ -129,7 +129,7 @@ class MaskGitVqgan(Tokenizer):
 def res_blocks(width_in: int, width_out: int, count: int) -> nn.Sequential:
     """`count` residual blocks, of which the first changes the width."""
     widths = [width_in] + [width_out] * count
-    return nn.Sequential(*(ResBlock(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+    return nn.Sequential(*(ResBlock(a, b) for a, b in pairwise(widths)))
 
 
 def group_norm(width: int) -> nn.GroupNorm:

@@ -1,0 +1,103 @@
+"""What the shapes of a checkpoint's tensors tell about its tokenizer.
+
+All of a `TokenizerSpec` can be read from them but three things, for which the rules of the
+released checkpoints are used: heads of 64 channels, normalized tokens if and only if they have 12
+channels, and 16 x 16 latent positions in a MaskGIT-VQGAN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isqrt
+from typing import Any
+
+from .spec import PixelStage, ViTSize
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+HEAD_SIZE = 64
+NORMALIZED_SIZE = 12
+LATENT_GRID = 16
+
+
+def infer_fields(shapes: Shapes) -> dict[str, Any]:
+    """Fields of a `TokenizerSpec` (all but its name) from tensor shapes by key.
+
+    Raises:
+        KeyError: a tensor without which no tokenizer can be recognized is not there.
+    """
+    if "encoder.conv_in.weight" in shapes:
+        return _vqgan_fields(shapes)
+    return _titok_fields(shapes)
+
+
+def _vqgan_fields(shapes: Shapes) -> dict[str, Any]:
+    codebook_size, token_size = shapes["quantize.embedding.weight"]
+    stage = _pixel_stage(shapes, "decoder", codebook_size)
+    return {
+        "layout": "maskgit-vqgan",
+        "kind": "vq",
+        "image_size": LATENT_GRID * stage.stride,
+        "token_size": token_size,
+        "codebook_size": codebook_size,
+        "pixel_stage": stage,
+    }
+
+
+def _titok_fields(shapes: Shapes) -> dict[str, Any]:
+    encoder_patch = shapes["encoder.patch_embed.weight"][-1]
+    image_size = encoder_patch * isqrt(shapes["encoder.positional_embedding"][0] - 1)
+    grid = isqrt(shapes["decoder.positional_embedding"][0] - 1)
+    token_size = shapes["decoder.decoder_embed.weight"][1]
+    codebook = shapes.get("quantize.embedding.weight")
+    text = shapes.get("decoder.text_guidance_proj.weight")
+    legacy = "decoder.ffn.2.weight" in shapes
+    return {
+        "layout": "tatitok" if text else "titok",
+        "kind": "vq" if codebook else "vae",
+        "image_size": image_size,
+        "num_tokens": shapes["latent_tokens"][0],
+        "token_size": token_size,
+        "codebook_size": codebook[0] if codebook else None,
+        "l2_normalized": codebook is not None and token_size == NORMALIZED_SIZE,
+        "encoder": _vit_size(shapes, "encoder"),
+        "decoder": _vit_size(shapes, "decoder"),
+        "encoder_patch": encoder_patch,
+        "decoder_patch": image_size // max(grid, 1),
+        "legacy": legacy,
+        "pixel_stage": _second_stage(shapes) if legacy else None,
+        "text_length": shapes["decoder.text_guidance_positional_embedding"][0] if text else None,
+        "text_size": text[1] if text else None,
+    }
+
+
+def _vit_size(shapes: Shapes, side: str) -> ViTSize:
+    width = shapes[f"{side}.ln_pre.weight"][0]
+    layers = _count(shapes, f"{side}.transformer.")
+    return ViTSize(width=width, layers=layers, heads=max(1, width // HEAD_SIZE))
+
+
+def _second_stage(shapes: Shapes) -> PixelStage:
+    return _pixel_stage(shapes, "pixel_decoder", shapes["pixel_quantize.embedding.weight"][0])
+
+
+def _pixel_stage(shapes: Shapes, prefix: str, num_embeddings: int) -> PixelStage:
+    levels = _count(shapes, f"{prefix}.up.")
+    widths = [shapes[f"{prefix}.up.{level}.block.0.conv1.weight"][0] for level in range(levels)]
+    # The first factor is 1 in every known checkpoint; only the encoder's conv_in could tell.
+    hidden = shapes.get("encoder.conv_in.weight", (widths[0],))[0]
+    return PixelStage(
+        hidden_channels=hidden,
+        channel_mult=tuple(width // hidden for width in widths),
+        num_res_blocks=_count(shapes, f"{prefix}.up.0.block."),
+        z_channels=shapes[f"{prefix}.conv_in.weight"][1],
+        num_embeddings=num_embeddings,
+    )
+
+
+def _count(shapes: Shapes, prefix: str) -> int:
+    """How many numbered parts `prefix` has: one more than the highest number."""
+    numbers = {key[len(prefix) :].split(".")[0] for key in shapes if key.startswith(prefix)}
+    if not numbers:
+        raise KeyError(f"{prefix}0")
+    return 1 + max(int(number) for number in numbers)

@@ -1,0 +1,159 @@
+"""Load a tokenizer: by name, from a folder in hub layout, or from a weights file.
+
+The network is built without memory (on the meta device) and takes over the file's tensors.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .base import Tokenizer
+from .config import config_of, make_spec
+from .hub import Progress, fetch_release
+from .registry import DEMO, DEMO_FOLDER, RELEASES, known_tokenizers
+from .spec import TokenizerSpec
+from .titok import TiTok
+from .vqgan import MaskGitVqgan
+from .weights import SUFFIXES, Weights, check_weights, read_weights
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+
+
+def load_tokenizer(
+    source: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    models_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Tokenizer:
+    """A frozen tokenizer in evaluation mode.
+
+    Args:
+        source: a name from `known_tokenizers()`, a folder with config.json and model.safetensors,
+            or a weights file (a config.json beside it is not needed).
+        dtype: of the networks; the codebook and all inputs and outputs are float32.
+        models_dir: where released weights are looked for, and downloaded to if they are missing;
+            None means the hub's cache.
+        progress: called with the bytes done and in all during a download.
+
+    Raises:
+        ValueError: unknown name, or a file that is not a complete tokenizer.
+        FileNotFoundError: a folder without weights.
+        DownloadError: the weights are missing and could not be downloaded.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype is {dtype}, expected one of {', '.join(map(str, DTYPES))}.")
+    # Weights that are created under inference mode could never take part in a backward pass.
+    with torch.inference_mode(False), torch.no_grad():
+        name, path, config = _resolve(source, models_dir, progress)
+        weights = read_weights(path)
+        spec = _make_spec(name, path, weights, config)
+        with torch.device("meta"):
+            tokenizer = build_tokenizer(spec)
+        check_weights(path, weights, tokenizer.state_dict())
+        state = {key: value.to(device, _dtype_of(key, dtype)) for key, value in weights.items()}
+        tokenizer.load_state_dict(state, strict=True, assign=True)
+        return tokenizer.requires_grad_(False).eval()
+
+
+def save_tokenizer(
+    tokenizer: Tokenizer, folder: str | Path, dtype: torch.dtype = torch.float32
+) -> None:
+    """Write config.json and model.safetensors, from which `load_tokenizer` makes an equal one.
+
+    The networks are stored in `dtype` and the codebook in float32.
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        key: tensor.detach().to("cpu", _dtype_of(key, dtype)).contiguous()
+        for key, tensor in tokenizer.state_dict().items()
+    }
+    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+    config = json.dumps(config_of(tokenizer.spec), indent=2)
+    (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
+
+
+def build_tokenizer(spec: TokenizerSpec) -> Tokenizer:
+    """A new tokenizer with random weights, to train or to fill."""
+    return MaskGitVqgan(spec) if spec.layout == "maskgit-vqgan" else TiTok(spec)
+
+
+def _resolve(
+    source: str | Path, models_dir: str | Path | None, progress: Progress | None
+) -> tuple[str, Path, dict[str, Any] | None]:
+    """Name, weights file and config (None: not needed or not there) of a source."""
+    if source == DEMO:
+        return DEMO, *_in_folder(DEMO_FOLDER)
+    if source in RELEASES:
+        release = RELEASES[str(source)]
+        folder = fetch_release(release, models_dir, progress)
+        return str(source), folder / release.weights, None
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return path.name, *_in_folder(path)
+    if path.is_file() and path.suffix in SUFFIXES:
+        own_config = path.with_name(CONFIG) if path.stem in ("model", "pytorch_model") else None
+        return path.stem, path, _read_config(own_config)
+    found = "a file of another kind" if path.is_file() else "not there"
+    raise ValueError(
+        f"tokenizer is {str(source)!r}, which is {found}: expected one of "
+        f"{', '.join(known_tokenizers())}, a folder with {CONFIG} and {WEIGHTS}, "
+        f"or a weights file ({', '.join(SUFFIXES)})."
+    )
+
+
+def _in_folder(folder: Path) -> tuple[Path, dict[str, Any] | None]:
+    """The weights file in a folder, by its usual name or as the only one, and the config."""
+    path = folder / WEIGHTS
+    if not path.is_file():
+        files = folder.iterdir() if folder.is_dir() else ()
+        candidates = sorted(file for file in files if file.suffix in SUFFIXES and file.is_file())
+        if len(candidates) != 1:
+            found = ", ".join(file.name for file in candidates) or "no weights"
+            raise FileNotFoundError(f"{folder} has {found}, expected {WEIGHTS} (and {CONFIG}).")
+        path = candidates[0]
+    return path, _read_config(folder / CONFIG)
+
+
+def _read_config(path: Path | None) -> dict[str, Any] | None:
+    if path is None or not path.is_file():
+        return None
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON ({error}): download it again.") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} holds {type(config).__name__}, expected a JSON object.")
+    return config
+
+
+def _make_spec(
+    name: str, path: Path, weights: Weights, config: dict[str, Any] | None
+) -> TokenizerSpec:
+    """The released spec of that name, else what the config and the tensors' shapes say."""
+    if name in RELEASES:
+        return RELEASES[name].spec
+    try:
+        return make_spec(name, {key: tuple(value.shape) for key, value in weights.items()}, config)
+    except KeyError as error:
+        raise ValueError(
+            f"{path} has no tensor {error.args[0]!r}: expected the weights of a TiTok, TA-TiTok "
+            "or MaskGIT-VQGAN tokenizer."
+        ) from error
+    except (ValueError, TypeError, IndexError) as error:
+        raise ValueError(f"{path} and its {CONFIG} describe no tokenizer: {error}") from error
+
+
+def _dtype_of(key: str, dtype: torch.dtype) -> torch.dtype:
+    """The codebook stays float32 whatever the networks are: rounding it would change codes."""
+    return torch.float32 if key.startswith("quantize.") else dtype
