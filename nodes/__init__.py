@@ -1,0 +1,35 @@
+"""ComfyUI nodes over `tokenopt_core`: each converts its inputs, calls the library and reports."""
+
+from .codec import Decode, Encode, Quantize
+from .compat import ComfyExtension, io
+from .demo import DemoScene
+from .edit import Copy
+from .load import LoadGuide, LoadTokenizer
+from .losses import ClipLoss, CombineLosses, MaskedL1Loss
+from .optimizer import Optimize
+from .tokens import RandomTokens
+
+NODES = [
+    LoadTokenizer,
+    LoadGuide,
+    DemoScene,
+    Encode,
+    Quantize,
+    Decode,
+    RandomTokens,
+    Copy,
+    ClipLoss,
+    MaskedL1Loss,
+    CombineLosses,
+    Optimize,
+]
+
+
+class TokenOptExtension(ComfyExtension):
+    """What ComfyUI asks for the pack's nodes."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return list(NODES)
+
+
+__all__ = ["NODES", "TokenOptExtension"]

@@ -1,0 +1,117 @@
+"""TiTok Encode, TiTok Quantize and TiTok Decode (TiTok: arXiv 2406.07550, section 3)."""
+
+from __future__ import annotations
+
+import torch
+
+from .compat import CATEGORY, io
+from .gradients import activation_bytes, gradient_scope
+from .images import from_images, to_images
+from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+
+
+def _tokenizer_input() -> io.Input:
+    return TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok.")
+
+
+class Encode(io.ComfyNode):
+    """Images to features, before quantization."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TokenOpt_Encode",
+            display_name="TiTok Encode",
+            category=CATEGORY,
+            description="Turns images into tokens (not yet quantized).",
+            inputs=[
+                _tokenizer_input(),
+                io.Image.Input(
+                    "image",
+                    tooltip="Any size: the central square is used, resized to the tokenizer's own "
+                    "size (demo 64x64, released models 256x256). Transparency is ignored.",
+                ),
+            ],
+            outputs=[
+                TokensSocket.Output(
+                    display_name="tokens", tooltip="One set of tokens per image, not yet quantized."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, tokenizer: LoadedTokenizer, image: torch.Tensor) -> io.NodeOutput:
+        images = to_images(image)
+        memory = activation_bytes(tokenizer.spec.image_size, len(images), gradients=False)
+        with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
+            features = tokenizer.module.encode(images.to(device))
+            return io.NodeOutput(Tokens(features.float().cpu(), False, tokenizer.name))
+
+
+class Quantize(io.ComfyNode):
+    """Features to the nearest codes of the tokenizer's codebook."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TokenOpt_Quantize",
+            display_name="TiTok Quantize",
+            category=CATEGORY,
+            description="Replaces each token by the nearest of the tokenizer's codebook and tells "
+            "the codes. TiTok Decode and Token Optimizer do the same on their own.",
+            inputs=[
+                _tokenizer_input(),
+                TokensSocket.Input("tokens", tooltip="From any node that gives tokens."),
+            ],
+            outputs=[
+                TokensSocket.Output(display_name="tokens", tooltip="The quantized tokens."),
+                io.String.Output(
+                    display_name="codes",
+                    tooltip="The integers, separated by spaces, one image a line. Empty for a VAE, "
+                    "which has no codebook.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, tokenizer: LoadedTokenizer, tokens: Tokens) -> io.NodeOutput:
+        tokens.check_tokenizer(tokenizer)
+        with gradient_scope(tokenizer) as device, torch.no_grad():
+            quantized = tokenizer.module.quantize(tokens.values.to(device))
+            values = quantized.tokens.float().cpu().clone()
+        rows = [] if quantized.codes is None else quantized.codes.tolist()
+        codes = "\n".join(" ".join(map(str, row)) for row in rows)
+        return io.NodeOutput(Tokens(values, True, tokenizer.name), codes)
+
+
+class Decode(io.ComfyNode):
+    """Tokens to images; features are quantized first."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TokenOpt_Decode",
+            display_name="TiTok Decode",
+            category=CATEGORY,
+            description="Turns tokens into images; quantizes them first where needed.",
+            inputs=[
+                _tokenizer_input(),
+                TokensSocket.Input("tokens", tooltip="From any node that gives tokens."),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="image", tooltip="One image per set of tokens, tokenizer's size."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, tokenizer: LoadedTokenizer, tokens: Tokens) -> io.NodeOutput:
+        tokens.check_tokenizer(tokenizer)
+        module = tokenizer.module
+        memory = activation_bytes(tokenizer.spec.image_size, len(tokens), gradients=False)
+        with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
+            values = tokens.values.to(device)
+            if not tokens.quantized:
+                values = module.quantize(values).tokens
+            return io.NodeOutput(from_images(module.decode(values)))

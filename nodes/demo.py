@@ -1,0 +1,67 @@
+"""Demo Scene: images of the small drawn world that the demo models know."""
+
+from __future__ import annotations
+
+from ..tokenopt_core.demo.captions import caption
+from ..tokenopt_core.demo.world import ATTRIBUTES, render, sample
+from .compat import CATEGORY, io
+from .images import from_images
+
+RANDOM = "random"
+
+_TOOLTIPS = {
+    "shape": "The object's shape.",
+    "colour": "The object's colour.",
+    "size": "The object's size.",
+    "position": "Where the object is, from left to right.",
+    "background": "The background's colour.",
+    "pattern": "The background's pattern.",
+    "light": "Lighting of the whole scene.",
+    "focus": "Whether the scene is sharp or out of focus.",
+}
+
+
+class DemoScene(io.ComfyNode):
+    """Scenes with known attributes, and their captions."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TokenOpt_DemoScene",
+            display_name="Demo Scene",
+            category=CATEGORY,
+            description="Draws small scenes (64x64) to try the pack without any upload.",
+            inputs=[
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**64 - 1,
+                    control_after_generate=True,
+                    tooltip="Chooses what is 'random' below, and small changes of place and tint.",
+                ),
+                io.Int.Input("batch_size", default=1, min=1, max=64, tooltip="How many scenes."),
+                *(
+                    io.Combo.Input(
+                        name,
+                        options=[RANDOM, *values],
+                        default=RANDOM,
+                        tooltip=f"{_TOOLTIPS[name]} 'random' draws one for each scene.",
+                    )
+                    for name, values in ATTRIBUTES.items()
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The scenes, 64x64 pixels."),
+                io.String.Output(
+                    display_name="caption",
+                    tooltip="What the scenes show, one a line, in words the demo guide knows.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, seed: int, batch_size: int, **choices: str) -> io.NodeOutput:
+        fixed = {name: value for name, value in choices.items() if value != RANDOM}
+        scenes = sample(batch_size, seed).replace(**fixed)
+        return io.NodeOutput(from_images(render(scenes, seed)), "\n".join(caption(scenes)))

@@ -1,0 +1,47 @@
+"""Where models lie: the folders `models/titok` and `models/titok_guides` of ComfyUI.
+
+A user's extra_model_paths.yaml may add places under the same two names. Model names from the UI are
+only ever looked up in what was found here; they are never joined to a path.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .compat import folder_paths
+
+TOKENIZERS = "titok"
+GUIDES = "titok_guides"
+WEIGHT_SUFFIXES = {".safetensors", ".bin"}
+CONFIG_FILES = {TOKENIZERS: "config.json", GUIDES: "open_clip_config.json"}
+
+
+def register_model_folders() -> None:
+    """Makes both folders known to ComfyUI, beside the places that the user configured."""
+    for kind in CONFIG_FILES:
+        folder_paths.add_model_folder_path(kind, os.path.join(folder_paths.models_dir, kind))
+        paths, suffixes = folder_paths.folder_names_and_paths[kind]
+        folder_paths.folder_names_and_paths[kind] = (paths, set(suffixes) | WEIGHT_SUFFIXES)
+
+
+def local_models(kind: str) -> dict[str, Path]:
+    """Path of each model found: folders that hold a config, tokenizers also as one file."""
+    roots = [Path(root) for root in folder_paths.get_folder_paths(kind)]
+    found = {
+        config.parent.relative_to(root).as_posix(): config.parent
+        for root in reversed(roots)  # earlier roots win
+        for config in root.glob(f"*/{CONFIG_FILES[kind]}")
+    }
+    if kind == TOKENIZERS:
+        for name in folder_paths.get_filename_list(kind):
+            file = folder_paths.get_full_path(kind, name)
+            if file and not any(Path(file).is_relative_to(folder) for folder in found.values()):
+                found[Path(name).as_posix()] = Path(file)
+    return dict(sorted(found.items()))
+
+
+def download_folder(kind: str, name: str) -> Path:
+    """The folder under which the released model `name` is, or will be once downloaded."""
+    roots = [Path(root) for root in folder_paths.get_folder_paths(kind)]
+    return next((root for root in roots if (root / name).is_dir()), roots[0])

@@ -1,0 +1,79 @@
+"""Between ComfyUI's images and masks and the library's tensors.
+
+ComfyUI: IMAGE (b, h, w, c), MASK (b, h, w) or (h, w). Library: (b, c, h, w) float32 in [0, 1].
+Every function returns new tensors: what comes from other nodes is never changed or kept.
+"""
+
+from __future__ import annotations
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from .compat import model_management
+
+
+def to_images(image: Tensor, name: str = "image") -> Tensor:
+    """Images (b, 3, h, w) of an IMAGE with 1 (grey), 3 or 4 channels; alpha is ignored.
+
+    Raises:
+        ValueError: not an image batch; `name` is the input's name in the message.
+    """
+    if not isinstance(image, Tensor) or image.ndim != 4 or 0 in image.shape:
+        raise ValueError(
+            f"{name} has shape {_shape(image)}, expected (batch, height, width, channels) with at "
+            "least one pixel; connect an IMAGE output."
+        )
+    if image.shape[3] not in (1, 3, 4):
+        raise ValueError(
+            f"{name} has {image.shape[3]} channels, expected 1 (grey), 3 (RGB) or 4 (RGBA); "
+            "convert it to RGB first."
+        )
+    rgb = image[..., :3].expand(*image.shape[:3], 3)
+    return _copy(rgb.movedim(3, 1), name)  # (b, h, w, 3) -> (b, 3, h, w)
+
+
+def to_masks(mask: Tensor, size: tuple[int, int], name: str = "mask") -> Tensor:
+    """Masks (b, 1, height, width) of a MASK, resized to `size` = (height, width) pixels.
+
+    Raises:
+        ValueError: not a mask batch; `name` is the input's name in the message.
+    """
+    if not isinstance(mask, Tensor) or mask.ndim not in (2, 3, 4) or 0 in mask.shape:
+        raise ValueError(
+            f"{name} has shape {_shape(mask)}, expected (batch, height, width) or (height, width) "
+            "with at least one pixel; connect a MASK output."
+        )
+    masks = _copy(mask.reshape(-1, 1, *mask.shape[-2:]), name)
+    if tuple(masks.shape[2:]) == size:
+        return masks
+    resized = F.interpolate(masks, size, mode="bilinear", align_corners=False, antialias=True)
+    return resized.clamp(0, 1)
+
+
+def from_images(images: Tensor) -> Tensor:
+    """IMAGE (b, h, w, 3) of images (b, 3, h, w), clamped to [0, 1], where ComfyUI keeps its own."""
+    image = images.detach().float().clamp(0, 1).movedim(1, 3).contiguous()
+    return image.to(model_management.intermediate_device())
+
+
+def preview(images: Tensor, most: int = 4) -> Image.Image:
+    """The first images of a batch (b, 3, h, w), side by side."""
+    row = torch.cat(list(images[:most].detach().float().clamp(0, 1)), dim=2)  # (3, h, most * w)
+    return Image.fromarray((row.movedim(0, 2) * 255).round().byte().cpu().numpy())
+
+
+def _copy(values: Tensor, name: str) -> Tensor:
+    """A float32 copy in [0, 1] on the CPU, usable with gradients."""
+    with torch.inference_mode(False):
+        values = values.detach().to("cpu", torch.float32, copy=True)
+        if values.isnan().any():
+            raise ValueError(
+                f"{name} contains NaN, expected numbers from 0 to 1; check the node it comes from."
+            )
+        return values.clamp(0, 1).contiguous()
+
+
+def _shape(value: object) -> object:
+    return tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
