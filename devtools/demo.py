@@ -1,0 +1,128 @@
+"""`python dev.py demo`: the shipped text edit, run by a headless ComfyUI, judged and saved."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+from PIL import Image, ImageDraw, ImageFont
+
+from .client import Event, Graph, PromptRefused, Run
+from .layout import DEV, ROOT
+from .server import ComfyServer, ServerFailed
+from .verdict import look_at
+
+WORKFLOW = ROOT / "workflows" / "api" / "text_edit.json"
+OUTPUT = ROOT / "demo_output"
+LOG = DEV / "logs" / "demo.log"
+PICTURE = 384  # size of each half of the side-by-side picture
+
+
+def main() -> int:
+    started = time.monotonic()
+    graph = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+    print(f"Starting ComfyUI without a window (log: {LOG.relative_to(ROOT)}) ...", flush=True)
+    with ComfyServer(DEV / "demo-base", log=LOG) as server:
+        device = "the CPU" if server.cpu else "the accelerator"
+        print(f"It answers after {server.start_seconds:.0f} s and works on {device}.")
+        client = server.client()
+        run = client.run(graph, on_event=Progress(graph))
+        if run.error:
+            print(f"{run.error['node_type']} failed: {run.error['exception_message'].strip()}")
+            return 1
+        before = client.images(run, _saver(graph, "before"))
+        after = client.images(run, _saver(graph, "after"))
+    return _report(graph, run, before, after, started)
+
+
+class Progress:
+    """Prints what the server works on: a bar in a terminal, a line per tenth elsewhere."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.titles = {number: _title(node) for number, node in graph.items()}
+        self.tenth = 0
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "executing" and event.node:
+            print(f"  {self.titles[event.node]}", flush=True)
+        elif event.kind == "progress":
+            self._show(event.data["value"], event.data["max"])
+
+    def _show(self, value: int, maximum: int) -> None:
+        tenth = 10 * value // maximum
+        if sys.stdout.isatty():
+            bar = "#" * (4 * tenth)
+            print(f"\r    [{bar:40}] {value}/{maximum}", end="\n" * (value == maximum), flush=True)
+        elif tenth != self.tenth:
+            print(f"    {value}/{maximum}", flush=True)
+        self.tenth = tenth
+
+
+def _report(
+    graph: Graph, run: Run, before: list[Image.Image], after: list[Image.Image], started: float
+) -> int:
+    prompt = _node(graph, "TokenOpt_ClipLoss")[1]["inputs"]["prompt"]
+    number, optimizer = _node(graph, "TokenOpt_Optimize")
+    losses = json.loads(run.outputs[number]["tokenopt"][0])
+    was, now = look_at(before)[0], look_at(after, prompt)[0]
+
+    OUTPUT.mkdir(exist_ok=True)
+    before[0].save(OUTPUT / "before.png")
+    after[0].save(OUTPUT / "after.png")
+    side_by_side(before[0], after[0], prompt).save(OUTPUT / "side_by_side.png")
+
+    steps, seconds = optimizer["inputs"]["steps"], losses["seconds"]
+    print(f"\nprompt   {prompt}")
+    print(f"before   {was}")
+    print(f"after    {now}")
+    print(f"loss     {losses['loss_first'][0]:.3f} -> {losses['loss_last'][0]:.3f}")
+    print(f"time     {seconds:.1f} s for {steps} steps, {time.monotonic() - started:.0f} s in all")
+    print(f"pictures {OUTPUT.relative_to(ROOT)}/side_by_side.png (and before.png, after.png)")
+    if now.success:
+        print("The edit succeeded: the judge, which no loss knows, sees what the prompt names.")
+        return 0
+    missed = ", ".join(f"{name} {value}" for name, value in now.missed.items())
+    print(f"The edit failed: {'missing ' + missed if now.valid else 'no valid scene'}.")
+    return 1
+
+
+def side_by_side(before: Image.Image, after: Image.Image, prompt: str) -> Image.Image:
+    """One picture of both, enlarged, the prompt below."""
+    margin, foot = 16, 44
+    sheet = Image.new("RGB", (2 * PICTURE + 3 * margin, PICTURE + margin + foot), "white")
+    for column, image in enumerate((before, after)):
+        large = image.convert("RGB").resize((PICTURE, PICTURE), Image.Resampling.BICUBIC)
+        sheet.paste(large, (margin + column * (PICTURE + margin), margin))
+    draw = ImageDraw.Draw(sheet)
+    middle = PICTURE + margin + foot // 2
+    text = f"\N{LEFT DOUBLE QUOTATION MARK}{prompt}\N{RIGHT DOUBLE QUOTATION MARK}"
+    for size in (20, 17, 14, 11):
+        font = ImageFont.load_default(size)
+        if draw.textlength(text, font) < sheet.width - 2 * margin:
+            break
+    draw.text((sheet.width // 2, middle), text, "black", font, anchor="mm")
+    return sheet
+
+
+def _node(graph: Graph, kind: str) -> tuple[str, dict]:
+    return next((number, node) for number, node in graph.items() if node["class_type"] == kind)
+
+
+def _saver(graph: Graph, name: str) -> str:
+    prefix = f"tokenopt/{name}"
+    found = [n for n, node in graph.items() if node["inputs"].get("filename_prefix") == prefix]
+    if not found:
+        raise SystemExit(f"{WORKFLOW.name} has no Save Image node with the prefix {prefix}.")
+    return found[0]
+
+
+def _title(node: dict) -> str:
+    return node.get("_meta", {}).get("title") or node["class_type"]
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (ServerFailed, PromptRefused, OSError, TimeoutError) as problem:
+        sys.exit(f"dev.py: {problem}")
