@@ -39,7 +39,7 @@ class Posterior(NamedTuple):
         return 0.5 * (self.mean.square() + self.logvar.exp() - 1 - self.logvar).sum(-1)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """A draw (b, n, d). Noise is drawn where `generator` lives: a CPU one is the same anywhere."""
+        """A draw (b, n, d), with noise from the device of `generator`: the CPU's is portable."""
         device = generator.device if generator else self.mean.device
         noise = torch.randn(self.mean.shape, generator=generator, device=device)
         return self.mean + self.std * noise.to(self.mean)

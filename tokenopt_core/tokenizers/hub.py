@@ -14,6 +14,7 @@ from .registry import Release
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
+TIMEOUT = 10.0
 
 
 class DownloadError(OSError):
@@ -72,7 +73,7 @@ def _download(
     release: Release, folder: Path | None, staging: Path | None, progress: Progress | None
 ) -> Path:
     """Download to `staging` (None: to the hub's cache), and check what came."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
     # The base of HfHubHTTPError is the failure class of the hub's HTTP client, which differs
@@ -83,15 +84,20 @@ def _download(
         options["tqdm_class"] = _progress_bar(progress)
     for file in release.files:
         try:
+            # Asked first because, without a network, this one fails at once.
+            size = get_hf_file_metadata(hf_hub_url(release.repo, file), timeout=TIMEOUT).size
             path = Path(hf_hub_download(release.repo, file, **options))
-            check_complete(path)
+            check_complete(path, size)
         except failures as error:
             raise DownloadError(_by_hand(release, file, folder, error)) from error
     return path.parent
 
 
-def check_complete(path: Path) -> None:
-    """Raise OSError unless a .safetensors file is as long as its header says; others pass."""
+def check_complete(path: Path, size: int | None) -> None:
+    """Raise OSError unless a file has the announced size and a header that agrees with it."""
+    found = path.stat().st_size
+    if size is not None and found != size:
+        raise OSError(f"{path.name} has {found} bytes, expected {size}")
     if path.suffix != ".safetensors":
         return
     from safetensors import SafetensorError, safe_open
