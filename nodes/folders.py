@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..tokenopt_core.tokenizers.weights import SUFFIXES
 from .compat import folder_paths
 
 TOKENIZERS = "titok"
 GUIDES = "titok_guides"
-WEIGHT_SUFFIXES = {".safetensors", ".bin"}
 CONFIG_FILES = {TOKENIZERS: "config.json", GUIDES: "open_clip_config.json"}
 
 
@@ -22,7 +22,7 @@ def register_model_folders() -> None:
     for kind in CONFIG_FILES:
         folder_paths.add_model_folder_path(kind, os.path.join(folder_paths.models_dir, kind))
         paths, suffixes = folder_paths.folder_names_and_paths[kind]
-        folder_paths.folder_names_and_paths[kind] = (paths, set(suffixes) | WEIGHT_SUFFIXES)
+        folder_paths.folder_names_and_paths[kind] = (paths, set(suffixes) | set(SUFFIXES))
 
 
 def local_models(kind: str) -> dict[str, Path]:
@@ -31,7 +31,7 @@ def local_models(kind: str) -> dict[str, Path]:
     found = {
         config.parent.relative_to(root).as_posix(): config.parent
         for root in reversed(roots)  # earlier roots win
-        for config in root.glob(f"*/{CONFIG_FILES[kind]}")
+        for config in root.glob(f"[!.]*/{CONFIG_FILES[kind]}")  # .NAME.partial: being downloaded
     }
     if kind == TOKENIZERS:
         for name in folder_paths.get_filename_list(kind):

@@ -133,8 +133,8 @@ def _share(
     kind: type[LoadedModel], name: str, source: str | Path, load: Callable[[], torch.nn.Module]
 ) -> LoadedModel:
     """The model, loaded at most once for all nodes; it moves to the GPU when it is first used."""
-    modified = source.stat().st_mtime_ns if isinstance(source, Path) else None
-    key = (kind, str(source), modified)
+    files = [source, *source.glob("*")] if isinstance(source, Path) else []
+    key = (kind, str(source), *(file.stat().st_mtime_ns for file in files))
     model = _loaded.get(key)
     if model is None:
         with torch.inference_mode(False):
