@@ -132,7 +132,7 @@ def _resolve(source: str) -> tuple[str, dict[str, Any]]:
     import open_clip
 
     folder = DEMO_FOLDER if source == "demo" else Path(source)
-    if source == "demo" or folder.exists():
+    if source == "demo" or (source and folder.exists()):
         return f"local-dir:{_checked_folder(folder)}", {}
     if source.startswith("hf-hub:"):
         return source, {}
