@@ -84,7 +84,8 @@ class Tokenizer(nn.Module, ABC):
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Tokens (b, n, d) of integer codes (b, n)."""
-        return self.quantize.lookup(check_codes(self.spec, codes))
+        codes = check_codes(self.spec, codes)
+        return self.quantize.lookup(codes)
 
 
 def check_codes(spec: TokenizerSpec, codes: Tensor) -> Tensor:

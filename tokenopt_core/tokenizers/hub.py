@@ -87,26 +87,26 @@ def _download(
             # Asked first because, without a network, this one fails at once.
             size = get_hf_file_metadata(hf_hub_url(release.repo, file), timeout=TIMEOUT).size
             path = Path(hf_hub_download(release.repo, file, **options))
-            check_complete(path, size)
+            _check_complete(path, size)
         except failures as error:
             raise DownloadError(_by_hand(release, file, folder, error)) from error
     return path.parent
 
 
-def check_complete(path: Path, size: int | None) -> None:
-    """Raise OSError unless a file has the announced size and a header that agrees with it."""
-    found = path.stat().st_size
-    if size is not None and found != size:
-        raise OSError(f"{path.name} has {found} bytes, expected {size}")
-    if path.suffix != ".safetensors":
-        return
+def _check_complete(path: Path, size: int | None) -> None:
+    """Remove a file and raise OSError unless it has the announced size and a header that fits."""
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt"):
-            pass
-    except SafetensorError as error:
-        raise OSError(f"{path.name} is damaged or incomplete ({error})") from error
+        if size is not None and path.stat().st_size != size:
+            raise OSError(f"{path.name} has {path.stat().st_size} bytes, expected {size}")
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt"):
+                pass
+    except (OSError, SafetensorError) as error:
+        path.resolve().unlink(missing_ok=True)  # in the hub's cache, path is a link
+        path.unlink(missing_ok=True)
+        raise OSError(f"{path.name} is damaged or incomplete: {error}") from error
 
 
 def _by_hand(release: Release, file: str, folder: Path | None, error: BaseException) -> str:

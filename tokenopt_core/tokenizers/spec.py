@@ -148,7 +148,8 @@ class TokenizerSpec:
                 f"Tokenizer {self.name!r} has a decoder patch of {self.decoder_patch}, but its "
                 f"pixel stage enlarges by {self.pixel_stage.stride}."
             )
-        if (self.layout == "tatitok") != bool(self.text_length and self.text_size):
+        text_aware = self.layout == "tatitok"
+        if any((size is not None) != text_aware for size in (self.text_length, self.text_size)):
             raise ValueError(
                 f"Tokenizer {self.name!r} of layout {self.layout!r} has text_length="
                 f"{self.text_length} and text_size={self.text_size}: 'tatitok' needs both, "

@@ -67,7 +67,9 @@ def _read_pickle(path: Path) -> object:
             f"{path} is damaged or holds more than tensors, expected a plain state_dict: "
             "take the published file, .safetensors if there is one."
         ) from error
-    except (RuntimeError, EOFError) as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # a damaged pickle stops the reader in many ways
         raise ValueError(_damaged(path, error)) from error
 
 
