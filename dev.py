@@ -173,10 +173,12 @@ def _comfyui(python: Path, given: str | None) -> Path:
 
 
 def _prepare_base() -> None:
-    from devtools.layout import DEV, comfyui_folder, make_base
+    from devtools.layout import DEV, QUIET_THREADS, comfyui_folder, make_base
 
     comfyui_folder()
     make_base(DEV / "base")
+    for name, value in QUIET_THREADS.items():
+        os.environ.setdefault(name, value)
 
 
 def _browser(python: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from .client import Client
-from .layout import comfyui_folder, make_base
+from .layout import QUIET_THREADS, comfyui_folder, make_base
 
 START_SECONDS = 180  # a cold disk and a busy machine; 8 s on an idle one
 STOP_SECONDS = 10
@@ -107,7 +107,8 @@ class ComfyServer:
         options = ["--listen", "127.0.0.1", "--port", str(self.port), "--disable-auto-launch"]
         options += ["--base-directory", str(self.base), "--disable-api-nodes"]
         options += ["--cpu"] * self.cpu + list(self.arguments)
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+        environment = {**QUIET_THREADS, **os.environ}
+        environment |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
         if self.offline:
             environment["HF_HUB_OFFLINE"] = "1"
         output = None

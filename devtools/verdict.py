@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tokenopt_core.demo import ATTRIBUTES, judge
+from tokenopt_core.demo.judge import judge
+from tokenopt_core.demo.world import ATTRIBUTES
 
 
 @dataclass(frozen=True)

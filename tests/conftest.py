@@ -1,13 +1,36 @@
-"""Options and checks for the whole suite: a green run means that the groups that matter ran."""
+"""Fixtures for tests against a real ComfyUI, and the check that the groups that matter did run.
+
+The server is started once a session (about 10 s), when a test first asks for it:
+
+def test_it(client, workflow):
+    run = client.run(workflow("text_edit"))              # posts, follows, waits for the end
+    assert run.status == "success", run.error            # or "error", "interrupted"
+    run.executed, run.cached                             # node numbers, as strings
+    run.progress("5"), run.previews                      # [(value, max)], events with .image (PIL)
+    run.outputs["5"]["tokenopt"], client.images(run, "8")   # ui output; PIL images of SaveImage
+    client.run(graph, on_event=lambda event: client.interrupt())
+    with pytest.raises(PromptRefused) as refused: client.run(bad)   # refused.value.messages
+    client.upload(pil_image, "name.png"); client.free(); server.log_text()
+
+    browser tests also have `frontend`, see tests/browser/conftest.py
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
+from devtools.client import Client, Graph
+from devtools.layout import DEV, ROOT, make_base
+from devtools.server import ComfyServer
+
+WORKFLOWS = ROOT / "workflows" / "api"
+HOSTILE_PACK = ROOT / "tests" / "server" / "hostile_pack"
+
 executed: Counter[str] = Counter()
 skipped: dict[str, list[str]] = {}
 problems: list[str] = []
@@ -50,3 +73,26 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for problem in problems:
         terminalreporter.write_line(f"FAILED {problem}", red=True)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ComfyServer]:
+    base = make_base(DEV / "test-base", *[HOSTILE_PACK] * HOSTILE_PACK.is_dir())
+    with ComfyServer(base, log=DEV / "logs" / "server-tests.log") as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: ComfyServer) -> Client:
+    """A front end of its own for each test (they share the server's cache)."""
+    return server.client()
+
+
+@pytest.fixture
+def workflow() -> Callable[[str], Graph]:
+    """Name of a shipped workflow -> its graph in API format, a copy to change at will."""
+
+    def load(name: str) -> Graph:
+        return json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
+
+    return load

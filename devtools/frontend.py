@@ -1,0 +1,162 @@
+"""ComfyUI's own front end in a real browser without a window, driven by playwright."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from playwright.sync_api import Frame, Page, WebSocket, sync_playwright
+
+from .browser import find_browser
+from .client import Graph
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# The front end of every ComfyUI says these: files a new user does not have, and the internet.
+USUAL_ERRORS = re.compile(
+    r"user\.css|/userdata|comfy\.templates\.json|api\.comfy\.org|ERR_INTERNET|ERR_NAME|ERR_FAILED"
+    r"|ERR_CONNECTION|ERR_PROXY|ERR_TUNNEL|firebase|googleapis|Failed to load resource"
+    r"|reading 'id'\)\s+at onChange"  # its own, at every start of 1.32.9
+)
+PREVIEW_KINDS = (1, 4)  # first four bytes of the websocket's binary messages with an image
+READY = "() => window.app?.graph && Object.keys(LiteGraph.registered_node_types).length > 50"
+START_MS = 120_000
+
+
+class FrontEnd:
+    """Context manager: a browser page with the front end of the server at `url`, ready to use.
+
+    `errors` holds the console errors and failed requests that a ComfyUI without this pack does not
+    have, `previews` the number of preview images that its websocket has received.
+    """
+
+    def __init__(self, url: str, *, width: int = 1600, height: int = 900) -> None:
+        self.url = url
+        self.size = {"width": width, "height": height}
+        self.errors: list[str] = []
+        self.previews = 0
+
+    def __enter__(self) -> FrontEnd:
+        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._playwright = sync_playwright().start()
+        self._context = self._playwright.chromium.launch_persistent_context(
+            self._profile.name,
+            executable_path=os.environ.get("TOKENOPT_BROWSER") or find_browser(),
+            headless=True,
+            viewport=self.size,
+            args=FLAGS,
+        )
+        self.page: Page = self._context.pages[0]
+        self._listen()
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._context.close()
+        self._playwright.stop()
+        self._profile.cleanup()
+
+    def open(self, query: str = "") -> None:
+        """Opens the page (anew) and waits until it can take a workflow."""
+        self.page.goto(self.url + query, wait_until="domcontentloaded")
+        self.page.wait_for_function(READY, timeout=START_MS)
+        self.page.wait_for_timeout(2000)  # the last workflow or a default one is loaded late
+
+    def load_template(self, name: str) -> None:
+        """Opens a template of this pack by the front end's own loader (its link to a template)."""
+        file = f"/workflow_templates/tokenopt/{name}.json"
+        with self.page.expect_response(lambda got: got.url.endswith(file), timeout=START_MS):
+            self.open(f"/?template={name}&source=tokenopt")
+        self.page.wait_for_timeout(1500)  # it is shown in place of the last session's workflow
+
+    def load_api(self, graph: Graph, name: str) -> None:
+        """Builds the nodes of a graph in API format."""
+        self.page.evaluate("([graph, name]) => app.loadApiJson(graph, name)", [graph, name])
+
+    def prompt(self) -> Graph:
+        """The graph in API format that the front end would post for what it shows."""
+        return self.page.evaluate("async () => (await app.graphToPrompt()).output")
+
+    def workflow(self) -> dict[str, Any]:
+        """What the front end would save (UI format)."""
+        return self.page.evaluate("async () => (await app.graphToPrompt()).workflow")
+
+    def fit_view(self) -> None:
+        self.page.evaluate("() => app.canvas.fitViewToSelectionAnimated()")
+        self.page.wait_for_timeout(800)  # it glides there
+
+    def queue(self) -> None:
+        """Presses Run, so to say."""
+        self.page.evaluate("() => app.queuePrompt(0, 1)")
+
+    def wait_until_idle(self, seconds: float = 300) -> None:
+        deadline = time.monotonic() + seconds
+        script = """async () => {
+            const queue = await (await fetch('/queue')).json();
+            return queue.queue_running.length + queue.queue_pending.length;
+        }"""
+        while self.page.evaluate(script):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The queue was not empty after {seconds} s.")
+            self.page.wait_for_timeout(200)
+
+    def wait_for_previews(self, count: int, seconds: float = 120) -> None:
+        """Waits until that many preview images have come since the page was opened."""
+        deadline = time.monotonic() + seconds
+        while self.previews < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.previews} previews came in {seconds} s, not {count}.")
+            self.page.wait_for_timeout(100)
+
+    def node_box(self, kind: str) -> dict[str, float]:
+        """Where the first node of a type is on the screen: x, y, width, height in pixels."""
+        script = """(kind) => {
+            const node = app.graph._nodes.find((node) => node.type === kind);
+            const canvas = app.canvas.canvas.getBoundingClientRect();
+            const {scale, offset} = app.canvas.ds;
+            const [x, y, width, height] = node.getBounding();
+            return {
+                x: canvas.x + (x + offset[0]) * scale, y: canvas.y + (y + offset[1]) * scale,
+                width: width * scale, height: height * scale,
+            };
+        }"""
+        return self.page.evaluate(script, kind)
+
+    def screenshot(self, path: Path, box: dict[str, float] | None = None) -> bytes:
+        """PNG of the page, or of a part of it; also written to `path`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return self.page.screenshot(path=path, clip=box)
+
+    def _listen(self) -> None:
+        self.page.on("console", lambda said: said.type == "error" and self._error(said.text))
+        self.page.on("pageerror", lambda error: self._error(str(error)))
+        self.page.on("response", lambda got: got.status >= 400 and self._error(got.url))
+        self.page.on("websocket", self._listen_to)
+
+    def _listen_to(self, socket: WebSocket) -> None:
+        socket.on("framereceived", self._count)
+
+    def _count(self, frame: Frame | bytes | str) -> None:
+        if isinstance(frame, bytes) and int.from_bytes(frame[:4], "big") in PREVIEW_KINDS:
+            self.previews += 1
+
+    def _error(self, text: str) -> None:
+        if not USUAL_ERRORS.search(text):
+            self.errors.append(text[:300])

@@ -1,0 +1,150 @@
+"""`python dev.py templates`: workflows/NAME.json and NAME.jpg from workflows/api/NAME.json.
+
+The front end itself builds, lays out and saves the nodes, so that each template is what a user
+would have saved; the server runs the workflow once for the thumbnail.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+
+from PIL import Image
+
+from .client import Client, Graph
+from .frontend import FrontEnd
+from .layout import DEV, ROOT
+from .server import ComfyServer
+from .template_notes import NOTES
+
+API_WORKFLOWS = ROOT / "workflows" / "api"
+THUMBNAIL = 384
+COLUMN_GAP, ROW_GAP = 60, 70  # the title bar of a node (30) lies above its position
+
+# Depth in the graph is the column; what a column's nodes are fed by decides their order in it.
+LAYOUT = """([columns, sizes, note, versions, gaps]) => {
+    const graph = app.graph;
+    let left = 0;
+    if (note) {
+        const node = LiteGraph.createNode('MarkdownNote');
+        graph.add(node);
+        node.title = 'What this does';
+        node.widgets[0].value = note;
+        node.pos = [0, 0];
+        node.size = [340, 460];
+        left = 340 + gaps[0];
+    }
+    for (const column of columns) {
+        let top = 0, width = 0;
+        for (const id of column) {
+            const node = graph.getNodeById(Number(id));
+            const least = node.computeSize();
+            const wanted = sizes[node.type] ?? [300, 0];
+            const across = Math.max(wanted[0], Math.min(least[0], 420));
+            node.size = [across, Math.max(wanted[1], least[1])];
+            node.onResize?.(node.size);
+            node.pos = [left, top];
+            top += node.size[1] + gaps[1];
+            width = Math.max(width, node.size[0]);
+        }
+        left += width + gaps[0];
+    }
+    for (const node of graph._nodes) {
+        const [pack, version] = node.type.startsWith('TokenOpt_')
+            ? ['tokenopt', versions[0]] : ['comfy-core', versions[1]];
+        const origin = {cnr_id: pack, ver: version, 'Node name for S&R': node.type};
+        Object.assign(node.properties, origin);
+        for (const widget of node.widgets ?? [])
+            if (widget.name === 'control_after_generate') widget.value = 'fixed';
+    }
+    graph.setDirtyCanvas(true, true);
+}"""
+SIZES = {
+    "TokenOpt_DemoScene": [280, 0],
+    "TokenOpt_ClipLoss": [400, 330],
+    "TokenOpt_Optimize": [360, 780],  # with room for the live preview
+    "TokenOpt_Quantize": [280, 0],
+    "SaveImage": [300, 320],
+    "PreviewImage": [300, 320],
+}
+VERSIONS = ["0.1.0", "0.3.75"]
+
+
+def main(names: list[str]) -> int:
+    paths = [API_WORKFLOWS / f"{name}.json" for name in names] or sorted(
+        API_WORKFLOWS.glob("*.json")
+    )
+    log = DEV / "logs" / "templates.log"
+    with ComfyServer(DEV / "templates-base", log=log) as server, FrontEnd(server.url) as frontend:
+        for path in paths:
+            graph = json.loads(path.read_text(encoding="utf-8"))
+            _save_template(frontend, graph, path.stem)
+            _save_thumbnail(server.client(), graph, path.stem)
+            print(f"workflows/{path.stem}.json and .jpg", flush=True)
+    return 0
+
+
+def columns_of(graph: Graph) -> list[list[str]]:
+    """Node numbers by depth: each node one column right of its deepest source."""
+    sources = {
+        number: [value[0] for value in node["inputs"].values() if isinstance(value, list)]
+        for number, node in graph.items()
+    }
+    depth: dict[str, int] = {}
+
+    def find(number: str) -> int:
+        if number not in depth:
+            depth[number] = 1 + max(map(find, sources[number]), default=-1)
+        return depth[number]
+
+    columns: list[list[str]] = [[] for _ in range(1 + max(map(find, graph)))]
+    row: dict[str, float] = {}
+    for number in sorted(graph, key=lambda n: (depth[n], int(n))):
+        columns[depth[number]].append(number)
+    for column in columns:
+        heights = {n: [row[s] for s in sources[n]] or [0.0] for n in column}
+        column.sort(key=lambda n: (sum(heights[n]) / len(heights[n]), int(n)))
+        row.update({number: float(place) for place, number in enumerate(column)})
+    return columns
+
+
+def _save_template(frontend: FrontEnd, graph: Graph, name: str) -> None:
+    frontend.load_api(graph, name)
+    gaps = [COLUMN_GAP, ROW_GAP]
+    frontend.page.evaluate(LAYOUT, [columns_of(graph), SIZES, NOTES.get(name), VERSIONS, gaps])
+    frontend.fit_view()
+    frontend.screenshot(DEV / "screenshots" / f"template-{name}.png")
+    saved = frontend.workflow()
+    saved["id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"tokenopt/{name}"))  # the same each time
+    text = json.dumps(saved, indent=2, ensure_ascii=False) + "\n"
+    (ROOT / "workflows" / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def _save_thumbnail(client: Client, graph: Graph, name: str) -> None:
+    run = client.run(graph)
+    if run.error:
+        sys.exit(
+            f"dev.py: {name} failed in {run.error['node_type']}: {run.error['exception_message']}"
+        )
+    savers = [
+        number
+        for number, node in graph.items()
+        if "after" in node["inputs"].get("filename_prefix", "")
+    ]
+    montage(client.images(run, savers[0])).save(ROOT / "workflows" / f"{name}.jpg", quality=90)
+
+
+def montage(images: list[Image.Image]) -> Image.Image:
+    """A square picture of one image, or of four."""
+    count = 2 if len(images) >= 4 else 1
+    size = THUMBNAIL // count
+    sheet = Image.new("RGB", (THUMBNAIL, THUMBNAIL))
+    for place, image in enumerate(images[: count**2]):
+        large = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+        sheet.paste(large, (size * (place % count), size * (place // count)))
+    return sheet
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

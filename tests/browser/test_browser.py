@@ -1,0 +1,79 @@
+"""Templates in the real front end: opened by its own template loader, run, and looked at."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from devtools.layout import DEV, ROOT
+
+SCREENSHOTS = DEV / "screenshots"
+TEMPLATES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+API_WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows" / "api").glob("*.json"))
+
+
+def test_every_workflow_has_a_template_and_a_thumbnail(client):
+    assert TEMPLATES == API_WORKFLOWS
+    assert sorted(client.get("/api/workflow_templates").json()["tokenopt"]) == TEMPLATES
+    for name in TEMPLATES:
+        thumbnail = client.get(f"/api/workflow_templates/tokenopt/{name}.jpg")
+        assert Image.open(io.BytesIO(thumbnail.content)).size == (384, 384)
+
+
+def test_the_node_shows_the_image_while_it_changes(frontend, client):
+    client.free()  # so that nothing is taken from the results of an earlier test
+    frontend.load_template("text_edit")
+    frontend.fit_view()
+    box = frontend.node_box("TokenOpt_Optimize")
+    before = frontend.screenshot(SCREENSHOTS / "before-run.png", box)
+    received = frontend.previews
+    frontend.queue()
+    frontend.wait_for_previews(received + 2)
+    running = frontend.screenshot(SCREENSHOTS / "node-running.png", box)
+    frontend.screenshot(SCREENSHOTS / "running.png")
+    frontend.wait_until_idle()
+    frontend.page.wait_for_timeout(1000)
+    frontend.screenshot(SCREENSHOTS / "finished.png")
+    assert _changed(before, running) > 0.05, "the preview is not to be seen in the node"
+    assert frontend.errors == []
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_template_runs_untouched_and_is_the_api_workflow(frontend, client, workflow, name):
+    frontend.load_template(name)
+    posted = frontend.prompt()
+    assert _plain(posted) == _plain(workflow(name))
+    run = client.run(posted)
+    assert run.status == "success", run.error
+    assert frontend.errors == []
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_template_is_tidy(name):
+    saved = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    ours = [node for node in saved["nodes"] if node["type"].startswith("TokenOpt_")]
+    assert ours
+    assert any(node["type"] == "MarkdownNote" for node in saved["nodes"])
+    for node in ours:
+        assert node["properties"]["cnr_id"] == "tokenopt"
+        assert node["properties"]["Node name for S&R"] == node["type"]
+        assert not {"randomize", "increment", "decrement"} & set(map(str, node["widgets_values"]))
+    boxes = [(*node["pos"], *node["size"]) for node in saved["nodes"]]
+    for place, a in enumerate(boxes):
+        for b in boxes[:place]:
+            apart = a[0] >= b[0] + b[2] or b[0] >= a[0] + a[2]
+            assert apart or a[1] >= b[1] + b[3] or b[1] >= a[1] + a[3], f"{a} overlaps {b}"
+
+
+def _plain(graph):
+    return {n: (node["class_type"], node["inputs"]) for n, node in graph.items()}
+
+
+def _changed(before: bytes, after: bytes) -> float:
+    """Part of the pixels that differ visibly between two screenshots."""
+    a, b = (np.asarray(Image.open(io.BytesIO(png)).convert("L"), int) for png in (before, after))
+    return float((abs(a - b) > 16).mean())
