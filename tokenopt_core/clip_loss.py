@@ -15,9 +15,7 @@ from torch import Tensor
 from .crops import crop_side, draw_crops, resize, take_crops
 from .gradients import require_normal_weights
 from .guides import Guide
-from .randomness import generators
-
-_CROP_STREAM = 1  # keeps the crops independent of the token noise of the same seed
+from .randomness import CROP_STREAM, generators
 
 
 class ClipLoss:
@@ -74,7 +72,7 @@ class ClipLoss:
         require_normal_weights(self.guide, "guide")
         self._encode_texts(torch.device("cpu"))
         other = copy.copy(self)
-        other._sources = generators(seeds, _CROP_STREAM)
+        other._sources = generators(seeds, CROP_STREAM)
         return other
 
     def terms(self, images: Tensor) -> dict[str, Tensor]:
@@ -110,7 +108,7 @@ class ClipLoss:
         b, _, h, w = images.shape
         if not self.crops:
             return self.guide.encode_image(resize(images, self.guide.image_size))[:, None]
-        sources = self._sources or generators(range(b), _CROP_STREAM)
+        sources = self._sources or generators(range(b), CROP_STREAM)
         if len(sources) != b:
             raise ValueError(f"{self.name} was seeded for {len(sources)} images and got {b}.")
         side = crop_side(h, w, self.crop_area)

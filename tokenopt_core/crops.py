@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from .randomness import uniform
+from .randomness import send, uniform
 
 
 def crop_side(height: int, width: int, area: float) -> int:
@@ -52,7 +52,7 @@ def take_crops(images: Tensor, crops: Tensor, sides: tuple[int, int], size: int)
     """
     b, c, h, w = images.shape
     n = crops.shape[1]
-    top, left, mirrored = crops.to(images.device, non_blocking=True).unbind(2)
+    top, left, mirrored = send(crops, images.device).unbind(2)
     rows = _windows(h, sides[0], size, images.device)[h - sides[0] - top]  # (b, n, o, h)
     columns = _windows(w, sides[1], size, images.device)[w - sides[1] - left]  # (b, n, o, w)
     columns = torch.where(mirrored[..., None, None].bool(), columns.flip(2), columns)
@@ -77,7 +77,7 @@ def _windows(length: int, side: int, size: int, device: torch.device) -> Tensor:
     if side > length:
         raise ValueError(f"a crop of {side} pixels does not fit into an image side of {length}.")
     with torch.inference_mode(False), torch.no_grad():  # cached: must not be an inference tensor
-        eye = torch.eye(side, device=device)[None, None]
+        eye = torch.eye(side)[None, None]  # on the CPU: the same weights on every device
         matrix = F.interpolate(eye, size=(size, side), mode="bilinear", antialias=True)[0, 0]
-        padded = F.pad(matrix, (length - side, length - side))
+        padded = F.pad(matrix, (length - side, length - side)).to(device)
         return padded.unfold(1, length, 1).transpose(0, 1)

@@ -19,7 +19,7 @@ from .config import OptimizeConfig, Step
 from .ema import Ema
 from .gradients import clamp_images, require_gradient_scope, require_normal_weights
 from .losses import Loss, loss_terms, seeded
-from .randomness import generators, image_seeds, normal
+from .randomness import NOISE_STREAM, generators, image_seeds, normal, send
 from .tokenizers import Quantized, Tokenizer
 
 
@@ -61,7 +61,17 @@ def optimize(
 class _Run:
     """The state of one optimization."""
 
-    def __init__(self, tokenizer, loss, features, config, seeds, reset, text, noise):
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        loss: Loss,
+        features: Tensor,
+        config: OptimizeConfig,
+        seeds: int | Sequence[int],
+        reset: Callable[[Tensor], Tensor] | None,
+        text: Tensor | None,
+        noise: Callable[[int], Tensor] | None,
+    ):
         require_gradient_scope("optimize()")
         require_normal_weights(tokenizer, "tokenizer")
         _check_inputs(tokenizer, features, config, reset)
@@ -73,7 +83,7 @@ class _Run:
         self.features = self.start
         seeds = image_seeds(seeds, len(features))
         self.loss = seeded(loss, seeds)
-        sources = generators(seeds)
+        sources = generators(seeds, NOISE_STREAM)
         self.noise = noise or (lambda index: normal(sources, features.shape[1:]))
         self.adam = Adam(config.lr)
         self.ema = Ema(config.ema_decay, bias_corrected=not config.official_rules)
@@ -115,7 +125,7 @@ class _Run:
         scale = self.config.noise_scale(index)
         if not scale:
             return self.features
-        return self.features + scale * self.noise(index).to(self.features, non_blocking=True)
+        return self.features + scale * send(self.noise(index), self.features.device)
 
     def _look(self, features: Tensor) -> tuple[Tensor, Tensor | None, dict[str, Tensor], Tensor]:
         """Images, codes and terms of `features`, detached, and the loss's gradient (b, n, d)."""

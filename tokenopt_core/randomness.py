@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-_SEEDS = 2**64  # what torch's generators take
-_STREAM = (
-    0x9E3779B97F4A7C15  # odd constant (golden ratio): keeps the streams of neighbouring seeds apart
-)
+_SEEDS = 2**64  # as in ComfyUI
+
+# One stream for each use of a seed, so that the same seed in two places means independent numbers.
+START_STREAM, CROP_STREAM, NOISE_STREAM = range(3)
 
 
 def image_seeds(seeds: int | Sequence[int], count: int) -> list[int]:
@@ -23,9 +23,9 @@ def image_seeds(seeds: int | Sequence[int], count: int) -> list[int]:
     return seeds
 
 
-def generators(seeds: Sequence[int], stream: int = 0) -> list[Generator]:
+def generators(seeds: Sequence[int], stream: int = START_STREAM) -> list[Generator]:
     """One CPU generator per seed; another `stream` gives independent numbers for the same seed."""
-    return [torch.Generator().manual_seed((s + stream * _STREAM) % _SEEDS) for s in seeds]
+    return [torch.Generator().manual_seed(_mixed(seed, stream)) for seed in seeds]
 
 
 def normal(sources: Sequence[Generator], shape: Sequence[int]) -> Tensor:
@@ -36,3 +36,21 @@ def normal(sources: Sequence[Generator], shape: Sequence[int]) -> Tensor:
 def uniform(sources: Sequence[Generator], shape: Sequence[int]) -> Tensor:
     """Uniform numbers in [0, 1) (len(sources), *shape) on the CPU, row i from source i."""
     return torch.stack([torch.rand(*shape, generator=source) for source in sources])
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """A CPU tensor on `device`, without waiting for the work that is queued there."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
+def _mixed(seed: int, stream: int) -> int:
+    """All 64 bits of the seed in the 32 that torch's CPU generator reads (it drops the upper half).
+
+    The finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
+    """
+    mixed = (seed + (stream + 1) * 0x9E3779B97F4A7C15) % _SEEDS
+    mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 % _SEEDS
+    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB % _SEEDS
+    return (mixed ^ (mixed >> 31)) % 2**32

@@ -94,6 +94,14 @@ class TestSeeds:
         first, second = (normal(generators([1], stream), (1000,))[0] for stream in (0, 1))
         assert abs(torch.corrcoef(torch.stack([first, second]))[0, 1]) < 0.1
 
+    def test_all_bits_of_a_seed_count(self):
+        sources = generators([5, 5 + 2**32, 5 + 2**63, 6])
+        assert len({tuple(row.tolist()) for row in normal(sources, (4,))}) == 4
+
+    def test_neighbouring_seeds_are_independent(self):
+        first, second = normal(generators([1, 2]), (1000,))
+        assert abs(torch.corrcoef(torch.stack([first, second]))[0, 1]) < 0.1
+
     def test_seeds_wrap_around(self):
         assert image_seeds(2**64 - 1, 2) == [2**64 - 1, 0]
         assert image_seeds(-1, 1) == [2**64 - 1]
