@@ -22,9 +22,9 @@ API_WORKFLOWS = ROOT / "workflows" / "api"
 THUMBNAIL = 384
 COLUMN_GAP, ROW_GAP = 60, 70  # the title bar of a node (30) lies above its position
 
-# Depth in the graph is the column; what a column's nodes are fed by decides their order in it.
-LAYOUT = """([columns, sizes, note, versions, gaps]) => {
-    const graph = app.graph;
+# Depth in the graph is the column; a node stands beside the middle of what feeds it, if it can.
+LAYOUT = """([columns, sources, sizes, note, versions, gaps]) => {
+    const graph = app.graph, tops = {};
     let left = 0;
     if (note) {
         const node = LiteGraph.createNode('MarkdownNote');
@@ -36,16 +36,19 @@ LAYOUT = """([columns, sizes, note, versions, gaps]) => {
         left = 340 + gaps[0];
     }
     for (const column of columns) {
-        let top = 0, width = 0;
-        for (const id of column) {
+        let free = 0, width = 0;
+        const mean = (id) => sources[id].reduce((sum, from) => sum + tops[from], 0)
+            / Math.max(1, sources[id].length);
+        for (const id of column.toSorted((a, b) => mean(a) - mean(b))) {
             const node = graph.getNodeById(Number(id));
             const least = node.computeSize();
             const wanted = sizes[node.type] ?? [300, 0];
             const across = Math.max(wanted[0], Math.min(least[0], 420));
             node.size = [across, Math.max(wanted[1], least[1])];
             node.onResize?.(node.size);
-            node.pos = [left, top];
-            top += node.size[1] + gaps[1];
+            tops[id] = Math.max(free, Math.round(mean(id)));
+            node.pos = [left, tops[id]];
+            free = tops[id] + node.size[1] + gaps[1];
             width = Math.max(width, node.size[0]);
         }
         left += width + gaps[0];
@@ -65,8 +68,8 @@ SIZES = {
     "TokenOpt_ClipLoss": [400, 330],
     "TokenOpt_Optimize": [360, 780],  # with room for the live preview
     "TokenOpt_Quantize": [280, 0],
-    "SaveImage": [300, 320],
-    "PreviewImage": [300, 320],
+    "SaveImage": [260, 300],
+    "PreviewImage": [260, 300],
 }
 VERSIONS = ["0.1.0", "0.3.75"]
 
@@ -85,12 +88,16 @@ def main(names: list[str]) -> int:
     return 0
 
 
-def columns_of(graph: Graph) -> list[list[str]]:
-    """Node numbers by depth: each node one column right of its deepest source."""
-    sources = {
+def sources_of(graph: Graph) -> dict[str, list[str]]:
+    """For each node number, the numbers of the nodes that feed it."""
+    return {
         number: [value[0] for value in node["inputs"].values() if isinstance(value, list)]
         for number, node in graph.items()
     }
+
+
+def columns_of(sources: dict[str, list[str]]) -> list[list[str]]:
+    """Node numbers by depth: each node one column right of its deepest source."""
     depth: dict[str, int] = {}
 
     def find(number: str) -> int:
@@ -98,21 +105,15 @@ def columns_of(graph: Graph) -> list[list[str]]:
             depth[number] = 1 + max(map(find, sources[number]), default=-1)
         return depth[number]
 
-    columns: list[list[str]] = [[] for _ in range(1 + max(map(find, graph)))]
-    row: dict[str, float] = {}
-    for number in sorted(graph, key=lambda n: (depth[n], int(n))):
-        columns[depth[number]].append(number)
-    for column in columns:
-        heights = {n: [row[s] for s in sources[n]] or [0.0] for n in column}
-        column.sort(key=lambda n: (sum(heights[n]) / len(heights[n]), int(n)))
-        row.update({number: float(place) for place, number in enumerate(column)})
-    return columns
+    deepest = max(map(find, sources))
+    return [[n for n in sources if depth[n] == column] for column in range(deepest + 1)]
 
 
 def _save_template(frontend: FrontEnd, graph: Graph, name: str) -> None:
     frontend.load_api(graph, name)
-    gaps = [COLUMN_GAP, ROW_GAP]
-    frontend.page.evaluate(LAYOUT, [columns_of(graph), SIZES, NOTES.get(name), VERSIONS, gaps])
+    sources, gaps = sources_of(graph), [COLUMN_GAP, ROW_GAP]
+    arguments = [columns_of(sources), sources, SIZES, NOTES.get(name), VERSIONS, gaps]
+    frontend.page.evaluate(LAYOUT, arguments)
     frontend.fit_view()
     frontend.screenshot(DEV / "screenshots" / f"template-{name}.png")
     saved = frontend.workflow()
