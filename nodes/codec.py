@@ -108,6 +108,7 @@ class Decode(io.ComfyNode):
     @classmethod
     def execute(cls, tokenizer: LoadedTokenizer, tokens: Tokens) -> io.NodeOutput:
         tokens.check_tokenizer(tokenizer)
+        tokenizer.check_decodable()
         module = tokenizer.module
         memory = activation_bytes(tokenizer.spec.image_size, len(tokens), gradients=False)
         with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():

@@ -59,6 +59,7 @@ class Optimize(io.ComfyNode):
         **settings,
     ) -> io.NodeOutput:
         tokens.check_tokenizer(tokenizer)
+        tokenizer.check_decodable()
         config = _config(steps=steps, quantize=quantize, reset_every=reset_every, **settings)
         size, batch = tokenizer.spec.image_size, len(tokens)
         memory = activation_bytes(size, batch, gradients=True)

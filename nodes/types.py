@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ..tokenopt_core.tokenizers.spec import TokenizerSpec
 from .compat import ModelPatcher, io
 
 TokenizerSocket = io.Custom("TOKENOPT_TOKENIZER")
@@ -41,8 +42,16 @@ class LoadedTokenizer(LoadedModel):
     """A `tokenopt_core` Tokenizer; its `spec` says sizes."""
 
     @property
-    def spec(self):
+    def spec(self) -> TokenizerSpec:
         return self.module.spec
+
+    def check_decodable(self) -> None:
+        """Raises ValueError if decoding needs more than tokens."""
+        if self.spec.text_length:
+            raise ValueError(
+                f"tokenizer {self.name!r} decodes with text features, which no node gives yet; "
+                "choose one whose name does not start with 'tatitok'."
+            )
 
 
 class LoadedGuide(LoadedModel):

@@ -1,0 +1,107 @@
+"""Test nodes (V1) that do to this pack's sockets what careless or odd neighbours do."""
+
+from __future__ import annotations
+
+import hashlib
+
+import comfy.model_management
+import torch
+
+
+class AnyType(str):
+    """A socket type that fits every other."""
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
+ANY = AnyType("*")
+
+
+class Abuse:
+    """Treats the weights of both models badly, under inference mode, then hands the models on."""
+
+    HOW = ("cast", "cast and back", "evict", "train")
+    CATEGORY = "hostile"
+    RETURN_TYPES = ("TOKENOPT_TOKENIZER", "TOKENOPT_GUIDE")
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "tokenizer": ("TOKENOPT_TOKENIZER",),
+                "guide": ("TOKENOPT_GUIDE",),
+                "after": (ANY,),
+                "how": (list(cls.HOW),),
+            }
+        }
+
+    def run(self, tokenizer, guide, after, how):
+        assert torch.is_inference_mode_enabled()
+        for module in (tokenizer.module, guide.module):
+            if how.startswith("cast"):
+                module.to(torch.float64)
+            if how == "cast and back":
+                module.to(torch.float32)
+            if how == "train":
+                module.train().requires_grad_(True)
+        if how == "evict":
+            comfy.model_management.unload_all_models()
+        return (tokenizer, guide)
+
+
+class OddImage:
+    """An image of an unusual kind."""
+
+    KINDS = ("grey", "half", "two channels", "nan", "no batch", "out of range")
+    CATEGORY = "hostile"
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"image": ("IMAGE",), "kind": (list(cls.KINDS),)}}
+
+    def run(self, image, kind):
+        if kind == "grey":
+            return (image.mean(-1, keepdim=True),)
+        if kind == "half":
+            return (image.half(),)
+        if kind == "two channels":
+            return (image[..., :2],)
+        if kind == "nan":
+            return (torch.full_like(image, float("nan")),)
+        if kind == "no batch":
+            return (image[0],)
+        return (image * 3 - 1,)
+
+
+class Digest:
+    """A fingerprint of a tensor or of tokens, or the identity of a model, as ui text."""
+
+    CATEGORY = "hostile"
+    RETURN_TYPES = ()
+    OUTPUT_NODE = True
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"value": (ANY,), "nonce": ("INT", {"default": 0})}}
+
+    def run(self, value, nonce):
+        if hasattr(value, "module"):
+            return {"ui": {"digest": [str(id(value.module))]}}
+        if isinstance(value, str):
+            return {"ui": {"digest": [value]}}
+        tensor = value if isinstance(value, torch.Tensor) else value.values
+        content = tensor.contiguous().numpy().tobytes()
+        shape = list(tensor.shape)
+        return {"ui": {"digest": [hashlib.sha256(content).hexdigest()], "shape": shape}}
+
+
+NODE_CLASS_MAPPINGS = {
+    "Hostile_Abuse": Abuse,
+    "Hostile_OddImage": OddImage,
+    "Hostile_Digest": Digest,
+}

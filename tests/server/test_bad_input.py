@@ -1,0 +1,186 @@
+"""One wrong input of each kind gives one clear sentence, from validation or from the node."""
+
+from __future__ import annotations
+
+import pytest
+
+from devtools.client import PromptRefused
+
+WORDS = 60  # longer messages are not one sentence
+
+
+def node(class_type: str, /, **inputs) -> dict:
+    return {"class_type": class_type, "inputs": inputs}
+
+
+@pytest.fixture
+def edit(workflow):
+    """The shipped text edit, one step; see test_nodes.py for its numbers."""
+    graph = workflow("text_edit")
+    graph["6"]["inputs"].update(steps=1, preview_every=0)
+    return graph
+
+
+def fails_with(client, graph, *parts: str) -> None:
+    run = client.run(graph)
+    assert run.status == "error"
+    message = run.error["exception_message"].strip()
+    assert run.error["exception_type"] == "ValueError", message
+    assert "\n" not in message, message
+    assert len(message.split()) <= WORDS, message
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("number", "key", "value", "kind"),
+    [
+        ("6", "steps", 0, "value_smaller_than_min"),
+        ("6", "tokens", ["3", 0], "return_type_mismatch"),
+        ("5", "crops", 1000, "value_bigger_than_max"),
+        ("6", "lr", "fast", "invalid_input_type"),
+    ],
+)
+def test_refused_before_it_runs(client, edit, number, key, value, kind):
+    edit[number]["inputs"][key] = value
+    with pytest.raises(PromptRefused) as refused:
+        client.run(edit)
+    assert any(kind in message and key in message for message in refused.value.messages)
+
+
+@pytest.mark.parametrize(
+    ("number", "key", "value"),
+    [
+        ("1", "tokenizer", "../../secret.safetensors"),
+        ("2", "model", "no such model"),
+        ("3", "shape", "hexagon"),
+        ("6", "regularize", "seeds"),
+    ],
+)
+def test_unknown_choice(client, edit, number, key, value):
+    """The nodes check choices themselves: ComfyUI 0.3.75 does not for V3 nodes."""
+    edit[number]["inputs"][key] = value
+    fails_with(client, edit, key, repr(value))
+
+
+def test_missing_loss(client, edit):
+    del edit["6"]["inputs"]["loss"]
+    with pytest.raises(PromptRefused, match="required_input_missing"):
+        client.run(edit)
+
+
+@pytest.mark.parametrize(
+    ("positions", "found"),
+    [("", "''"), ("first", "'first'"), ("99", "'99'"), ("7-3", "'7-3'"), ("1;-2", "'1;-2'")],
+)
+def test_positions(client, workflow, positions, found):
+    graph = workflow("token_copy")
+    graph["8"]["inputs"]["positions"] = positions
+    fails_with(client, graph, "positions", found, "0 to 15")
+
+
+def test_copy_between_states(client, workflow):
+    graph = workflow("token_copy")
+    graph["8"]["inputs"]["target"] = ["4", 0]
+    fails_with(client, graph, "target is not quantized", "TiTok Quantize")
+
+
+def test_copy_between_batches(client, workflow):
+    graph = workflow("token_copy")
+    graph["2"]["inputs"]["batch_size"] = 2
+    graph["3"]["inputs"]["batch_size"] = 3
+    fails_with(client, graph, "reference has 3 images and target 2")
+
+
+@pytest.mark.parametrize("kind", ["two channels", "nan", "no batch"])
+def test_images(client, edit, kind):
+    edit["9"] = node("Hostile_OddImage", image=["3", 0], kind=kind)
+    edit["4"]["inputs"]["image"] = ["9", 0]
+    fails_with(client, edit, "image", "expected")
+
+
+@pytest.mark.parametrize("prompt", ["", " \n "])
+def test_empty_prompt(client, edit, prompt):
+    edit["5"]["inputs"]["prompt"] = prompt
+    fails_with(client, edit, "prompt is empty")
+
+
+def test_number_of_prompts(client, edit):
+    edit["5"]["inputs"]["prompt"] = "a red star\na green star"
+    fails_with(client, edit, "prompt has 2 lines for 1 images")
+
+
+def test_reset_without_known_pixels(client, edit):
+    edit["6"]["inputs"]["reset_every"] = 1
+    fails_with(client, edit, "reset_every", "L1 Masked Loss", "found 0")
+
+
+def test_learning_rate_zero(client, edit):
+    edit["6"]["inputs"]["lr"] = 0.0
+    fails_with(client, edit, "lr is 0")
+
+
+def test_mask_that_keeps_nothing(client, workflow):
+    graph = workflow("inpaint")
+    graph["4"]["inputs"]["value"] = 1.0
+    fails_with(client, graph, "mask is 1 everywhere")
+
+
+def test_batch_of_targets(client, workflow):
+    graph = workflow("inpaint")
+    graph["20"] = node("RepeatImageBatch", image=["3", 0], amount=3)
+    graph["10"]["inputs"]["image"] = ["20", 0]
+    fails_with(client, graph, "image of L1 Masked Loss has a batch of 3", "1 images")
+
+
+def test_tokens_of_another_tokenizer(client, server, edit, other_tokenizer):
+    edit["9"] = node("TokenOpt_LoadTokenizer", tokenizer=other_tokenizer)
+    edit["6"]["inputs"]["tokenizer"] = ["9", 0]
+    fails_with(client, edit, "tokens were made with", "'other'")
+
+
+@pytest.fixture
+def other_tokenizer(server) -> str:
+    """Name of a tiny VAE with random weights that a user put into models/titok."""
+    save_tiny(server, "other", kind="vae")
+    return "other"
+
+
+def save_tiny(server, name: str, **details) -> None:
+    from tokenopt_core.tokenizers import TokenizerSpec, ViTSize, build_tokenizer, save_tokenizer
+
+    size = ViTSize(width=32, layers=1, heads=1)
+    sizes = {"image_size": 32, "num_tokens": 4, "token_size": 8}
+    towers = {"encoder": size, "decoder": size, "encoder_patch": 8, "decoder_patch": 8}
+    spec = TokenizerSpec(name=name, **sizes, **towers, **details)
+    save_tokenizer(build_tokenizer(spec), server.base / "models" / "titok" / name)
+
+
+@pytest.mark.parametrize("user", ["decode", "optimize"])
+def test_decoder_that_needs_text(client, server, edit, user):
+    save_tiny(server, "captioned", layout="tatitok", codebook_size=64, text_length=3, text_size=8)
+    edit["1"]["inputs"]["tokenizer"] = "captioned"
+    if user == "decode":
+        edit["9"] = node("TokenOpt_Decode", tokenizer=["1", 0], tokens=["4", 0])
+        edit["8"]["inputs"]["images"] = ["9", 0]
+    fails_with(client, edit, "tokenizer 'captioned'", "text")
+
+
+def test_a_broken_file_says_what_is_wrong(client, server, edit, other_tokenizer):
+    folder = server.base / "models" / "titok" / "broken"
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = server.base / "models" / "titok" / "other" / "model.safetensors"
+    (folder / "model.safetensors").write_bytes(weights.read_bytes()[:3000])
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    edit["1"]["inputs"]["tokenizer"] = "broken"
+    fails_with(client, edit, "model.safetensors")
+
+
+def test_a_local_vae_runs_and_has_no_codes(client, edit, other_tokenizer):
+    edit["1"]["inputs"]["tokenizer"] = other_tokenizer
+    edit["9"] = node("TokenOpt_Quantize", tokenizer=["1", 0], tokens=["6", 1])
+    edit["10"] = node("Hostile_Digest", value=["9", 1], nonce=0)
+    run = client.run(edit)
+    assert run.status == "success", run.error
+    assert run.outputs["10"]["digest"] == [""]
+    assert client.images(run, "8")[0].size == (32, 32)
