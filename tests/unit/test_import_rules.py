@@ -80,7 +80,7 @@ def test_library_import_loads_nothing_heavy():
     code = (
         "import sys, tokenopt_core, tokenopt_core.guides, tokenopt_core.optimize, "
         "tokenopt_core.tokenizers, tokenopt_core.demo.world\n"
-        f"sys.exit(', '.join(sorted({HEAVY!r} & set(sys.modules))))"
+        f"sys.exit(', '.join({HEAVY!r} & set(sys.modules)) or None)"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
