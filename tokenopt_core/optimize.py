@@ -169,7 +169,11 @@ class _Run:
             self.ema.restart()
         with torch.no_grad():
             features = self.tokenizer.encode(self.reset(images)).float()
-            return features if self.config.quantize else self.tokenizer.quantize(features).tokens
+            if not self.config.quantize:
+                features = self.tokenizer.quantize(features).tokens
+        if self.norm is not None:
+            self.norm = _length(features)
+        return features
 
 
 @torch.no_grad()

@@ -157,7 +157,7 @@ class TestReset:
             torch.testing.assert_close(steps[index].averaged, expected)
 
     def test_what_follows_starts_afresh(self, tokenizer, features):
-        config = replace(self.config, hold_norm=False)
+        config = self.config
         steps = list(optimize(tokenizer, redness, features, config, reset=lambda x: x))
         again = optimize(tokenizer, redness, steps[4].next_features, replace(config, reset_every=0))
         assert torch.equal(next(again).next_features, steps[5].next_features)
