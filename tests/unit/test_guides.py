@@ -10,7 +10,7 @@ import socket
 import pytest
 import torch
 
-from tokenopt_core.guides import Guide, load_guide
+from tokenopt_core.guides import KNOWN_GUIDES, Guide, load_guide
 
 
 @pytest.fixture
@@ -168,3 +168,11 @@ def test_a_guide_that_is_not_square_is_refused(clip_folder):
     model.visual.preprocess_cfg["size"] = (32, 48)
     with pytest.raises(ValueError, match="expected a square"):
         Guide("wide", model, PromptTokenizer(open_clip.get_tokenizer(name)))
+
+
+def test_the_guides_that_are_offered_exist():
+    import open_clip
+
+    for name in KNOWN_GUIDES[1:]:
+        model, tag = name.split("/")
+        assert tag in open_clip.list_pretrained_tags_by_model(model), name
