@@ -41,7 +41,7 @@ def local_models(kind: str) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def download_folder(kind: str, name: str) -> Path:
+def download_folder(kind: str, name: str = ".") -> Path:
     """The folder under which the released model `name` is, or will be once downloaded."""
     roots = [Path(root) for root in folder_paths.get_folder_paths(kind)]
     return next((root for root in roots if (root / name).is_dir()), roots[0])

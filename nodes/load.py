@@ -92,7 +92,7 @@ class LoadGuide(io.ComfyNode):
     @classmethod
     def execute(cls, model: str) -> io.NodeOutput:
         source = _source(model, "model", KNOWN_GUIDES, folders.GUIDES)
-        models_dir = folders.download_folder(folders.GUIDES, model.replace("/", "-"))
+        models_dir = folders.download_folder(folders.GUIDES)
 
         def load() -> torch.nn.Module:
             return load_guide(source, models_dir=models_dir)

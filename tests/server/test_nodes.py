@@ -192,6 +192,15 @@ def test_an_image_does_not_depend_on_its_batch(client, edit):
     assert np.abs(both[1].astype(int) - alone[0]).max() <= 2
 
 
+def test_captions_are_prompts_one_for_each_image(client, edit):
+    edit["3"]["inputs"].update(batch_size=2, shape="random")
+    edit["5"]["inputs"]["prompt"] = ["3", 1]
+    edit["9"] = node("Hostile_Digest", value=["3", 1], nonce=5)
+    run = succeed(client, edit)
+    assert len(run.outputs["9"]["digest"][0].splitlines()) == 2
+    assert pixels(client, run, "8").shape == (2, 64, 64, 3)
+
+
 def test_codes_are_text_and_copying_all_tokens_gives_the_reference(client, workflow):
     graph = workflow("token_copy")
     graph["8"]["inputs"]["positions"] = "0-15"
