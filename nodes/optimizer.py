@@ -68,7 +68,7 @@ class Optimize(io.ComfyNode):
             run = optimize(
                 tokenizer.module,
                 WeightedSum(parts),
-                tokens.values.to(device, copy=True),
+                tokens.values.to(device),
                 config,
                 seeds=seed,
                 reset=_known_pixels(parts) if reset_every else None,
