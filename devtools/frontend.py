@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
@@ -58,6 +59,7 @@ class FrontEnd:
             viewport=self.size,
             args=FLAGS,
         )
+        self._context.add_init_script("localStorage.setItem('vueNodesBannerDismissed', 'true')")
         self.page: Page = self._context.pages[0]
         self._listen()
         self.open()
@@ -92,11 +94,15 @@ class FrontEnd:
 
     def prompt(self) -> Graph:
         """The graph in API format that the front end would post for what it shows."""
-        return self.page.evaluate("async () => (await app.graphToPrompt()).output")
+        return self._saved("output")
 
     def workflow(self) -> dict[str, Any]:
         """What the front end would save (UI format)."""
-        return self.page.evaluate("async () => (await app.graphToPrompt()).workflow")
+        return self._saved("workflow")
+
+    def alerts(self) -> list[str]:
+        """The messages that the page shows to the user now."""
+        return self.page.locator(".p-toast-message").all_inner_texts()
 
     def fit_view(self) -> None:
         self.page.evaluate("() => app.canvas.fitViewToSelectionAnimated()")
@@ -143,6 +149,11 @@ class FrontEnd:
         """PNG of the page, or of a part of it; also written to `path`."""
         path.parent.mkdir(parents=True, exist_ok=True)
         return self.page.screenshot(path=path, clip=box)
+
+    def _saved(self, kind: str) -> dict[str, Any]:
+        # As text: playwright would turn undefined into null, which the front end itself refuses.
+        script = "async (kind) => JSON.stringify((await app.graphToPrompt())[kind])"
+        return json.loads(self.page.evaluate(script, kind))
 
     def _listen(self) -> None:
         self.page.on("console", lambda said: said.type == "error" and self._error(said.text))

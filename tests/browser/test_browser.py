@@ -31,6 +31,7 @@ def test_the_node_shows_the_image_while_it_changes(frontend, client):
     box = frontend.node_box("TokenOpt_Optimize")
     before = frontend.screenshot(SCREENSHOTS / "before-run.png", box)
     received = frontend.previews
+    assert frontend.alerts() == []
     frontend.queue()
     frontend.wait_for_previews(received + 2)
     running = frontend.screenshot(SCREENSHOTS / "node-running.png", box)
@@ -40,6 +41,7 @@ def test_the_node_shows_the_image_while_it_changes(frontend, client):
     frontend.screenshot(SCREENSHOTS / "finished.png")
     assert _changed(before, running) > 0.05, "the preview is not to be seen in the node"
     assert frontend.errors == []
+    assert frontend.alerts() == []
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -50,6 +52,7 @@ def test_template_runs_untouched_and_is_the_api_workflow(frontend, client, workf
     run = client.run(posted)
     assert run.status == "success", run.error
     assert frontend.errors == []
+    assert frontend.alerts() == []
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -61,7 +64,9 @@ def test_template_is_tidy(name):
     for node in ours:
         assert node["properties"]["cnr_id"] == "tokenopt"
         assert node["properties"]["Node name for S&R"] == node["type"]
-        assert not {"randomize", "increment", "decrement"} & set(map(str, node["widgets_values"]))
+        assert not {"randomize", "increment", "decrement"} & set(
+            map(str, node.get("widgets_values", []))
+        )
     boxes = [(*node["pos"], *node["size"]) for node in saved["nodes"]]
     for place, a in enumerate(boxes):
         for b in boxes[:place]:
