@@ -1,0 +1,133 @@
+"""`python -m training`: trains, exports and measures the demo models. Resumes where it stopped.
+
+    python -m training                       everything, on two CPU cores in about three hours
+    python -m training --only tokenizer      one stage: scenes, judge, features, tokenizer, clip,
+                                             clip-reconstructions, export, measure
+    python -m training --minutes 30          at most that long for each model (shorter schedules)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from pathlib import Path
+
+import torch
+
+from tokenopt_core.tokenizers import load_tokenizer
+
+from .classifiers import FeatureNet, FeatureTask, JudgeTask
+from .clip import ClipTask
+from .evaluate import measure
+from .export import export_clip, export_judge, export_tokenizer, reconstructed, write_json
+from .loop import fit, restore
+from .scenes import ScenePool
+from .tokenizer import TokenizerTask
+
+RUNS = Path(__file__).parent / "runs"
+SHIPPED = Path(__file__).parents[1] / "tokenopt_core" / "demo"
+STAGES = ("judge", "features", "tokenizer", "clip", "clip-reconstructions", "export", "measure")
+
+
+def main() -> None:
+    """Runs the stages asked for, in order."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training", description="Train, export and measure the demo models."
+    )
+    parser.add_argument("--only", nargs="+", choices=STAGES, default=STAGES)
+    parser.add_argument("--minutes", type=float, help="at most that long for each model")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--scenes", type=int, default=100_000, help="size of the scene pool")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    for stage in STAGES:
+        if stage in arguments.only:
+            _stage(stage, arguments)
+
+
+def _stage(stage: str, arguments: argparse.Namespace) -> None:
+    if stage == "export":
+        _export(arguments)
+    elif stage == "measure":
+        _measure()
+    else:
+        task = _task(stage, _pool(arguments))
+        print(stage, fit(task, RUNS, minutes=arguments.minutes))
+
+
+def _pool(arguments: argparse.Namespace) -> ScenePool:
+    return ScenePool.cached(RUNS / "scenes.pt", arguments.scenes, seed=1000)
+
+
+def _task(stage: str, pool: ScenePool):
+    if stage == "judge":
+        return JudgeTask(pool)
+    if stage == "features":
+        return FeatureTask(pool)
+    if stage == "tokenizer":
+        return TokenizerTask(pool, _features(pool))
+    if stage == "clip":
+        return ClipTask(pool)
+    return _second_clip(pool)
+
+
+def _features(pool: ScenePool) -> FeatureNet:
+    task = FeatureTask(pool)
+    restore(task, RUNS)
+    return task.net
+
+
+def _second_clip(pool: ScenePool) -> ClipTask:
+    """CLIP goes on with half of its images as the tokenizer shows them."""
+    export_tokenizer(_restored("tokenizer", pool), SHIPPED / "tokenizer")
+    shown = reconstructed(pool, load_tokenizer("demo"), len(pool.indices) // 4, seed=21)
+    mixed = pool.merged(shown, share=0.5)
+    task = ClipTask(mixed, steps=4000, seed=12, name="clip-reconstructions", peak_lr=6e-4)
+    first = _restored("clip", pool)
+    for name, module in task.modules.items():
+        module.load_state_dict(first.modules[name].state_dict())
+    task.clip.load_state_dict(first.average.module.state_dict())
+    return task
+
+
+def _restored(stage: str, pool: ScenePool):
+    task = _task(stage, pool)
+    restore(task, RUNS)
+    return task
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    pool = _pool(arguments)
+    second = (RUNS / "clip-reconstructions.pt").exists()
+    clip = ClipTask(pool, name="clip-reconstructions" if second else "clip")
+    restore(clip, RUNS)
+    export_clip(clip, SHIPPED / "clip")
+    export_tokenizer(_restored("tokenizer", pool), SHIPPED / "tokenizer")
+    export_judge(_restored("judge", pool), SHIPPED / "judge")
+
+
+def _measure() -> None:
+    """Writes `tokenopt_core/demo/record.json`: figures, training time, versions."""
+    started = time.perf_counter()
+    figures = measure()
+    runs = {p.stem: json.loads(p.read_text()) for p in sorted(RUNS.glob("*.json"))}
+    record = {
+        "figures": figures,
+        "training": {name: run for name, run in runs.items() if "seconds" in run},
+        "machine": {
+            "device": "CPU",
+            "threads": torch.get_num_threads(),
+            "platform": platform.platform(terse=True),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        },
+        "measured_in_seconds": round(time.perf_counter() - started),
+    }
+    write_json(record, SHIPPED / "record.json")
+    print(json.dumps(record, indent=2))
+
+
+if __name__ == "__main__":
+    main()

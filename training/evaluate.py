@@ -1,0 +1,131 @@
+"""Measures the shipped demo models on fresh scenes, as `load_tokenizer` and `load_guide` read them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tokenopt_core import ClipLoss, OptimizeConfig, load_guide, load_tokenizer, optimize
+from tokenopt_core.demo import ATTRIBUTES, Attributes, caption, judge, render, sample
+
+from .invalid import invalid_images, miscounted_scenes
+from .scenes import ScenePool
+
+EDIT = {"steps": 200, "lr": 0.1, "ema_decay": 0.95}
+NAMES = list(ATTRIBUTES)
+
+
+def measure(scenes: int = 2048, edits: int = 64, seed: int = 90001) -> dict[str, object]:
+    """All figures of the record; `seed` draws scenes that no training saw."""
+    pool = ScenePool.render(scenes, seed)
+    images = pool.images.float() / 255
+    tokenizer, guide = load_tokenizer("demo"), load_guide("demo")
+    with torch.no_grad():
+        shown, codes = _reconstruct(tokenizer, images)
+    return {
+        "scenes": scenes,
+        "judge": _judge_figures(images, pool.indices, seed),
+        "tokenizer": _tokenizer_figures(images, shown, codes, pool.indices, tokenizer),
+        "clip": {
+            "right_of_64": _right_of_64(guide, images, pool.attributes()),
+            "right_of_64_reconstructed": _right_of_64(guide, shown, pool.attributes()),
+        },
+        "edits": _edit_figures(tokenizer, guide, edits, seed),
+    }
+
+
+@torch.no_grad()
+def _reconstruct(tokenizer, images: Tensor) -> tuple[Tensor, Tensor]:
+    shown, codes = [], []
+    for chunk in images.split(256):
+        quantized = tokenizer.quantize(tokenizer.encode(chunk))
+        shown.append(tokenizer.decode(quantized.tokens).clamp(0, 1))
+        codes.append(quantized.codes)
+    return torch.cat(shown), torch.cat(codes)
+
+
+def _judge_figures(images: Tensor, indices: Tensor, seed: int) -> dict[str, float]:
+    generator = torch.Generator().manual_seed(seed + 1)
+    broken = invalid_images(images, miscounted_scenes(1000, generator), generator)
+    seen, refused = judge(images), judge(broken)
+    same = seen.indices == indices
+    figures = {name: _share(same[:, k]) for k, name in enumerate(NAMES)}
+    return {
+        **figures,
+        "all": _share(same.all(1)),
+        "valid_scenes_called_valid": _share(seen.valid > 0.5),
+        "invalid_scenes_called_invalid": _share(refused.valid < 0.5),
+    }
+
+
+def _tokenizer_figures(images, shown, codes, indices, tokenizer) -> dict[str, object]:
+    mse = (images - shown).square().mean(dim=(1, 2, 3))
+    seen = judge(shown)
+    usage = torch.bincount(codes.flatten(), minlength=tokenizer.spec.codebook_size).float()
+    share = usage / usage.sum()
+    entropy = -(share[share > 0] * share[share > 0].log()).sum()
+    same = seen.indices == indices
+    return {
+        "psnr": round((-10 * mse.log10()).mean().item(), 2),
+        "kept": {name: _share(same[:, k]) for k, name in enumerate(NAMES)},
+        "called_valid": _share(seen.valid > 0.5),
+        "codes_used": _share(usage > 0),
+        "perplexity": round(entropy.exp().item(), 1),
+    }
+
+
+@torch.no_grad()
+def _right_of_64(guide, images: Tensor, attributes: Attributes) -> float:
+    """How often CLIP prefers the right one of the 64 captions that differ in shape and colour."""
+    embedded = torch.cat([guide.encode_image(_fit(c, guide)) for c in images.split(256)])
+    similarity = []
+    for shape in ATTRIBUTES["shape"]:
+        for colour in ATTRIBUTES["colour"]:
+            texts = caption(attributes.replace(shape=shape, colour=colour))
+            text = torch.cat([guide.encode_text(texts[i : i + 512]) for i in range(0, len(texts), 512)])
+            similarity.append((embedded * text).sum(-1))
+    best = torch.stack(similarity, dim=1).argmax(dim=1)
+    wanted = attributes.indices[:, 0] * 8 + attributes.indices[:, 1]
+    return _share(best == wanted)
+
+
+def _fit(images: Tensor, guide) -> Tensor:
+    size = guide.image_size
+    if images.shape[-1] == size:
+        return images
+    return functional.interpolate(images, size, mode="bilinear", antialias=True)
+
+
+def _edit_figures(tokenizer, guide, n: int, seed: int) -> dict[str, object]:
+    """Text edits of another shape and another colour, everything else to be kept."""
+    start = sample(n, seed + 2)
+    generator = torch.Generator().manual_seed(seed + 3)
+    indices = start.indices.clone()
+    indices[:, :2] = (indices[:, :2] + torch.randint(1, 8, (n, 2), generator=generator)) % 8
+    wanted = Attributes(indices)
+    images = render(start, seed + 4)
+    with torch.no_grad():
+        features = tokenizer.encode(images)
+    loss = ClipLoss(guide, caption(wanted), flip=False)
+    for step in optimize(tokenizer, loss, features, OptimizeConfig(**EDIT), seeds=0):
+        last = step
+    with torch.no_grad():
+        edited = tokenizer.decode(tokenizer.quantize(last.averaged).tokens).clamp(0, 1)
+    before, after = judge(images), judge(edited)
+    kept = after.indices[:, 2:] == indices[:, 2:]
+    return {
+        "settings": EDIT,
+        "n": n,
+        "success_before": _share(before.agrees(wanted, ("shape", "colour"))),
+        "success": _share(after.agrees(wanted, ("shape", "colour"))),
+        "shape": _share(after.indices[:, 0] == indices[:, 0]),
+        "colour": _share(after.indices[:, 1] == indices[:, 1]),
+        "valid": _share(after.valid > 0.5),
+        "other_six_kept": _share(kept.float()),
+        "all_eight": _share(after.agrees(wanted)),
+    }
+
+
+def _share(flags: Tensor) -> float:
+    return round(flags.float().mean().item(), 4)

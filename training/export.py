@@ -1,0 +1,110 @@
+"""Writes trained checkpoints as the files that the pack ships: fp16 safetensors, hub layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .classifiers import JudgeTask
+from .clip import CONTEXT, MEAN, MODEL, STD, ClipTask, word_tokenizer
+from .scenes import ScenePool
+from .tokenizer import SPEC, TokenizerTask, export
+
+
+def half(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict with its floating tensors in fp16, contiguous."""
+    return {
+        k: (v.half() if v.is_floating_point() else v).detach().contiguous().clone()
+        for k, v in state.items()
+    }
+
+
+def write_weights(state: dict[str, Tensor], path: Path) -> None:
+    """Saves `state` in fp16; the file is replaced only once it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    save_file(half(state), partial, metadata={"format": "pt"})
+    partial.chmod(0o644)
+    partial.replace(path)
+
+
+def write_json(value: object, path: Path) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def export_tokenizer(task: TokenizerTask, folder: Path) -> None:
+    """The averaged tokenizer as `config.json` and `model.safetensors`."""
+    model = export(task.average)
+    model.quantize.embedding.weight.data.copy_(task.model.quantize.embedding.weight)
+    write_weights(model.state_dict(), folder / "model.safetensors")
+    vq_model = {
+        "codebook_size": SPEC.codebook_size,
+        "token_size": SPEC.token_size,
+        "use_l2_norm": SPEC.l2_normalized,
+        "commitment_cost": 0.25,
+        "vit_enc_model_size": _size(SPEC.encoder),
+        "vit_dec_model_size": _size(SPEC.decoder),
+        "vit_enc_patch_size": SPEC.encoder_patch,
+        "vit_dec_patch_size": SPEC.decoder_patch,
+        "num_latent_tokens": SPEC.num_tokens,
+        "finetune_decoder": False,
+        "is_legacy": False,
+        "quantize_mode": "vq",
+    }
+    config = {
+        "model": {"vq_model": vq_model},
+        "dataset": {"preprocessing": {"crop_size": SPEC.image_size}},
+    }
+    write_json(config, folder / "config.json")
+
+
+def _size(size) -> dict[str, int]:
+    return {"width": size.width, "layers": size.layers, "heads": size.heads}
+
+
+def export_clip(task: ClipTask, folder: Path) -> None:
+    """The averaged CLIP as an open_clip folder with its own tokenizer."""
+    write_weights(task.average.module.state_dict(), folder / "open_clip_model.safetensors")
+    preprocess = {
+        "mean": [MEAN] * 3,
+        "std": [STD] * 3,
+        "interpolation": "bilinear",
+        "resize_mode": "shortest",
+    }
+    write_json(
+        {"model_cfg": MODEL, "preprocess_cfg": preprocess}, folder / "open_clip_config.json"
+    )
+    word_tokenizer().save(str(folder / "tokenizer.json"))
+    special = {"bos_token": "[BOS]", "eos_token": "[EOS]", "pad_token": "[PAD]"}
+    write_json(
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            **special,
+            "unk_token": "[UNK]",
+            "model_max_length": CONTEXT,
+            "clean_up_tokenization_spaces": False,
+        },
+        folder / "tokenizer_config.json",
+    )
+
+
+def export_judge(task: JudgeTask, folder: Path) -> None:
+    """The averaged judge."""
+    write_weights(task.average.module.state_dict(), folder / "model.safetensors")
+
+
+@torch.no_grad()
+def reconstructed(pool: ScenePool, tokenizer, n: int, seed: int) -> ScenePool:
+    """A pool of `n` scenes as the tokenizer shows them, with the attributes they should have."""
+    generator = torch.Generator().manual_seed(seed)
+    images, indices = [], []
+    for _ in range(0, n, 250):
+        scenes, attributes = pool.batch(250, generator)
+        shown = tokenizer.decode(tokenizer.quantize(tokenizer.encode(scenes)).tokens)
+        images.append((shown.clamp(0, 1) * 255).round().byte())
+        indices.append(attributes)
+    return ScenePool(torch.cat(images), torch.cat(indices))

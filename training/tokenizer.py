@@ -1,0 +1,264 @@
+"""Trains the demo tokenizer: a small TiTok with a direct pixel decoder.
+
+What a small ViT needs to start quickly, found by measurement: linear layers with fan-in
+initialization, sine-cosine positions of scale 0.6, whitened features (folded into the last layer
+afterwards), a first phase without quantization, and a codebook that starts at k-means centres.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from tokenopt_core.demo.world import ATTRIBUTES
+from tokenopt_core.tokenizers.spec import TokenizerSpec, ViTSize
+from tokenopt_core.tokenizers.titok import TiTok
+
+from .attention import plain_attention
+from .classifiers import FeatureNet
+from .loop import WeightAverage, attribute_loss, set_lr
+from .scenes import ScenePool
+
+SPEC = TokenizerSpec(
+    name="demo",
+    image_size=64,
+    num_tokens=16,
+    token_size=12,
+    codebook_size=1024,
+    l2_normalized=True,
+    encoder=ViTSize(width=128, layers=4, heads=4),
+    decoder=ViTSize(width=192, layers=5, heads=6),
+    encoder_patch=8,
+    decoder_patch=8,
+)
+FREE_SHARE = 0.04  # of the run, before quantization starts
+
+
+class TokenizerTask:
+    """Reconstruction (pixels and features), commitment, and early attribute supervision."""
+
+    name = "tokenizer"
+    peak_lr = 1.2e-3
+
+    def __init__(
+        self,
+        pool: ScenePool,
+        features: FeatureNet,
+        *,
+        steps: int = 40000,
+        batch: int = 32,
+        seed: int = 3,
+    ):
+        torch.manual_seed(seed)
+        self.pool, self.steps, self.batch = pool, steps, batch
+        self.generator = torch.Generator().manual_seed(seed)
+        self.perceptual = features.eval().requires_grad_(False)
+        self.model = TiTok(SPEC)
+        initialize(self.model)
+        self.whiten = nn.BatchNorm1d(SPEC.token_size, affine=False, momentum=0.01)
+        self.codebook = CodebookLearner(self.model.quantize.embedding)
+        token_count = SPEC.num_tokens * SPEC.token_size
+        self.hidden = nn.Linear(token_count, 256)
+        self.heads = nn.ModuleList(nn.Linear(256, len(v)) for v in ATTRIBUTES.values())
+        self.average = WeightAverage(nn.ModuleList([self.model, self.whiten]))
+        self.modules = {
+            "model": self.model,
+            "whiten": self.whiten,
+            "codebook": self.codebook,
+            "hidden": self.hidden,
+            "heads": self.heads,
+            "average": self.average,
+        }
+        trained = [p for n, p in self.model.named_parameters() if not n.startswith("quantize.")]
+        trained += [*self.hidden.parameters(), *self.heads.parameters()]
+        self.optimizer = torch.optim.AdamW(
+            trained, self.peak_lr, betas=(0.9, 0.98), weight_decay=0.01
+        )
+
+    def step(self, progress: float) -> dict[str, float]:
+        """One update on a batch of scenes."""
+        set_lr(self.optimizer, progress, self.peak_lr)
+        images, indices = self.pool.batch(self.batch, self.generator)
+        tokens, commitment, spread = self._tokens(images, progress)
+        decoded = in_bfloat16(self.model.decoder, tokens, None)
+        pixels, mse = pixel_loss(decoded, images, indices)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = self.batch // 2
+            features = perceptual_loss(self.perceptual, decoded[:half], images[:half])
+        loss = pixels + 0.15 * features + 0.25 * commitment + 0.05 * spread
+        help_weight = 0.08 * max(0.0, 1 - progress / 0.6)
+        if help_weight > 0:
+            hidden = functional.gelu(self.hidden(tokens.flatten(1)))
+            loss = loss + help_weight * attribute_loss([h(hidden) for h in self.heads], indices)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.average.update(nn.ModuleList([self.model, self.whiten]), progress)
+        return {
+            "psnr": -10 * math.log10(mse),
+            "features": features.item(),
+            "commit": commitment.item(),
+            "codes": self.codebook.used(),
+        }
+
+    def _tokens(self, images: Tensor, progress: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Quantized tokens (b, n, d) with straight-through gradients, and two scalar losses:
+        commitment, and the squared mean of each position (which keeps positions from splitting
+        the codebook among them)."""
+        raw = in_bfloat16(self.model.encoder, images, self.model.latent_tokens)
+        features = self.whiten(raw.transpose(1, 2)).transpose(1, 2)
+        unit = functional.normalize(features, dim=-1)
+        spread = unit.mean(0).square().sum(-1).mean()
+        if progress < FREE_SHARE:
+            self.codebook.remember(unit.detach())
+            return unit, unit.new_zeros(()), spread
+        self.codebook.start(self.generator)
+        quantized = self.model.quantize(features)
+        tokens = functional.normalize(self.model.quantize.embedding.weight, dim=-1)
+        commitment = (unit - tokens[quantized.codes].detach()).square().mean() * SPEC.token_size
+        if progress < 0.9:
+            self.codebook.update(unit.detach(), quantized.codes, self.generator)
+        return quantized.tokens, commitment, spread
+
+
+class CodebookLearner(nn.Module):
+    """Moves unit-length codes to the running mean of what chose them; restarts unused ones."""
+
+    def __init__(self, embedding: nn.Embedding, decay: float = 0.99):
+        super().__init__()
+        size, dim = embedding.weight.shape
+        self.decay = decay
+        self.embedding = embedding.requires_grad_(False)
+        self.register_buffer("usage", torch.ones(size))
+        self.register_buffer("total", torch.zeros(size, dim))
+        self.register_buffer("memory", torch.zeros(32768, dim))
+        self.register_buffer("position", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
+
+    def remember(self, unit: Tensor) -> None:
+        """Keeps features (b, n, d) for the k-means start."""
+        rows = (self.position + torch.arange(unit[..., 0].numel())) % len(self.memory)
+        self.memory[rows] = unit.flatten(0, 1)
+        self.position += len(rows)
+
+    def start(self, generator: torch.Generator, rounds: int = 12) -> None:
+        """Spherical k-means on the remembered features, once."""
+        if self.started:
+            return
+        size = len(self.usage)
+        memory = self.memory[: max(int(self.position), 1)]
+        codes = memory[torch.randint(len(memory), (size,), generator=generator)]
+        for _ in range(rounds):
+            nearest = (memory @ codes.T).argmax(1)
+            sums = torch.zeros_like(codes).index_add_(0, nearest, memory)
+            empty = sums.norm(dim=1) < 1e-6
+            picked = torch.randint(len(memory), (int(empty.sum()),), generator=generator)
+            sums[empty] = memory[picked]
+            codes = functional.normalize(sums, dim=1)
+        self.total.copy_(codes)
+        self.embedding.weight.data.copy_(codes)
+        self.started.fill_(True)
+
+    def update(self, unit: Tensor, codes: Tensor, generator: torch.Generator) -> None:
+        """One running-mean update from features (b, n, d) and the codes (b, n) they chose."""
+        flat, chosen = unit.flatten(0, 1), codes.flatten()
+        count = torch.bincount(chosen, minlength=len(self.usage)).float()
+        share = len(self.usage) / len(flat)  # usage is 1 on average
+        self.usage.lerp_(count * share, 1 - self.decay)
+        sums = torch.zeros_like(self.total).index_add_(0, chosen, flat)
+        self.total.lerp_(sums * share, 1 - self.decay)
+        dead = (self.usage < 0.03).nonzero().flatten()
+        if len(dead):
+            rows = torch.randint(len(flat), (len(dead),), generator=generator)
+            self.total[dead] = flat[rows]
+            self.usage[dead] = 1.0
+        self.embedding.weight.data.copy_(functional.normalize(self.total, dim=1))
+
+    def used(self) -> float:
+        """The share of codes in use."""
+        return (self.usage > 0.05).float().mean().item()
+
+
+def in_bfloat16(module: nn.Module, *inputs: Tensor | None) -> Tensor:
+    """Output (float32) of a module run in bfloat16; gradients reach its float32 weights.
+
+    A third faster than autocast, which keeps the residual stream in float32.
+    """
+    weights = {name: weight.bfloat16() for name, weight in module.named_parameters()}
+    inputs = tuple(None if x is None else x.bfloat16() for x in inputs)
+    with plain_attention():
+        return functional_call(module, weights, inputs).float()
+
+
+def pixel_loss(decoded: Tensor, images: Tensor, indices: Tensor) -> tuple[Tensor, float]:
+    """Absolute error (scalar; dark scenes count double, as their contrast is half), and the MSE."""
+    light = list(ATTRIBUTES).index("light")
+    weight = (1.0 + indices[:, light]).view(-1, 1, 1, 1)
+    error = decoded.float() - images
+    mse = error.detach().square().mean().item()
+    return ((error.abs() + 2 * error.square()) * weight).mean(), mse
+
+
+def perceptual_loss(network: FeatureNet, decoded: Tensor, images: Tensor) -> Tensor:
+    """Squared distance of channel-normalized features, averaged over the first three stages."""
+    with torch.no_grad():
+        wanted = network.features(images, stages=3)
+    found = network.features(decoded, stages=3)
+    return torch.stack(
+        [
+            (unit_channels(a) - unit_channels(b)).square().sum(1).mean()
+            for a, b in zip(found, wanted, strict=True)
+        ]
+    ).mean()
+
+
+def unit_channels(features: Tensor) -> Tensor:
+    return functional.normalize(features.float(), dim=1, eps=1e-4)
+
+
+@torch.no_grad()
+def initialize(model: TiTok) -> None:
+    """Initial values under which a small ViT leaves its plateau at once."""
+    for side, size in ((model.encoder, SPEC.encoder), (model.decoder, SPEC.decoder)):
+        for name, parameter in side.transformer.named_parameters():
+            if parameter.ndim == 2:
+                std = parameter.shape[1] ** -0.5
+                last = name.endswith(("out_proj.weight", "c_proj.weight"))
+                parameter.normal_(std=std * ((2 * size.layers) ** -0.5 if last else 1))
+        grid = round(math.sqrt(len(side.positional_embedding) - 1))
+        side.positional_embedding[1:] = 0.6 * sine_cosine(grid, size.width)
+        side.latent_token_positional_embedding.normal_(std=0.5)
+    model.latent_tokens.normal_(std=0.5)
+    patches = model.encoder.patch_embed
+    patches.weight.normal_(std=3 * patches.weight[0].numel() ** -0.5)
+    patches.bias.copy_(-0.5 * patches.weight.sum(dim=(1, 2, 3)))
+    model.encoder.conv_out.weight.normal_(std=SPEC.encoder.width**-0.5)
+    model.decoder.decoder_embed.weight.normal_(std=1.0)
+    model.decoder.conv_out.weight.zero_()
+    model.decoder.conv_out.weight[range(3), range(3), 1, 1] = 1
+    model.decoder.ffn[0].bias.fill_(0.5)
+
+
+def sine_cosine(grid: int, width: int) -> Tensor:
+    """2D sine-cosine positions (grid * grid, width) with values in -1..1."""
+    frequency = 2 * math.pi / grid * 1.6 ** -torch.arange(-2, width // 4 - 2).float().div(4)
+    angle = torch.arange(grid).float().view(-1, 1) * frequency
+    axis = torch.cat([angle.sin(), angle.cos()], dim=1)  # (grid, width / 2)
+    rows = axis.repeat_interleave(grid, 0)
+    return torch.cat([rows, axis.repeat(grid, 1)], dim=1)
+
+
+@torch.no_grad()
+def export(average: WeightAverage) -> TiTok:
+    """The averaged model with the whitening folded into the encoder's last layer."""
+    model, whiten = average.module
+    scale = (whiten.running_var + whiten.eps).rsqrt()
+    out = model.encoder.conv_out
+    out.bias.copy_((out.bias - whiten.running_mean) * scale)
+    out.weight.mul_(scale.view(-1, 1, 1, 1))
+    return model
