@@ -1,0 +1,117 @@
+"""What users' machines depend on: the links that dev.py makes, the requirement files, the gate."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from devtools.layout import COMFYUI, ROOT, comfyui_folder, make_base
+from devtools.make_templates import columns_of, sources_of
+from devtools.verdict import wanted_by
+
+
+def _lines(name: str) -> list[str]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_base_holds_the_pack_as_a_link(tmp_path):
+    base = make_base(tmp_path / "base")
+    assert (base / "custom_nodes" / "tokenopt").resolve() == ROOT
+    assert make_base(base) == base
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symbolic links need an administrator there")
+def test_base_follows_a_moved_repository(tmp_path):
+    link = tmp_path / "custom_nodes" / "tokenopt"
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "where_it_was")
+    make_base(tmp_path)
+    assert link.resolve() == ROOT
+
+
+def test_base_never_removes_what_a_user_put_there(tmp_path):
+    theirs = tmp_path / "custom_nodes" / "tokenopt"
+    theirs.mkdir(parents=True)
+    (theirs / "mine.txt").write_text("mine")
+    settings = tmp_path / "user" / "default" / "comfy.settings.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("{}")
+    with pytest.raises(FileExistsError, match="in the way"):
+        make_base(tmp_path)
+    assert (theirs / "mine.txt").read_text() == "mine"
+    assert settings.read_text() == "{}"
+
+
+def test_what_manager_installs_is_what_pyproject_says():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    block = re.search(r"^dependencies = \[(.*?)\]", project, re.MULTILINE | re.DOTALL)
+    assert sorted(re.findall(r'"([^"]+)"', block[1])) == sorted(_lines("requirements.txt"))
+
+
+def test_requirements_of_users_leave_their_versions_alone():
+    for line in _lines("requirements.txt"):
+        assert re.fullmatch(r"[A-Za-z0-9_.-]+", line), f"{line}: names only, no versions"
+        assert not line.lower().startswith("torch")
+
+
+def test_development_requirements_are_all_pinned():
+    for line in _lines("requirements-dev.txt"):
+        assert re.match(r"[A-Za-z0-9_.-]+==[0-9.]+(; python_version .*)?$", line)
+    pinned = {line.split("==")[0].lower() for line in _lines("requirements-dev.txt")}
+    assert {line.lower() for line in _lines("requirements.txt")} <= pinned
+
+
+@pytest.mark.parametrize(("required", "status"), [("dev", 0), ("server", 1)])
+def test_run_without_a_required_group_fails(required, status):
+    """A green result in which the server tests did not run would mean nothing."""
+    command = [sys.executable, "-m", "pytest", "-q", "tests/dev", "-k", "manager"]
+    done = subprocess.run(
+        [*command, "--require", required], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == status, done.stdout
+    assert ("required group 'server' executed no test" in done.stdout) == bool(status)
+    assert re.match(r"1 passed, \d+ deselected in", done.stdout.splitlines()[-1])
+
+
+def test_env_prints_the_python_of_the_environment_last():
+    given = ["--comfyui", str(comfyui_folder())] if comfyui_folder() != COMFYUI else []
+    command = [sys.executable, "dev.py", "env", *given]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    python = done.stdout.splitlines()[-1]
+    subprocess.run([python, "-c", "import torch, tokenopt_core"], cwd=ROOT, check=True)
+
+
+def test_unknown_comfyui_folder_is_one_sentence(tmp_path):
+    command = [sys.executable, "dev.py", "env", "--comfyui", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("dev.py: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_columns_follow_the_links():
+    graph = {
+        "1": {"class_type": "A", "inputs": {"seed": 1}},
+        "2": {"class_type": "B", "inputs": {"image": ["1", 0]}},
+        "3": {"class_type": "C", "inputs": {"a": ["1", 0], "b": ["2", 0]}},
+        "4": {"class_type": "D", "inputs": {}},
+    }
+    assert columns_of(sources_of(graph)) == [["1", "4"], ["2"], ["3"]]
+
+
+def test_a_prompt_wants_the_attributes_it_names():
+    prompt = "a large Green star on the left, plain sky background"
+    assert wanted_by(prompt) == {
+        "size": "large",
+        "colour": "green",
+        "shape": "star",
+        "position": "left",
+        "background": "sky",
+        "pattern": "plain",
+    }
+    assert wanted_by("nothing of this world") == {}
