@@ -72,6 +72,8 @@ class ComfyServer:
 
     def __enter__(self) -> ComfyServer:
         started = time.monotonic()
+        if not is_free(self.port):
+            raise ServerFailed(f"Port {self.port} is taken by another program: choose another one.")
         atexit.register(self.stop)
         self._start()
         try:
@@ -146,6 +148,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def has_accelerator() -> bool:

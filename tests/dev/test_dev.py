@@ -1,4 +1,4 @@
-"""What users' machines depend on: the links that dev.py makes, the requirement files, the gate."""
+"""What dev.py makes: links that respect a user's files, the environment, the gate of the tests."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ import pytest
 from devtools.layout import COMFYUI, ROOT, comfyui_folder, make_base
 from devtools.make_templates import columns_of, sources_of
 from devtools.verdict import wanted_by
-
-
-def _lines(name: str) -> list[str]:
-    text = (ROOT / name).read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def test_base_holds_the_pack_as_a_link(tmp_path):
@@ -47,35 +42,16 @@ def test_base_never_removes_what_a_user_put_there(tmp_path):
     assert settings.read_text() == "{}"
 
 
-def test_what_manager_installs_is_what_pyproject_says():
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    block = re.search(r"^dependencies = \[(.*?)\]", project, re.MULTILINE | re.DOTALL)
-    assert sorted(re.findall(r'"([^"]+)"', block[1])) == sorted(_lines("requirements.txt"))
-
-
-def test_requirements_of_users_leave_their_versions_alone():
-    for line in _lines("requirements.txt"):
-        assert re.fullmatch(r"[A-Za-z0-9_.-]+", line), f"{line}: names only, no versions"
-        assert not line.lower().startswith("torch")
-
-
-def test_development_requirements_are_all_pinned():
-    for line in _lines("requirements-dev.txt"):
-        assert re.match(r"[A-Za-z0-9_.-]+==[0-9.]+(; python_version .*)?$", line)
-    pinned = {line.split("==")[0].lower() for line in _lines("requirements-dev.txt")}
-    assert {line.lower() for line in _lines("requirements.txt")} <= pinned
-
-
 @pytest.mark.parametrize(("required", "status"), [("dev", 0), ("server", 1)])
 def test_run_without_a_required_group_fails(required, status):
     """A green result in which the server tests did not run would mean nothing."""
-    command = [sys.executable, "-m", "pytest", "-q", "tests/dev", "-k", "manager"]
+    command = [sys.executable, "-m", "pytest", "-q", "tests/dev/test_requirements.py"]
     done = subprocess.run(
         [*command, "--require", required], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == status, done.stdout
     assert ("required group 'server' executed no test" in done.stdout) == bool(status)
-    assert re.match(r"1 passed, \d+ deselected in", done.stdout.splitlines()[-1])
+    assert re.match(r"\d+ passed in", done.stdout.splitlines()[-1])
 
 
 def test_env_prints_the_python_of_the_environment_last():
