@@ -105,13 +105,13 @@ def test(python: Path, options: argparse.Namespace, rest: list[str]) -> int:
     """Lint first (seconds), then pytest, whose closing line ends the output."""
     _browser(python)
     unclean = lint(python, options, [])
+    if unclean:
+        say("ruff found something (see above), so this run fails whatever the tests say.")
     if rest:
         say("pytest has its own arguments, so no group of tests is required to have run.")
         tests = _call(python, "-m", "pytest", *rest)
     else:
         tests = _call(python, "-m", "pytest", "tests", "--require", "server,parity,browser")
-    if unclean:
-        print("dev.py: ruff found something, see above the tests.", file=sys.stderr)
     return tests or unclean
 
 
