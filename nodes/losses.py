@@ -72,6 +72,14 @@ class ClipLoss(io.ComfyNode):
                         tooltip="Strength of negative_prompt relative to the prompt.",
                     )
                 ),
+                advanced(
+                    io.Boolean.Input(
+                        "mirror",
+                        default=True,
+                        tooltip="Mirror half of the random crops. Off: left and right in the "
+                        "prompt count; results please CLIP alone a little more easily.",
+                    )
+                ),
             ],
             outputs=[LossSocket.Output(display_name="loss", tooltip="For the Token Optimizer.")],
         )
@@ -86,6 +94,7 @@ class ClipLoss(io.ComfyNode):
         crops: int,
         weight: float,
         negative_weight: float = 0.5,
+        mirror: bool = True,
     ) -> io.NodeOutput:
         prompts = tuple(line.strip() for line in prompt.splitlines() if line.strip())
         if not prompts:
@@ -97,6 +106,7 @@ class ClipLoss(io.ComfyNode):
             crops=crops if random_crops else 0,
             weight=weight,
             negative_weight=negative_weight,
+            mirror=mirror,
         )
         return io.NodeOutput(LossRecipe((term,)))
 

@@ -28,6 +28,7 @@ class ClipTerm:
     crops: int
     weight: float
     negative_weight: float
+    mirror: bool
 
     def build(self, device: torch.device, image_size: int, batch: int) -> ClipLoss:
         """The library's loss; raises ValueError where the prompts do not match the batch."""
@@ -41,6 +42,7 @@ class ClipTerm:
             self.prompts,
             self.negative_prompt,
             crops=self.crops,
+            flip=self.mirror,
             negative_weight=self.negative_weight,
         )
 
