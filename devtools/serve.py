@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument("--port", type=int)
     parser.add_argument("--no-browser", action="store_true")
     options = parser.parse_args()
-    server = ComfyServer(DEV / "base", port=options.port, offline=False)
+    server = ComfyServer(DEV / "base", port=options.port, offline=False, threads=None)
     with server:
         print(f"\nComfyUI with TokenOpt: {server.url} (templates: Workflow > Browse Templates)")
         print(f"Models go to {server.base / 'models'}. Ctrl-C stops it.", flush=True)

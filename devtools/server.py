@@ -37,6 +37,8 @@ class ComfyServer:
         port: None takes a free one.
         cpu: run with --cpu; None finds out whether torch has an accelerator.
         offline: forbid downloads from model hubs.
+        threads: of torch on the CPU; None takes one per core. The demo models gain nothing from a
+            second one, and lose a lot to it while another program keeps that core busy.
         arguments: further ComfyUI options.
     """
 
@@ -48,6 +50,7 @@ class ComfyServer:
         port: int | None = None,
         cpu: bool | None = None,
         offline: bool = True,
+        threads: int | None = 1,
         arguments: Sequence[str] = (),
     ) -> None:
         self.base = make_base(Path(base).resolve())
@@ -55,6 +58,7 @@ class ComfyServer:
         self.port = port or free_port()
         self.cpu = not has_accelerator() if cpu is None else cpu
         self.offline = offline
+        self.threads = threads
         self.arguments = tuple(arguments)
         self.process: subprocess.Popen | None = None
         self.start_seconds = 0.0
@@ -113,6 +117,8 @@ class ComfyServer:
         environment |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
         if self.offline:
             environment["HF_HUB_OFFLINE"] = "1"
+        if self.threads:
+            environment["OMP_NUM_THREADS"] = str(self.threads)
         output = None
         if self.log:
             self.log.parent.mkdir(parents=True, exist_ok=True)
