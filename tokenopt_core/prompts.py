@@ -42,7 +42,7 @@ class PromptTokenizer:
                 )
         if unknown:
             words = ", ".join(json.dumps(word, ensure_ascii=False) for word in unknown)
-            result.append(f"guide {guide} does not know {words}: use other words, these tell it nothing.")
+            result.append(f"guide {guide} does not know {words}: use other words instead.")
         return result
 
     def _read(self, text: str) -> tuple[int, list[str]]:
