@@ -72,8 +72,8 @@ def test_report_previews_and_progress(client, edit):
 
 def test_cancel_stops_within_one_step_and_the_next_prompt_works(client, edit):
     slow = {**edit, "6": node("TokenOpt_Optimize", **edit["6"]["inputs"])}
-    slow["3"]["inputs"]["batch_size"] = 8
-    slow["5"]["inputs"]["crops"] = 64
+    slow["3"]["inputs"]["batch_size"] = 4
+    slow["5"]["inputs"]["crops"] = 32
     slow["6"]["inputs"].update(steps=500, preview_every=1)
     seen = []
 
