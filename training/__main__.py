@@ -1,9 +1,9 @@
 """`python -m training`: trains, exports and measures the demo models. Resumes where it stopped.
 
-    python -m training                       everything, on two CPU cores in about three hours
-    python -m training --only tokenizer      one stage: scenes, judge, features, tokenizer, clip,
-                                             clip-reconstructions, export, measure
-    python -m training --minutes 30          at most that long for each model (shorter schedules)
+python -m training                       everything, on two CPU cores in about three hours
+python -m training --only tokenizer      one stage: scenes, judge, features, tokenizer, clip,
+                                         clip-reconstructions, export, measure
+python -m training --minutes 30          at most that long for each model (shorter schedules)
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from tokenopt_core.tokenizers import load_tokenizer
 
 from .classifiers import FeatureNet, FeatureTask, JudgeTask
 from .clip import ClipTask
-from .evaluate import measure
+from .evaluate import SHIPPED, checksums, measure
 from .export import export_clip, export_judge, export_tokenizer, reconstructed, write_json
 from .loop import fit, restore
 from .scenes import ScenePool
 from .tokenizer import TokenizerTask
 
 RUNS = Path(__file__).parent / "runs"
-SHIPPED = Path(__file__).parents[1] / "tokenopt_core" / "demo"
 STAGES = ("judge", "features", "tokenizer", "clip", "clip-reconstructions", "export", "measure")
 
 
@@ -84,7 +83,7 @@ def _second_clip(pool: ScenePool) -> ClipTask:
     export_tokenizer(_restored("tokenizer", pool), SHIPPED / "tokenizer")
     shown = reconstructed(pool, load_tokenizer("demo"), len(pool.indices) // 4, seed=21)
     mixed = pool.merged(shown, share=0.5)
-    task = ClipTask(mixed, steps=4000, seed=12, name="clip-reconstructions", peak_lr=6e-4)
+    task = ClipTask(mixed, steps=4000, seed=12, name="clip-reconstructions", peak_lr=1e-3)
     first = _restored("clip", pool)
     for name, module in task.modules.items():
         module.load_state_dict(first.modules[name].state_dict())
@@ -115,6 +114,7 @@ def _measure() -> None:
     runs = {p.stem: json.loads(p.read_text()) for p in sorted(RUNS.glob("*.json"))}
     record = {
         "figures": figures,
+        "weights": checksums(),
         "training": {name: run for name, run in runs.items() if "seconds" in run},
         "machine": {
             "device": "CPU",

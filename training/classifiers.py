@@ -1,4 +1,4 @@
-"""Two independent attribute classifiers: the judge, and the feature network of the perceptual loss."""
+"""Two attribute classifiers: the judge, and the feature network of the perceptual loss."""
 
 from __future__ import annotations
 

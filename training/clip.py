@@ -25,7 +25,13 @@ CONTEXT = 32
 MEAN, STD = 0.5, 0.25
 MODEL: dict[str, Any] = {
     "embed_dim": 128,
-    "vision_cfg": {"image_size": 64, "layers": [1, 2, 2, 1], "width": 24, "head_width": 64},
+    "vision_cfg": {
+        "image_size": 64,
+        "timm_model_name": "regnetx_002",
+        "timm_model_pretrained": False,
+        "timm_pool": "",
+        "timm_proj": "linear",
+    },
     "text_cfg": {
         "context_length": CONTEXT,
         "vocab_size": len(WORDS),
@@ -67,7 +73,8 @@ class ClipTask:
     """Contrastive training with captions that name some attributes, and hard negatives.
 
     A caption matches every image that has all the attributes it names, so that short captions have
-    many right images. Each image also meets a caption that is wrong in one attribute.
+    many right images. Each image also meets a caption that is wrong in one attribute. The attribute
+    loss on the image embedding weighs more than the contrast: without it shape is learnt last.
     """
 
     def __init__(
@@ -75,10 +82,10 @@ class ClipTask:
         pool: ScenePool,
         *,
         steps: int = 12000,
-        batch: int = 96,
+        batch: int = 64,
         seed: int = 11,
         name: str = "clip",
-        peak_lr: float = 1.5e-3,
+        peak_lr: float = 2.5e-3,
     ):
         torch.manual_seed(seed)
         self.name, self.peak_lr = name, peak_lr
@@ -106,7 +113,7 @@ class ClipTask:
         same = (indices.unsqueeze(1) == wanted.unsqueeze(0)) | ~named.unsqueeze(0)
         contrast = matching_loss(logits, same.all(dim=-1))
         attributes = attribute_loss([head(image_raw) for head in self.heads], indices)
-        loss = contrast + 0.3 * attributes
+        loss = contrast + 2.0 * attributes
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.clip.parameters(), 1.0)

@@ -1,6 +1,9 @@
-"""Measures the shipped demo models on fresh scenes, as `load_tokenizer` and `load_guide` read them."""
+"""Measures the shipped demo models on fresh scenes, read as a user reads them."""
 
 from __future__ import annotations
+
+import hashlib
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,15 +15,34 @@ from tokenopt_core.demo import ATTRIBUTES, Attributes, caption, judge, render, s
 from .invalid import invalid_images, miscounted_scenes
 from .scenes import ScenePool
 
+SHIPPED = Path(__file__).parents[1] / "tokenopt_core" / "demo"
 EDIT = {"steps": 200, "lr": 0.1, "ema_decay": 0.95}
 NAMES = list(ATTRIBUTES)
 
 
-def measure(scenes: int = 2048, edits: int = 64, seed: int = 90001) -> dict[str, object]:
-    """All figures of the record; `seed` draws scenes that no training saw."""
+def checksums() -> dict[str, str]:
+    """SHA-256 of each shipped weights file."""
+    files = sorted(SHIPPED.glob("*/*.safetensors"))
+    return {
+        path.relative_to(SHIPPED).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def measure(
+    scenes: int = 2048, captioned: int = 512, edits: int = 64, seed: int = 90001
+) -> dict[str, object]:
+    """All figures of the record; `seed` draws scenes that no training saw.
+
+    Args:
+        scenes: for the judge and the tokenizer.
+        captioned: of these, those with which CLIP is asked for the right one of 64 captions.
+        edits: text edits, judged.
+    """
     pool = ScenePool.render(scenes, seed)
     images = pool.images.float() / 255
     tokenizer, guide = load_tokenizer("demo"), load_guide("demo")
+    asked = Attributes(pool.indices[:captioned])
     with torch.no_grad():
         shown, codes = _reconstruct(tokenizer, images)
     return {
@@ -28,8 +50,9 @@ def measure(scenes: int = 2048, edits: int = 64, seed: int = 90001) -> dict[str,
         "judge": _judge_figures(images, pool.indices, seed),
         "tokenizer": _tokenizer_figures(images, shown, codes, pool.indices, tokenizer),
         "clip": {
-            "right_of_64": _right_of_64(guide, images, pool.attributes()),
-            "right_of_64_reconstructed": _right_of_64(guide, shown, pool.attributes()),
+            "scenes": captioned,
+            "right_of_64": _right_of_64(guide, images[:captioned], asked),
+            "right_of_64_reconstructed": _right_of_64(guide, shown[:captioned], asked),
         },
         "edits": _edit_figures(tokenizer, guide, edits, seed),
     }
@@ -83,7 +106,9 @@ def _right_of_64(guide, images: Tensor, attributes: Attributes) -> float:
     for shape in ATTRIBUTES["shape"]:
         for colour in ATTRIBUTES["colour"]:
             texts = caption(attributes.replace(shape=shape, colour=colour))
-            text = torch.cat([guide.encode_text(texts[i : i + 512]) for i in range(0, len(texts), 512)])
+            text = torch.cat(
+                [guide.encode_text(texts[i : i + 512]) for i in range(0, len(texts), 512)]
+            )
             similarity.append((embedded * text).sum(-1))
     best = torch.stack(similarity, dim=1).argmax(dim=1)
     wanted = attributes.indices[:, 0] * 8 + attributes.indices[:, 1]

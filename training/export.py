@@ -75,9 +75,7 @@ def export_clip(task: ClipTask, folder: Path) -> None:
         "interpolation": "bilinear",
         "resize_mode": "shortest",
     }
-    write_json(
-        {"model_cfg": MODEL, "preprocess_cfg": preprocess}, folder / "open_clip_config.json"
-    )
+    write_json({"model_cfg": MODEL, "preprocess_cfg": preprocess}, folder / "open_clip_config.json")
     word_tokenizer().save(str(folder / "tokenizer.json"))
     special = {"bos_token": "[BOS]", "eos_token": "[EOS]", "pad_token": "[PAD]"}
     write_json(

@@ -38,7 +38,7 @@ class ScenePool:
     def cached(cls, path: Path, n: int, seed: int) -> ScenePool:
         """The pool saved at `path`; rendered and saved first when it is not there."""
         if path.exists():
-            saved = torch.load(path, weights_only=True, mmap=True)
+            saved = torch.load(path, weights_only=True)
             return cls(saved["images"], saved["indices"])
         pool = cls.render(n, seed)
         path.parent.mkdir(parents=True, exist_ok=True)

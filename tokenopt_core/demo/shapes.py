@@ -48,9 +48,7 @@ def _polygon(x: Tensor, y: Tensor, corners: list[tuple[float, float]]) -> Tensor
 def _ring_of_corners(radii: list[float], shift: float = 0.0) -> list[tuple[float, float]]:
     count = len(radii)
     angles = [-math.pi / 2 + 2 * math.pi * k / count for k in range(count)]
-    return [
-        (r * math.cos(a), r * math.sin(a) + shift) for r, a in zip(radii, angles, strict=True)
-    ]
+    return [(r * math.cos(a), r * math.sin(a) + shift) for r, a in zip(radii, angles, strict=True)]
 
 
 def _triangle(x: Tensor, y: Tensor) -> Tensor:

@@ -1,0 +1,61 @@
+"""The shipped demo models meet their bars on scenes that no training saw, and are small enough."""
+
+import json
+
+import pytest
+import torch
+
+from tokenopt_core import load_tokenizer
+from training.evaluate import SHIPPED, checksums, measure
+
+
+@pytest.fixture(scope="module")
+def figures():
+    """Measured here and now, with fewer scenes than the record's."""
+    return measure(scenes=768, captioned=192, edits=16, seed=31337)
+
+
+def test_they_ship_in_at_most_16_mb():
+    files = [path for path in SHIPPED.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert sum(path.stat().st_size for path in files) <= 16e6
+
+
+def test_the_record_is_of_these_weights():
+    record = json.loads((SHIPPED / "record.json").read_text(encoding="utf-8"))
+    assert record["weights"] == checksums()
+    assert record["figures"]["scenes"] >= 2000
+
+
+def test_the_judge_is_to_be_trusted(figures):
+    judge = figures["judge"]
+    assert judge["all"] >= 0.98
+    assert judge["invalid_scenes_called_invalid"] >= 0.95
+    assert judge["valid_scenes_called_valid"] >= 0.98
+
+
+def test_the_tokenizer_keeps_what_it_should(figures):
+    tokenizer = figures["tokenizer"]
+    assert tokenizer["psnr"] >= 28
+    assert tokenizer["codes_used"] >= 0.9
+    for name in ("colour", "position", "light"):
+        assert tokenizer["kept"][name] >= 0.98
+    assert tokenizer["kept"]["shape"] >= 0.88
+
+
+def test_clip_picks_the_right_caption(figures):
+    assert figures["clip"]["right_of_64"] >= 0.88
+
+
+def test_edits_by_text_succeed_and_were_needed(figures):
+    edits = figures["edits"]
+    assert edits["success_before"] == 0
+    assert edits["success"] >= 0.5
+
+
+def test_decoding_is_deterministic_and_batch_independent():
+    tokenizer = load_tokenizer("demo")
+    codes = torch.randint(1024, (3, 16), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        together = tokenizer.decode(tokenizer.lookup(codes))
+        alone = tokenizer.decode(tokenizer.lookup(codes[1:2]))
+    assert torch.allclose(together[1:2], alone, atol=1e-5)
