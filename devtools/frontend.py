@@ -58,7 +58,9 @@ class FrontEnd:
             headless=True,
             viewport=self.size,
             args=FLAGS,
+            timeout=START_MS,
         )
+        self._context.set_default_timeout(START_MS)  # a screenshot may take its time too
         self._context.add_init_script("localStorage.setItem('vueNodesBannerDismissed', 'true')")
         self.page: Page = self._context.pages[0]
         self._listen()
