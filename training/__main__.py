@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
 from tokenopt_core.tokenizers import load_tokenizer
 
@@ -24,7 +25,7 @@ from .evaluate import SHIPPED, checksums, measure
 from .export import export_clip, export_judge, export_tokenizer, reconstructed, write_json
 from .loop import fit, restore
 from .scenes import ScenePool
-from .tokenizer import TokenizerTask
+from .tokenizer import TokenizerTask, start_from
 
 RUNS = Path(__file__).parent / "runs"
 STAGES = ("judge", "features", "tokenizer", "clip", "clip-reconstructions", "export", "measure")
@@ -37,6 +38,7 @@ def main() -> None:
     )
     parser.add_argument("--only", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--minutes", type=float, help="at most that long for each model")
+    parser.add_argument("--warm", action="store_true", help="start from the shipped weights")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--scenes", type=int, default=100_000, help="size of the scene pool")
     arguments = parser.parse_args()
@@ -53,7 +55,21 @@ def _stage(stage: str, arguments: argparse.Namespace) -> None:
         _measure()
     else:
         task = _task(stage, _pool(arguments))
+        if arguments.warm and not (RUNS / f"{task.name}.pt").exists():
+            _start_from_shipped(stage, task)
         print(stage, fit(task, RUNS, minutes=arguments.minutes))
+
+
+def _start_from_shipped(stage: str, task) -> None:
+    """Loads the weights in `tokenopt_core/demo`; there are none for the feature network."""
+    if stage == "tokenizer":
+        start_from(task, load_tokenizer("demo"))
+    elif stage in ("clip", "judge"):
+        names = {"clip": "clip/open_clip_model", "judge": "judge/model"}
+        state = load_file(SHIPPED / f"{names[stage]}.safetensors")
+        module = task.clip if stage == "clip" else task.net
+        for target in (module, task.average.module):
+            target.load_state_dict({k: v.to(target.state_dict()[k]) for k, v in state.items()})
 
 
 def _pool(arguments: argparse.Namespace) -> ScenePool:

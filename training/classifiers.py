@@ -20,7 +20,7 @@ class JudgeTask:
     name = "judge"
     peak_lr = 2e-3
 
-    def __init__(self, pool: ScenePool, *, steps: int = 5000, batch: int = 64, seed: int = 77):
+    def __init__(self, pool: ScenePool, *, steps: int = 6000, batch: int = 64, seed: int = 77):
         torch.manual_seed(seed)
         self.pool, self.steps, self.batch = pool, steps, batch
         self.generator = torch.Generator().manual_seed(seed)

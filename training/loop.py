@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import time
 from pathlib import Path
 from typing import Protocol
@@ -47,7 +46,7 @@ def fit(task: Task, folder: Path, *, minutes: float | None = None, save_every: i
             if progress >= 1:
                 break
             new = task.step(progress)
-            figures = {k: 0.98 * figures.get(k, v) + 0.02 * v for k, v in new.items()}
+            figures |= {k: 0.98 * figures.get(k, v) + 0.02 * v for k, v in new.items()}
             step += 1
             seconds += time.perf_counter() - started
             bar.update()
@@ -100,9 +99,8 @@ def restore(task: Task, folder: Path) -> None:
 
 
 def set_lr(optimizer: torch.optim.Optimizer, progress: float, peak: float) -> None:
-    """Linear warm-up over 2 % of the run, then a cosine down to 2 % of `peak`."""
-    scale = min(1.0, progress / 0.02 + 0.02)
-    scale *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+    """Linear warm-up over 2 % of the run, `peak` up to 80 %, then a straight line to 2 % of it."""
+    scale = min(1.0, progress / 0.02 + 0.02, 0.02 + 0.98 * (1 - progress) / 0.2)
     for group in optimizer.param_groups:
         group["lr"] = peak * scale
 

@@ -54,7 +54,7 @@ class TokenizerTask:
         seed: int = 3,
     ):
         torch.manual_seed(seed)
-        self.pool, self.steps, self.batch = pool, steps, batch
+        self.pool, self.steps, self.batch, self.turn = pool, steps, batch, False
         self.generator = torch.Generator().manual_seed(seed)
         self.perceptual = features.eval().requires_grad_(False)
         self.model = TiTok(SPEC)
@@ -80,32 +80,40 @@ class TokenizerTask:
         )
 
     def step(self, progress: float) -> dict[str, float]:
-        """One update on a batch of scenes."""
+        """One update on a batch of scenes; every other one is of the encoder alone.
+
+        The encoder learns shape last and a third of the cost is its own, so it gets more updates.
+        """
         set_lr(self.optimizer, progress, self.peak_lr)
         images, indices = self.pool.batch(self.batch, self.generator)
         tokens, commitment, spread = self._tokens(images, progress)
-        decoded = in_bfloat16(self.model.decoder, tokens, None)
-        pixels, mse = pixel_loss(decoded, images, indices)
-        with torch.autocast("cpu", torch.bfloat16):
-            half = self.batch // 2
-            features = perceptual_loss(self.perceptual, decoded[:half], images[:half])
-        sharpen = min(1.0, progress / 0.15)  # pixels first, then what they form
-        loss = pixels + 0.25 * sharpen * features + 0.25 * commitment + 0.05 * spread
         hidden = functional.gelu(self.hidden(tokens.flatten(1)))
         attributes = attribute_loss([head(hidden) for head in self.heads], indices)
-        loss = loss + 1.5 * max(0.0, 1 - progress / 0.8) * attributes
+        help_weight = 1.5 * min(1.0, (1 - progress) / 0.2)
+        loss = help_weight * attributes + 0.25 * commitment + 0.05 * spread
+        figures = {"attributes": attributes.item(), "codes": self.codebook.used()}
+        self.turn = not self.turn
+        if self.turn or progress > 0.8:
+            drawn, figures["psnr"] = self._drawing_loss(tokens, images, indices, progress)
+            loss = loss + drawn
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.average.update(nn.ModuleList([self.model, self.whiten]), progress)
-        return {
-            "psnr": -10 * math.log10(mse),
-            "features": features.item(),
-            "attributes": attributes.item(),
-            "commit": commitment.item(),
-            "codes": self.codebook.used(),
-        }
+        return figures
+
+    def _drawing_loss(
+        self, tokens: Tensor, images: Tensor, indices: Tensor, progress: float
+    ) -> tuple[Tensor, float]:
+        """Loss (scalar) of the decoded pixels and of their features, and the PSNR."""
+        decoded = in_bfloat16(self.model.decoder, tokens, None)
+        pixels, mse = pixel_loss(decoded, images, indices)
+        half = self.batch // 2
+        with torch.autocast("cpu", torch.bfloat16):
+            features = perceptual_loss(self.perceptual, decoded[:half], images[:half])
+        sharpen = min(1.0, progress / 0.15)  # pixels first, then what they form
+        return pixels + 0.25 * sharpen * features, -10 * math.log10(mse)
 
     def _tokens(self, images: Tensor, progress: float) -> tuple[Tensor, Tensor, Tensor]:
         """Quantized tokens (b, n, d) with straight-through gradients, and two scalar losses:
@@ -115,7 +123,7 @@ class TokenizerTask:
         features = self.whiten(raw.transpose(1, 2)).transpose(1, 2)
         unit = functional.normalize(features, dim=-1)
         spread = unit.mean(0).square().sum(-1).mean()
-        if progress < FREE_SHARE:
+        if progress < FREE_SHARE and not self.codebook.started:
             self.codebook.remember(unit.detach())
             return unit, unit.new_zeros(()), spread
         self.codebook.start(self.generator)
@@ -266,3 +274,13 @@ def export(average: WeightAverage) -> TiTok:
     out.bias.copy_((out.bias - whiten.running_mean) * scale)
     out.weight.mul_(scale.view(-1, 1, 1, 1))
     return model
+
+
+@torch.no_grad()
+def start_from(task: TokenizerTask, shipped: TiTok) -> None:
+    """Continues from shipped weights, whose whitening is folded in and whose codebook is used."""
+    for model in (task.model, task.average.module[0]):
+        model.load_state_dict(shipped.state_dict())
+    codes = functional.normalize(shipped.quantize.embedding.weight.float(), dim=1)
+    task.codebook.total.copy_(codes)
+    task.codebook.started.fill_(True)
