@@ -77,7 +77,7 @@ def _replacement(tensor: torch.Tensor, device: torch.device, dtype: torch.dtype)
 
 
 def activation_bytes(image_size: int, batch: int, *, gradients: bool) -> int:
-    """Bytes that one pass over `batch` images needs besides weights; measured on TiTok-L-32 with
+    """Bytes that one pass over `batch` images needs besides weights; estimated for TiTok-L-32 with
     ViT-B-32 and 8 crops: about 24 KiB a pixel with gradients, 4 KiB without."""
     per_pixel = 24 * 1024 if gradients else 4 * 1024
     return batch * image_size**2 * per_pixel
