@@ -65,7 +65,7 @@ LAYOUT = """([columns, sources, sizes, note, versions, gaps]) => {
 }"""
 SIZES = {
     "TokenOpt_DemoScene": [280, 0],
-    "TokenOpt_ClipLoss": [400, 330],
+    "TokenOpt_ClipLoss": [400, 370],
     "TokenOpt_Optimize": [360, 780],  # with room for the live preview
     "TokenOpt_Quantize": [280, 0],
     "SaveImage": [260, 300],
