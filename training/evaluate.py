@@ -16,7 +16,7 @@ from .invalid import invalid_images, miscounted_scenes
 from .scenes import ScenePool
 
 SHIPPED = Path(__file__).parents[1] / "tokenopt_core" / "demo"
-EDIT = {"steps": 200, "lr": 0.1, "ema_decay": 0.95}
+EDIT = {"steps": 100, "lr": 0.1, "ema_decay": 0.95, "token_noise": 0.1}
 NAMES = list(ATTRIBUTES)
 
 
