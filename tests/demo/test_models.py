@@ -1,8 +1,8 @@
 """What the shipped demo models can do on scenes that no training saw, measured here and now.
 
-The goal for shape in reconstructions is 88 %, for the right one of 64 captions 88 %; the shipped
-weights were still learning when training stopped, so for these two and for the edits the tests hold
-what was reached (`record.json`). Raise the numbers with better weights, never lower them.
+The goal for shape in reconstructions is 88 %, for edits 70 %; the shipped tokenizer was still
+learning when training stopped, so for these two the tests hold what was reached (`record.json`).
+Raise the numbers with better weights, never lower them.
 """
 
 import json
@@ -16,8 +16,8 @@ from training.evaluate import SHIPPED, checksums, measure
 
 @pytest.fixture(scope="module")
 def figures():
-    """Measured here and now, with fewer scenes than the record's."""
-    return measure(scenes=768, captioned=192, edits=8, seed=31337)
+    """Measured here and now, with fewer scenes than the record and the same edits."""
+    return measure(scenes=768, captioned=192, edits=32)
 
 
 def test_they_ship_in_at_most_16_mb():
@@ -48,13 +48,13 @@ def test_the_tokenizer_keeps_what_it_should(figures):
 
 
 def test_clip_picks_the_right_caption(figures):
-    assert figures["clip"]["right_of_64"] >= 0.84  # goal: 0.88
+    assert figures["clip"]["right_of_64"] >= 0.88
 
 
 def test_edits_by_text_succeed_and_were_needed(figures):
     edits = figures["edits"]
     assert edits["success_before"] == 0
-    assert edits["success"] >= 0.1  # goal: 0.7
+    assert edits["success"] >= 0.2  # goal: 0.7
 
 
 def test_decoding_is_deterministic_and_batch_independent():
