@@ -30,7 +30,7 @@ def checksums() -> dict[str, str]:
 
 
 def measure(
-    scenes: int = 2048, captioned: int = 512, edits: int = 64, seed: int = 90001
+    scenes: int = 2048, captioned: int = 384, edits: int = 32, seed: int = 90001
 ) -> dict[str, object]:
     """All figures of the record; `seed` draws scenes that no training saw.
 
