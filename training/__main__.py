@@ -96,8 +96,9 @@ def _features(pool: ScenePool) -> FeatureNet:
 
 def _second_clip(pool: ScenePool) -> ClipTask:
     """CLIP goes on with half of its images as the tokenizer shows them."""
-    export_tokenizer(_restored("tokenizer", pool), SHIPPED / "tokenizer")
-    shown = reconstructed(pool, load_tokenizer("demo"), len(pool.indices) // 4, seed=21)
+    export_tokenizer(_restored("tokenizer", pool), RUNS / "tokenizer")
+    tokenizer = load_tokenizer(RUNS / "tokenizer")
+    shown = reconstructed(pool, tokenizer, _features(pool), len(pool.indices) // 2, seed=21)
     mixed = pool.merged(shown, share=0.5)
     task = ClipTask(mixed, steps=4000, seed=12, name="clip-reconstructions", peak_lr=1e-3)
     first = _restored("clip", pool)

@@ -73,9 +73,12 @@ class FeatureNet(nn.Module):
             maps.append(x)
         return maps
 
+    def named(self, maps: list[Tensor]) -> list[Tensor]:
+        """Logits of each attribute from the four maps of `features`."""
+        return [head(maps[-1].flatten(1)) for head in self.heads]
+
     def forward(self, images: Tensor) -> list[Tensor]:
-        last = self.features(images)[-1].flatten(1)
-        return [head(last) for head in self.heads]
+        return self.named(self.features(images))
 
 
 class FeatureTask:

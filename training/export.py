@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from tqdm import tqdm
 
-from .classifiers import JudgeTask
+from .classifiers import FeatureNet, JudgeTask
 from .clip import CONTEXT, MEAN, MODEL, STD, ClipTask, word_tokenizer
 from .scenes import ScenePool
 from .tokenizer import SPEC, TokenizerTask, export
@@ -96,13 +97,18 @@ def export_judge(task: JudgeTask, folder: Path) -> None:
 
 
 @torch.no_grad()
-def reconstructed(pool: ScenePool, tokenizer, n: int, seed: int) -> ScenePool:
-    """A pool of `n` scenes as the tokenizer shows them, with the attributes they should have."""
+def reconstructed(pool: ScenePool, tokenizer, network: FeatureNet, n: int, seed: int) -> ScenePool:
+    """Scenes as the tokenizer shows them: those of `n` in which `network` still sees everything.
+
+    A picture that no longer shows what its caption says would teach CLIP to see it nevertheless.
+    """
     generator = torch.Generator().manual_seed(seed)
     images, indices = [], []
-    for _ in range(0, n, 250):
+    for _ in tqdm(range(0, n, 250), desc="reconstruct scenes", unit_scale=250):
         scenes, attributes = pool.batch(250, generator)
-        shown = tokenizer.decode(tokenizer.quantize(tokenizer.encode(scenes)).tokens)
-        images.append((shown.clamp(0, 1) * 255).round().byte())
-        indices.append(attributes)
+        shown = tokenizer.decode(tokenizer.quantize(tokenizer.encode(scenes)).tokens).clamp(0, 1)
+        seen = torch.stack([logits.argmax(1) for logits in network(shown)], dim=1)
+        kept = (seen == attributes).all(1)
+        images.append((shown[kept] * 255).round().byte())
+        indices.append(attributes[kept])
     return ScenePool(torch.cat(images), torch.cat(indices))
