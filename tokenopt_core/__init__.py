@@ -5,11 +5,14 @@ Without Training" (arXiv 2506.08257) edits it by gradient descent on them. This 
 PyTorch: tokenizers, losses, the optimization loop, and a small demo world.
 """
 
-from .clip_loss import ClipLoss
+from .clip_loss import ClipImageLoss, ClipLoss
 from .config import OptimizeConfig, Step
 from .guides import Guide, load_guide
-from .losses import Loss, MaskedL1Loss, WeightedSum
+from .image_losses import MaskedComposite, RangeLoss, TotalVariationLoss
+from .losses import Loss, MaskedL1Loss, MaskedL2Loss, WeightedSum
+from .masks import feather
 from .optimize import optimize, render
+from .prompts import WeightedText, parse_prompt
 from .tokenizers import (
     Posterior,
     Quantized,
@@ -21,21 +24,29 @@ from .tokenizers import (
 )
 
 __all__ = [
+    "ClipImageLoss",
     "ClipLoss",
     "Guide",
     "Loss",
+    "MaskedComposite",
     "MaskedL1Loss",
+    "MaskedL2Loss",
     "OptimizeConfig",
     "Posterior",
     "Quantized",
+    "RangeLoss",
     "Step",
     "Tokenizer",
     "TokenizerSpec",
+    "TotalVariationLoss",
     "WeightedSum",
+    "WeightedText",
+    "feather",
     "known_tokenizers",
     "load_guide",
     "load_tokenizer",
     "optimize",
+    "parse_prompt",
     "render",
     "save_tokenizer",
 ]

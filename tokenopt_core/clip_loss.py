@@ -1,6 +1,6 @@
-"""Losses that a text guides: similarity of random crops to a prompt (arXiv 2506.08257, section 4).
+"""Losses that a guide's embedding gives: similarity to prompts and to images.
 
-Axes: b images, n crops of each, e embedding size, h x w pixels.
+arXiv 2506.08257, section 4. Axes: b images, e embedding size, h x w pixels.
 """
 
 from __future__ import annotations
@@ -12,24 +12,27 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .crops import crop_side, draw_crops, resize, take_crops
-from .gradients import require_normal_weights
 from .guides import Guide
-from .randomness import CROP_STREAM, generators
+from .losses import free_name
+from .prompt_terms import Prompt, PromptTerm, parse_prompts, prompt_remarks, prompt_terms
+from .prompts import MAX_WEIGHT, WeightedText
+from .views import FixedFeatures, Views
 
 
 class ClipLoss:
     """Minus the similarity of random crops to a prompt, in CLIP's or SigLIP's embedding (-1 to 1).
 
-    A negative prompt adds `negative_weight` times the similarity to it: the image moves away from
-    that text. It is not classifier-free guidance, which would extrapolate a prediction and not a
-    loss. With 1 both texts count the same, with 0 the negative prompt is ignored.
+    A prompt may have weighted and scheduled parts, see `.prompts`: the loss is minus the weighted
+    sum of the similarities. A negative weight adds the similarity itself, and so does a negative
+    prompt times `negative_weight`: the image moves away from that text. It is not classifier-free
+    guidance, which extrapolates a model's prediction and has no loss. With weight 1 both texts
+    count the same, with 0 the text is ignored.
     """
 
     def __init__(
         self,
         guide: Guide,
-        prompt: str | Sequence[str],
+        prompt: Prompt | Sequence[Prompt],
         negative_prompt: str | Sequence[str] | None = None,
         *,
         crops: int = 8,
@@ -40,90 +43,130 @@ class ClipLoss:
     ):
         """
         Args:
-            prompt: one text for all images or one per image; the same holds for `negative_prompt`.
+            prompt: one for all images or one per image; text is parsed, see `parse_prompt`.
+            negative_prompt: plain text without weights, also one for all or one per image.
             crops: random crops per image and call; 0 looks at the whole image once.
             crop_area: share of the image that a crop covers; the default is 224 of 256 pixels a
                 side.
             flip: mirror every other crop, by chance.
             name: the loss's name among the terms.
         """
-        if not isinstance(crops, int) or crops < 0:
-            raise ValueError(f"crops is {crops!r}: expected an integer of 0 or more.")
-        if not 0 < crop_area <= 1:
-            raise ValueError(f"crop_area is {crop_area!r}: expected a share above 0 and up to 1.")
-        if not math.isfinite(negative_weight) or negative_weight < 0:
-            raise ValueError(f"negative_weight is {negative_weight!r}: expected 0 or more.")
-        self.guide = guide
-        self.crops = crops
-        self.crop_area = crop_area
-        self.flip = flip
-        self.name = name
-        self.prompt = _texts(prompt, "prompt")
-        self.negative_prompt = _texts(negative_prompt or "", "negative_prompt", optional=True)
-        self.negative_weight = negative_weight
-        self._targets: list[tuple[str, float, Tensor]] | None = None
-        self._sources: list[torch.Generator] | None = None
+        if not math.isfinite(negative_weight) or not 0 <= negative_weight <= MAX_WEIGHT:
+            raise ValueError(
+                f"negative_weight is {negative_weight!r}: expected 0 or more, up to {MAX_WEIGHT:g}."
+            )
+        self.guide, self.name = guide, name
+        self.prompts = parse_prompts(prompt)
+        self._views = Views(guide, crops=crops, crop_area=crop_area, flip=flip)
+        self._terms = prompt_terms(guide, self.prompts, name)
+        texts = _negative_texts(negative_prompt)
+        if texts and negative_weight:
+            parts = [WeightedText(text, -negative_weight) for text in texts]
+            self._terms.append(PromptTerm(f"{name} negative", guide, parts))
+        self._progress = 0.0
 
     def seeded(self, seeds: Sequence[int]) -> ClipLoss:
         """A copy whose crops come from one generator per image, other ones at each call.
 
         Without seeds every call looks at the same crops, those of the seeds 0, 1, ...
         """
-        require_normal_weights(self.guide, "guide")
-        self._encode_texts(torch.device("cpu"))
         other = copy.copy(self)
-        other._sources = generators(seeds, CROP_STREAM)
+        other._views = self._views.seeded(seeds)
+        for term in self._terms:
+            term.features.on(torch.device("cpu"))
+        return other
+
+    def at(self, progress: float) -> ClipLoss:
+        """A copy for this share of the run, 0 to 1; without it the loss is as at the start."""
+        other = copy.copy(self)
+        other._progress = progress
         return other
 
     def terms(self, images: Tensor) -> dict[str, Tensor]:
-        """The prompt's and the negative prompt's part, (b,) each."""
-        targets = self._encode_texts(images.device)
-        for name, _, text in targets:
-            if len(text) not in (1, len(images)):
+        """The part (b,) of every text; 0 while the schedule leaves it out."""
+        for term in self._terms:
+            if len(term.parts) not in (1, len(images)):
                 raise ValueError(
-                    f"{name} has {len(text)} texts for {len(images)} images: "
+                    f"{term.name} has {len(term.parts)} texts for {len(images)} images: "
                     "give one text or one per image."
                 )
-        embedding = self._embed(images).mean(1)  # (b, e), averaging first costs one product
-        return {name: weight * (embedding * text).sum(-1) for name, weight, text in targets}
+        # Also when no text counts: the crops of an image must not depend on its batch mates.
+        embedding = self._views.embed(images, self.name)
+        result: dict[str, Tensor] = {}
+        for term in self._terms:
+            similarity = (embedding * term.features.on(images.device)).sum(-1)
+            weights = term.weights(self._progress, images.device)
+            result[free_name(term.name, result)] = weights * similarity
+        return result
 
     def __call__(self, images: Tensor) -> Tensor:
         return sum(self.terms(images).values())
 
-    def _encode_texts(self, device: torch.device) -> list[tuple[str, float, Tensor]]:
-        """Name, weight, unit-length features (1 or b, e) of each text; encoded and moved once."""
-        with torch.inference_mode(False), torch.no_grad():
-            if self._targets is None:
-                self._targets = [(self.name, -1.0, self.guide.encode_text(self.prompt))]
-                if self.negative_prompt and self.negative_weight:
-                    text = self.guide.encode_text(self.negative_prompt)
-                    self._targets.append((f"{self.name} negative", self.negative_weight, text))
-            self._targets = [
-                (name, weight, text.to(device)) for name, weight, text in self._targets
-            ]
-        return self._targets
-
-    def _embed(self, images: Tensor) -> Tensor:
-        """Unit-length features (b, n, e) of the crops of every image."""
-        b, _, h, w = images.shape
-        if not self.crops:
-            return self.guide.encode_image(resize(images, self.guide.image_size))[:, None]
-        sources = self._sources or generators(range(b), CROP_STREAM)
-        if len(sources) != b:
-            raise ValueError(f"{self.name} was seeded for {len(sources)} images and got {b}.")
-        side = crop_side(h, w, self.crop_area)
-        drawn = draw_crops(sources, self.crops, h - side + 1, w - side + 1, self.flip)
-        views = take_crops(images, drawn, (side, side), self.guide.image_size)
-        return self.guide.encode_image(views.flatten(0, 1)).unflatten(0, (b, self.crops))
+    def remarks(self) -> list[str]:
+        """Sentences for the user: what the guide cannot read, what a prompt does not say."""
+        texts = [part.text for term in self._terms for part in term.parts if part]
+        return self.guide.remarks(list(dict.fromkeys(texts))) + prompt_remarks(self.prompts)
 
 
-def _texts(prompt: str | Sequence[str], what: str, optional: bool = False) -> list[str]:
-    """The prompt as a list of texts, none of them empty; none at all only where that is allowed."""
-    texts = [prompt] if isinstance(prompt, str) else list(prompt)
-    if optional and not any(text.strip() for text in texts):
+class ClipImageLoss:
+    """Minus the similarity of random crops to an image, in the guide's embedding (-1 to 1).
+
+    The whole of the given image is looked at once. What it shows counts, not its pixels.
+    """
+
+    def __init__(
+        self,
+        guide: Guide,
+        image: Tensor,
+        *,
+        crops: int = 8,
+        crop_area: float = 0.765625,
+        flip: bool = True,
+        name: str = "clip image",
+    ):
+        """
+        Args:
+            image: (1 or b, 3, h, w) in [0, 1], any size; one for all images or one per image.
+            crops, crop_area, flip, name: as for `ClipLoss`.
+        """
+        if image.ndim != 4 or image.shape[1] != 3 or 0 in image.shape:
+            raise ValueError(f"image has shape {tuple(image.shape)}: expected (1 or b, 3, h, w).")
+        with torch.inference_mode(False):  # a clone: it may come from a node
+            image = image.detach().clone().float()
+        if not ((image >= 0) & (image <= 1)).all():
+            raise ValueError("image has values that are no numbers from 0 to 1: clamp it first.")
+        self.guide, self.name = guide, name
+        self._views = Views(guide, crops=crops, crop_area=crop_area, flip=flip)
+        self._count = len(image)
+        self._target = FixedFeatures(lambda: self._views.embed_whole(image.to(_device(guide))))
+
+    def seeded(self, seeds: Sequence[int]) -> ClipImageLoss:
+        """A copy whose crops come from one generator per image, other ones at each call."""
+        other = copy.copy(self)
+        other._views = self._views.seeded(seeds)
+        self._target.on(_device(self.guide))
+        return other
+
+    def __call__(self, images: Tensor) -> Tensor:
+        if self._count not in (1, len(images)):
+            raise ValueError(
+                f"{self.name} compares {len(images)} images with {self._count}: give one image or "
+                "one per image."
+            )
+        embedding = self._views.embed(images, self.name)
+        return -(embedding * self._target.on(images.device)).sum(-1)
+
+
+def _negative_texts(prompt: str | Sequence[str] | None) -> list[str]:
+    texts = [prompt or ""] if isinstance(prompt, str | None) else list(prompt)
+    if not any(text.strip() for text in texts):
         return []
-    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+    if not all(text.strip() for text in texts):
         raise ValueError(
-            f"{what} is {prompt!r}: expected a text, or one per image, none of them empty."
+            f"negative_prompt is {prompt!r}: expected a text, or one per image, none of them empty."
         )
     return texts
+
+
+def _device(guide: Guide) -> torch.device:
+    return next(guide.parameters()).device

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .prompts import PromptTokenizer
+from .prompt_tokenizer import PromptTokenizer
 
 if TYPE_CHECKING:
     from open_clip import CLIP, CustomTextCLIP

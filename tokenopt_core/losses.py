@@ -1,13 +1,17 @@
 """What an image should become: losses as plain callables that compose by weighting.
 
 A loss takes images (b, 3, h, w) in [0, 1] and gives one number per image (b,), lower is better,
-differentiable in the images. Any function of that kind will do. Two methods are used when present:
+differentiable in the images. Any function of that kind will do. Four methods are used when present:
 
 `seeded(seeds) -> loss`
     A copy that draws its random numbers from one CPU generator per image, advancing at each call.
     Called once per run; the place to check what the whole run needs.
+`at(progress) -> loss`
+    A copy for this moment of the run, from 0 (first step) to 1 (last). Called before each step.
 `terms(images) -> dict[str, (b,)]`
-    The weighted parts by name; the loss is their sum.
+    The weighted parts by name, the same names at each step; the loss is their sum.
+`remarks() -> list[str]`
+    Sentences for the user about inputs that are allowed but will surprise.
 
 Axes: b images, h x w pixels. The losses of arXiv 2506.08257, section 4.
 """
@@ -15,11 +19,12 @@ Axes: b images, h x w pixels. The losses of arXiv 2506.08257, section 4.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Protocol
 
-import torch
 from torch import Tensor
+
+from .masks import KnownPixels
 
 
 class Loss(Protocol):
@@ -33,6 +38,11 @@ def seeded(loss: Loss, seeds: Sequence[int]) -> Loss:
     return loss.seeded(seeds) if hasattr(loss, "seeded") else loss
 
 
+def at(loss: Loss, progress: float) -> Loss:
+    """The loss at a share of the run from 0 to 1; a loss that never changes as it is."""
+    return loss.at(progress) if hasattr(loss, "at") else loss
+
+
 def loss_terms(loss: Loss, images: Tensor) -> dict[str, Tensor]:
     """The loss's weighted parts (b,) by name; a plain function is one part under its own name."""
     if hasattr(loss, "terms"):
@@ -40,61 +50,73 @@ def loss_terms(loss: Loss, images: Tensor) -> dict[str, Tensor]:
     return {getattr(loss, "name", None) or getattr(loss, "__name__", "loss"): loss(images)}
 
 
-class MaskedL1Loss:
-    """The mean absolute difference to `target` over the known pixels of each image.
+def remarks(loss: Loss) -> list[str]:
+    """Sentences for the user about the loss's inputs, none for a plain function."""
+    return loss.remarks() if hasattr(loss, "remarks") else []
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name, with a number behind it if it is taken."""
+    number, candidate = 1, name
+    while candidate in taken:
+        number += 1
+        candidate = f"{name} {number}"
+    return candidate
+
+
+class MaskedLoss:
+    """The mean distance to `target` over the known pixels of each image.
 
     A soft mask weights the pixels; the mean is over the known share, so the size of the hole does
     not change the loss's scale (the published experiments divide by all pixels).
     """
 
-    def __init__(self, target: Tensor, mask: Tensor, name: str = "l1"):
+    def __init__(self, target: Tensor, mask: Tensor, name: str | None = None):
         """
         Args:
             target: (1 or b, 3, h, w) in [0, 1], the image that known pixels should have.
-            mask: (1 or b, 1, h, w) in [0, 1]; 1 = may change, 0 = known.
-            name: the loss's name among the terms.
+            mask: (1 or b, 1, h, w) in [0, 1]; 1 = may change, 0 = known. See `feather`.
+            name: the loss's name among the terms, "l1" or "l2" unless given.
         """
-        if target.ndim != 4 or target.shape[1] != 3:
-            raise ValueError(f"target has shape {tuple(target.shape)}: expected (1 or b, 3, h, w).")
-        if mask.ndim != 4 or mask.shape[1] != 1 or mask.shape[2:] != target.shape[2:]:
-            raise ValueError(
-                f"mask has shape {tuple(mask.shape)}: expected (1 or b, 1, h, w) of the target's "
-                f"size, {target.shape[2]} x {target.shape[3]}."
-            )
-        with torch.inference_mode(False):  # clones: both may come from a node, as inference tensors
-            self._target = target.detach().clone().float()
-            self._known = 1 - mask.detach().clone().float()
-        if self._known.min() < 0 or self._known.max() > 1:
-            raise ValueError("mask has values outside [0, 1]: 1 = may change, 0 = known.")
-        if not (self._known.sum((1, 2, 3)) > 0).all():
+        self._known = KnownPixels(target, mask)
+        if not self._known.any_known():
             raise ValueError(
                 "mask lets every pixel change, so no known pixel is left to compare with."
             )
-        self.name = name
+        self.name = name or self.name
 
     def __call__(self, images: Tensor) -> Tensor:
-        target, known = self._for(images)
-        difference = ((images - target).abs() * known).sum((1, 2, 3))
+        target, known = self._known.on(images, self.name)
+        difference = (self._distance(images - target) * known).sum((1, 2, 3))
         return difference / (known.sum((1, 2, 3)) * images.shape[1])
 
     def composite(self, images: Tensor) -> Tensor:
         """The target where pixels are known, `images` where they may change: (b, 3, h, w)."""
-        target, known = self._for(images)
-        return target * known + images * (1 - known)
+        return self._known.composite(images, self.name)
 
-    def _for(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Target and known share on the images' device (moved once), after a look at shapes."""
-        shape, counts = self._target.shape, {len(self._target), len(self._known)}
-        if images.shape[1:] != shape[1:] or not counts <= {1, len(images)}:
-            raise ValueError(
-                f"{self.name} compares images {tuple(images.shape)} with a target {tuple(shape)} "
-                f"and {len(self._known)} masks: resize the target to the images, and give one of "
-                "each or one per image."
-            )
-        with torch.inference_mode(False):
-            self._target = self._target.to(images.device)
-            self._known = self._known.to(images.device)
-        return self._target, self._known
+    def _distance(self, difference: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class MaskedL1Loss(MaskedLoss):
+    """The mean absolute difference to `target` over the known pixels of each image."""
+
+    name = "l1"
+
+    def _distance(self, difference: Tensor) -> Tensor:
+        return difference.abs()
+
+
+class MaskedL2Loss(MaskedLoss):
+    """The mean squared difference to `target` over the known pixels of each image.
+
+    Large differences count more than with L1, small ones hardly at all.
+    """
+
+    name = "l2"
+
+    def _distance(self, difference: Tensor) -> Tensor:
+        return difference.square()
 
 
 class WeightedSum:
@@ -119,21 +141,21 @@ class WeightedSum:
         """A copy with every part seeded."""
         return WeightedSum([(weight, seeded(loss, seeds)) for weight, loss in self.parts])
 
+    def at(self, progress: float) -> WeightedSum:
+        """A copy with every part at this share of the run."""
+        return WeightedSum([(weight, at(loss, progress)) for weight, loss in self.parts])
+
     def terms(self, images: Tensor) -> dict[str, Tensor]:
         """The weighted terms of every part; a name that is taken gets a number."""
         result: dict[str, Tensor] = {}
         for weight, loss in self.parts:
             for name, value in loss_terms(loss, images).items():
-                result[_free_name(name, result)] = weight * value
+                result[free_name(name, result)] = weight * value
         return result
+
+    def remarks(self) -> list[str]:
+        """The remarks of every part, each once."""
+        return list(dict.fromkeys(line for _, loss in self.parts for line in remarks(loss)))
 
     def __call__(self, images: Tensor) -> Tensor:
         return sum(self.terms(images).values())
-
-
-def _free_name(name: str, taken: dict[str, Tensor]) -> str:
-    number, candidate = 1, name
-    while candidate in taken:
-        number += 1
-        candidate = f"{name} {number}"
-    return candidate

@@ -1,60 +1,102 @@
-"""A guide's text tokenizer, with words for what it cannot read."""
+"""Prompts with weights and a schedule: `a red fox:1 | blurry:-0.4`, `a circle:1@0-0.5 | a star`.
+
+Parts stand between `|` signs. A part may end in `:weight`, and behind its weight in `@start-end`,
+the share of the run in which it counts. A colon without a number behind it belongs to the text.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any
+import math
+import re
+from dataclasses import dataclass
 
-from torch import Tensor
+MAX_WEIGHT = 1000.0
+
+_SHARE = r"(?:\d+\.?\d*|\.\d+)"
+_NUMBER = rf"[-+]?(?:{_SHARE}(?:e[-+]?\d+)?|nan|inf|infinity)"
+_PART = re.compile(rf"(.*):\s*({_NUMBER})\s*(?:@([^:]*))?", re.DOTALL | re.IGNORECASE)
+_RANGE = re.compile(rf"\s*({_SHARE})\s*-\s*({_SHARE})\s*")
+_RANGE_ALONE = re.compile(rf"@\s*{_SHARE}\s*-\s*{_SHARE}$|:\s*@\s*[-\d.]*$")
+_DECIMAL_COMMA = re.compile(r":\s*[-+]?\d+,\d+\s*(?:@.*)?$", re.DOTALL)
 
 
-class PromptTokenizer:
-    """Texts -> ids (b, context_length) int64, over either kind of open_clip tokenizer.
+@dataclass(frozen=True)
+class WeightedText:
+    """One part of a prompt.
 
-    open_clip has its own byte-pair tokenizer for the classic models and one that holds a Hugging
-    Face tokenizer (`.tokenizer`) for all others. Both cut long texts without a word.
+    Args:
+        text: what the guide reads.
+        weight: -1000 to 1000; images move towards a text of positive weight, away from others.
+        start, end: shares of the run, 0 <= start < end <= 1. The part counts from `start` to
+            before `end`, so that of two parts that meet only one counts; with 1 to the last step.
+
+    Raises:
+        ValueError: anything else; the message names the text.
     """
 
-    def __init__(self, tokenizer: Any):
-        self._tokenizer = tokenizer
-        self._inner = getattr(tokenizer, "tokenizer", None)
-        self.context_length: int = tokenizer.context_length
+    text: str
+    weight: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
 
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        return self._tokenizer(list(texts))
+    def __post_init__(self):
+        if not isinstance(self.text, str) or not self.text.strip():
+            raise ValueError(f"a prompt part has the text {self.text!r}: expected some words.")
+        if not math.isfinite(self.weight) or abs(self.weight) > MAX_WEIGHT:
+            raise ValueError(
+                f"the prompt part {self.text!r} has the weight {self.weight:g}: expected a number "
+                f"from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}."
+            )
+        if not 0 <= self.start < self.end <= 1:
+            raise ValueError(
+                f"the prompt part {self.text!r} counts from {self.start:g} to {self.end:g}: "
+                "expected two shares of the run from 0 to 1, the smaller one first, for example "
+                "@0-0.5 for its first half."
+            )
 
-    @property
-    def vocabulary_size(self) -> int:
-        """Number of ids that can occur."""
-        return len(self._inner) if self._inner is not None else self._tokenizer.vocab_size
-
-    def remarks(self, texts: Sequence[str], guide: str) -> list[str]:
-        """One sentence for each text that is cut, and one that names all unknown words."""
-        result, unknown = [], {}
-        for text in texts:
-            length, words = self._read(text)
-            unknown.update(dict.fromkeys(words))
-            if length > self.context_length:
-                result.append(
-                    f"the prompt {_shorten(text)} has {length} tokens and guide {guide} reads "
-                    f"{self.context_length}: its end is ignored, so put what matters first."
-                )
-        if unknown:
-            words = ", ".join(json.dumps(word, ensure_ascii=False) for word in unknown)
-            result.append(f"guide {guide} does not know {words}: use other words instead.")
-        return result
-
-    def _read(self, text: str) -> tuple[int, list[str]]:
-        """The text's length in tokens, start and end included, and its unknown words."""
-        if self._inner is None:
-            return len(self._tokenizer.encode(text)) + 2, []
-        clean = getattr(self._tokenizer, "clean_fn", str)(text)
-        read = self._inner(clean, return_offsets_mapping=self._inner.is_fast, verbose=False)
-        unknown = self._inner.unk_token_id
-        spans = zip(read["input_ids"], read.get("offset_mapping", ()), strict=False)
-        return len(read["input_ids"]), [clean[a:b] for i, (a, b) in spans if i == unknown and a < b]
+    def weight_at(self, progress: float) -> float:
+        """The weight at a share of the run from 0 to 1; 0 out of the part's range."""
+        counts = self.start <= progress < self.end or self.end == 1 <= progress
+        return self.weight if counts else 0.0
 
 
-def _shorten(text: str) -> str:
-    return json.dumps(text if len(text) <= 60 else text[:57] + "...", ensure_ascii=False)
+def parse_prompt(text: str) -> tuple[WeightedText, ...]:
+    """The parts of a prompt, in order; text without `|` and `:number` is one part of weight 1.
+
+    Raises:
+        ValueError: a part has no text, no usable weight or no usable range; the message quotes it.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"prompt is {text!r}: expected a text.")
+    return tuple(_parse_part(part.strip(), text) for part in text.split("|"))
+
+
+def _parse_part(part: str, prompt: str) -> WeightedText:
+    found = _PART.fullmatch(part)
+    text, weight, span = found.groups() if found else (part, "1", None)
+    if not text.strip():
+        raise ValueError(
+            f"the prompt {prompt!r} has a part without text: put words before each weight and "
+            "between each two | signs."
+        )
+    if not found and _RANGE_ALONE.search(part):
+        raise ValueError(
+            f"the prompt part {part!r} has a range but no weight: write both, for example "
+            "'a circle:1@0-0.5'."
+        )
+    if not found and _DECIMAL_COMMA.search(part):
+        raise ValueError(
+            f"the prompt part {part!r} has a weight with a comma: write a point, for example :0.5."
+        )
+    start, end = (0.0, 1.0) if span is None else _parse_range(span, part)
+    return WeightedText(text.strip(), float(weight), start, end)
+
+
+def _parse_range(span: str, part: str) -> tuple[float, float]:
+    found = _RANGE.fullmatch(span)
+    if not found:
+        raise ValueError(
+            f"the prompt part {part!r} has the range {span.strip()!r}: expected two shares of the "
+            "run from 0 to 1, for example @0-0.5 for its first half."
+        )
+    return float(found[1]), float(found[2])

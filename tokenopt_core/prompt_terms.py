@@ -1,0 +1,105 @@
+"""Prompts of a batch as terms of a loss: one curve per part, with its weights and features.
+
+Axes: b images (1 where one prompt serves all), e embedding size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import zip_longest
+
+import torch
+from torch import Tensor
+
+from .guides import Guide
+from .prompts import WeightedText, parse_prompt
+from .views import FixedFeatures
+
+Prompt = str | Sequence[WeightedText]
+
+_NAME_LENGTH = 24  # a term's name is printed beside a curve
+_BRACKETS = re.compile(r"\([^()]*:\s*\d+\.?\d*\s*\)")
+
+
+class PromptTerm:
+    """One text for all images, or one per image; None where an image has none."""
+
+    def __init__(self, name: str, guide: Guide, parts: Sequence[WeightedText | None]):
+        self.name, self.parts = name, list(parts)
+        self.features = FixedFeatures(lambda: self._encode(guide))  # (1 or b, e)
+
+    def weights(self, progress: float, device: torch.device) -> Tensor:
+        """What the similarity (b,) is multiplied with at this share of the run: (1 or b,)."""
+        return _tensor(tuple(-p.weight_at(progress) if p else 0.0 for p in self.parts), device)
+
+    def _encode(self, guide: Guide) -> Tensor:
+        rows = [row for row, part in enumerate(self.parts) if part]
+        texts = guide.encode_text([self.parts[row].text for row in rows])
+        features = texts.new_zeros(len(self.parts), texts.shape[1])
+        features[rows] = texts
+        return features
+
+
+def parse_prompts(prompt: Prompt | Sequence[Prompt]) -> list[tuple[WeightedText, ...]]:
+    """The parts of each prompt: of one for all images, or of one per image."""
+    given = [prompt] if isinstance(prompt, str) else list(prompt)
+    if given and all(isinstance(part, WeightedText) for part in given):
+        return [tuple(given)]
+    for text in given:
+        if not text or (isinstance(text, str) and not text.strip()):
+            given = []
+    if not given:
+        raise ValueError(
+            f"prompt is {prompt!r}: expected a text, or one per image, none of them empty."
+        )
+    return [parse_prompt(text) if isinstance(text, str) else tuple(text) for text in given]
+
+
+def prompt_terms(
+    guide: Guide, prompts: Sequence[Sequence[WeightedText]], name: str
+) -> list[PromptTerm]:
+    """One term for the first parts of all prompts, one for the second parts, and so on.
+
+    A single part takes the loss's name alone. Others add their text, or their number where the
+    images' texts differ.
+    """
+    columns = list(zip_longest(*prompts))
+    names = [f"{name}: {_column_name(parts, n)}" for n, parts in enumerate(columns, 1)]
+    names = names if len(columns) > 1 else [name]
+    return [PromptTerm(n, guide, parts) for n, parts in zip(names, columns, strict=True)]
+
+
+def prompt_remarks(prompts: Sequence[Sequence[WeightedText]]) -> list[str]:
+    """Sentences about prompts that are allowed but are seldom meant."""
+    result = []
+    for parts in prompts:
+        texts = " | ".join(part.text for part in parts)
+        if not any(part.weight for part in parts):
+            result.append(f"the prompt {texts!r} has only weights of 0, so it changes nothing.")
+        elif all(part.weight <= 0 for part in parts):
+            result.append(
+                f"the prompt {texts!r} only says what to avoid: add what the image should show."
+            )
+        for found in _BRACKETS.findall(texts):
+            result.append(
+                f"the prompt has {found}: brackets do not weight words here, write a part of its "
+                "own such as | blue sky:1.2 |."
+            )
+    return list(dict.fromkeys(result))
+
+
+def _column_name(parts: Sequence[WeightedText | None], number: int) -> str:
+    texts = {part.text if part else None for part in parts}
+    if len(texts) > 1:
+        return f"part {number}"
+    text = " ".join(texts.pop().split())
+    return text if len(text) <= _NAME_LENGTH else text[: _NAME_LENGTH - 3].rstrip() + "..."
+
+
+@lru_cache(maxsize=64)
+def _tensor(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Weights on the device; a schedule has few different ones, so they are sent once."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, device=device)

@@ -1,0 +1,60 @@
+"""A guide's text tokenizer, with words for what it cannot read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+
+class PromptTokenizer:
+    """Texts -> ids (b, context_length) int64, over either kind of open_clip tokenizer.
+
+    open_clip has its own byte-pair tokenizer for the classic models and one that holds a Hugging
+    Face tokenizer (`.tokenizer`) for all others. Both cut long texts without a word.
+    """
+
+    def __init__(self, tokenizer: Any):
+        self._tokenizer = tokenizer
+        self._inner = getattr(tokenizer, "tokenizer", None)
+        self.context_length: int = tokenizer.context_length
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        return self._tokenizer(list(texts))
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of ids that can occur."""
+        return len(self._inner) if self._inner is not None else self._tokenizer.vocab_size
+
+    def remarks(self, texts: Sequence[str], guide: str) -> list[str]:
+        """One sentence for each text that is cut, and one that names all unknown words."""
+        result, unknown = [], {}
+        for text in texts:
+            length, words = self._read(text)
+            unknown.update(dict.fromkeys(words))
+            if length > self.context_length:
+                result.append(
+                    f"the prompt {_shorten(text)} has {length} tokens and guide {guide} reads "
+                    f"{self.context_length}: its end is ignored, so put what matters first."
+                )
+        if unknown:
+            words = ", ".join(json.dumps(word, ensure_ascii=False) for word in unknown)
+            result.append(f"guide {guide} does not know {words}: use other words instead.")
+        return result
+
+    def _read(self, text: str) -> tuple[int, list[str]]:
+        """The text's length in tokens, start and end included, and its unknown words."""
+        if self._inner is None:
+            return len(self._tokenizer.encode(text)) + 2, []
+        clean = getattr(self._tokenizer, "clean_fn", str)(text)
+        read = self._inner(clean, return_offsets_mapping=self._inner.is_fast, verbose=False)
+        unknown = self._inner.unk_token_id
+        spans = zip(read["input_ids"], read.get("offset_mapping", ()), strict=False)
+        return len(read["input_ids"]), [clean[a:b] for i, (a, b) in spans if i == unknown and a < b]
+
+
+def _shorten(text: str) -> str:
+    return json.dumps(text if len(text) <= 60 else text[:57] + "...", ensure_ascii=False)
