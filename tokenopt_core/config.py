@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from .state import RunState
+
 REGULARIZERS = ("none", "seed", "zero")
+LR_SCHEDULES = ("constant", "cosine")
+KEEPS = ("last", "average", "best")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +24,9 @@ class OptimizeConfig:
     Args:
         steps: number of decoded images, 1 or more.
         lr: Adam's step size, above 0.
+        lr_schedule: "constant", or "cosine", which falls from lr to almost 0 at the last step.
+        warmup: number of first steps in which lr grows evenly to its full value; 0 is none.
+        max_grad_norm: longest gradient of an image; a longer one is shortened to it. 0 is no limit.
         quantize: decode quantized tokens; False starts from the quantized tokens and lets them
             leave the codebook (the paper's ablation, prone to adversarial images).
         ema_decay: decay of the features' moving average, 0 (off) to below 1.
@@ -25,6 +35,18 @@ class OptimizeConfig:
         regularize: keep the features near the start ("seed"), near zero ("zero") or free ("none").
         reg_weight: weight of the mean squared distance, 0 or more.
         reset_every: re-encode the image after every so many steps, through `reset`; 0 is never.
+        locked: positions 0 to n - 1 whose tokens never move, get no noise and survive a reset.
+        keep: what `Step.result` holds: the "last" features, their "average" (the last without
+            `ema_decay`), or per image the "best" that were looked at, by the smoothed loss.
+        patience: an image stops after so many steps without a gain; 0 is never.
+        min_gain: fall of the smoothed loss that counts as a gain, 0 or more.
+        target: an image stops when its smoothed loss is this or lower; None is never.
+        seconds: time budget of the run; 0 is none. The step in which it ends is still finished.
+        precision: of decoding and the guide, by autocast. "auto" is bfloat16 where the accelerator
+            has it, else float16, and float32 on the CPU and under `official_rules`. Quantization,
+            the loss and Adam are always float32.
+        clamp: let the loss see pixels in [0, 1] only. False shows it the decoder's own range, then
+            a penalty on the pixels outside belongs into the loss.
         hold_norm: keep the length of every token where the codebook looks at directions only. Such
             a loss does not see the length, every step adds to it, and the same lr would turn the
             token less and less. "zero" controls the length by itself and switches this off.
@@ -32,61 +54,98 @@ class OptimizeConfig:
             the loss unclamped, noise stays in the features, the average starts at the first value
             without bias correction, a reset keeps Adam's moments and the average, `hold_norm` is
             off.
+
+    The smoothed loss is the average over about the last ten steps (see `.stopping`), of the terms
+    without the regularizer: with random crops and noise a single value says little.
     """
 
     steps: int = 300
     lr: float = 0.1
+    lr_schedule: str = "constant"
+    warmup: int = 0
+    max_grad_norm: float = 0.0
     quantize: bool = True
     ema_decay: float = 0.0
     token_noise: float = 0.0
     regularize: str = "none"
     reg_weight: float = 0.0
     reset_every: int = 0
+    locked: tuple[int, ...] = ()
+    keep: str = "average"
+    patience: int = 0
+    min_gain: float = 0.001
+    target: float | None = None
+    seconds: float = 0.0
+    precision: str = "auto"
+    clamp: bool = True
     hold_norm: bool = True
     official_rules: bool = False
 
     def __post_init__(self) -> None:
-        _check(
-            self,
-            "steps",
-            isinstance(self.steps, int) and self.steps >= 1,
-            "an integer of 1 or more",
-        )
-        _check(self, "lr", 0 < self.lr < math.inf, "a number above 0")
-        _check(self, "ema_decay", 0 <= self.ema_decay < 1, "a number from 0 to below 1")
-        _check(self, "token_noise", 0 <= self.token_noise < math.inf, "a number of 0 or more")
-        _check(
-            self, "regularize", self.regularize in REGULARIZERS, f"one of {', '.join(REGULARIZERS)}"
-        )
-        _check(self, "reg_weight", 0 <= self.reg_weight < math.inf, "a number of 0 or more")
-        resets = isinstance(self.reset_every, int) and self.reset_every >= 0
-        _check(self, "reset_every", resets, "an integer of 0 or more")
+        object.__setattr__(self, "locked", tuple(self.locked))
+        self._check("steps", _counts(self.steps, 1), "an integer of 1 or more")
+        self._check("lr", 0 < self.lr < math.inf, "a number above 0")
+        self._check("ema_decay", 0 <= self.ema_decay < 1, "a number from 0 to below 1")
+        for name in ("token_noise", "reg_weight", "max_grad_norm", "min_gain", "seconds"):
+            self._check(name, 0 <= getattr(self, name) < math.inf, "a number of 0 or more")
+        for name in ("reset_every", "warmup", "patience"):
+            self._check(name, _counts(getattr(self, name), 0), "an integer of 0 or more")
+        for name, known in (
+            ("regularize", REGULARIZERS),
+            ("lr_schedule", LR_SCHEDULES),
+            ("keep", KEEPS),
+            ("precision", PRECISIONS),
+        ):
+            self._check(name, getattr(self, name) in known, f"one of {', '.join(known)}")
+        finite = self.target is None or math.isfinite(self.target)
+        self._check("target", finite, "a finite number, or None for no target")
+        positions = all(_counts(position, 0) for position in self.locked)
+        self._check("locked", positions, "positions, integers of 0 or more")
+
+    def lr_at(self, index: int) -> float:
+        """Adam's step size at step `index`."""
+        if index < self.warmup:
+            return self.lr * (index + 1) / self.warmup
+        if self.lr_schedule == "constant":
+            return self.lr
+        progress = (index - self.warmup) / max(1, self.steps - self.warmup)
+        return self.lr * (1 + math.cos(math.pi * min(1.0, progress))) / 2
 
     def noise_scale(self, index: int) -> float:
         """The noise's standard deviation at step `index`."""
         progress = min(1.0, 1.5 * index / max(1, self.steps - 1))
         return self.token_noise * (1 + math.cos(math.pi * progress)) / 2
 
+    def _check(self, name: str, valid: bool, expected: str) -> None:
+        if not valid:
+            raise ValueError(f"{name} is {getattr(self, name)!r}: expected {expected}.")
+
 
 @dataclass(frozen=True)
 class Step:
     """One step: what was looked at, how good it was, and where the features went. Detached copies.
 
-    `images`, `loss`, `terms`, `penalty` and `codes` belong to `features`; `next_features` and
-    `averaged` are the state after the step.
+    `images`, `loss`, `terms`, `penalty` and `codes` belong to `features`; `next_features`,
+    `averaged`, `result`, `best_loss`, `stopped` and `state` are as they are after the step. An
+    image that stopped is still decoded, but moves no more.
     """
 
     index: int
     features: Tensor  # (b, n, d), noise included
     codes: Tensor | None  # (b, n) int64, None where nothing is quantized
-    images: Tensor  # (b, 3, s, s) in [0, 1] (as decoded under official_rules)
+    images: Tensor  # (b, 3, s, s) in [0, 1] (as decoded under official_rules or without clamp)
     loss: Tensor  # (b,), the sum of the terms, without the penalty
     terms: dict[str, Tensor] = field(repr=False)  # (b,) each
     penalty: Tensor  # (b,), the weighted regularizer
+    lr: float
+    active: Tensor  # (b,) bool on the CPU: which images had not stopped before this step
     next_features: Tensor  # (b, n, d)
     averaged: Tensor  # (b, n, d), next_features where there is no average
+    result: Tensor  # (b, n, d), the features to `render` if the run ends here, by `config.keep`
+    best_loss: Tensor  # (b,) on the CPU: the lowest smoothed loss so far
+    stopped: tuple[str | None, ...]  # per image: why it stopped, None while it moves
+    state: RunState = field(repr=False)  # for optimize(..., state=step.state) to go on from here
 
 
-def _check(config: OptimizeConfig, name: str, valid: bool, expected: str) -> None:
-    if not valid:
-        raise ValueError(f"{name} is {getattr(config, name)!r}: expected {expected}.")
+def _counts(value: object, lowest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= lowest

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import torch
 from torch import Tensor
 
+from .adam import share
 
-class Ema:
-    """An exponential moving average that is right from the first value on.
+
+class Average(NamedTuple):
+    """The average of each image's features so far."""
+
+    value: Tensor  # (b, n, d); before the first step the features themselves
+    count: Tensor  # (b, 1, 1), number of values in it
+
+    @staticmethod
+    def none(value: Tensor) -> Average:
+        """That of features (b, n, d) of which none counts yet."""
+        return Average(value, value.new_zeros(len(value), 1, 1))
+
+
+def add_to_average(
+    average: Average, value: Tensor, decay: float, *, bias_corrected: bool = True
+) -> Average:
+    """The exponential moving average after one more value (b, n, d), right from the first one on.
 
     With decay d the bias-corrected average after t values is sum_k d^(t-k) z_k * (1 - d) / (1 -
     d^t): the same as stepping towards the newest value by (1 - d) / (1 - d^t), so no zero start has
     to be divided out. `bias_corrected=False` is the published rule (the first value is copied, then
     steps of 1 - d), whose first value still weighs 68 % after 20 steps at d = 0.98.
     """
-
-    def __init__(self, decay: float, *, bias_corrected: bool = True):
-        self.decay = decay
-        self.bias_corrected = bias_corrected
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget everything: the next value counts as the first."""
-        self._count = 0
-        self._average: Tensor | None = None
-
-    def update(self, value: Tensor) -> Tensor:
-        """The average after `value`, a new tensor that nothing else changes."""
-        self._count += 1
-        if self._average is None:
-            self._average = value
-        else:
-            correction = 1 - self.decay**self._count if self.bias_corrected else 1
-            self._average = self._average.lerp(value, (1 - self.decay) / correction)
-        return self._average.clone()
+    count = average.count + 1
+    if bias_corrected:
+        weight = share(decay, torch.ones_like(count)) / share(decay, count)
+    else:
+        weight = torch.where(count == 1, 1.0, 1 - decay)
+    return Average(average.value.lerp(value, weight), count)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tokenopt_core.adam import Adam
-from tokenopt_core.ema import Ema
+from tokenopt_core.adam import Moments, adam_step
+from tokenopt_core.ema import Average, add_to_average
 from tokenopt_core.gradients import clamp_images, require_normal_weights
 from tokenopt_core.randomness import generators, image_seeds, normal
 
@@ -40,48 +40,59 @@ class TestRange:
 class TestAdam:
     def test_is_torchs_adam(self):
         source = torch.Generator().manual_seed(0)
-        value = torch.randn(2, 3, generator=source)
+        value = torch.randn(2, 3, 4, generator=source)
         reference = value.clone().requires_grad_()
-        official, ours = torch.optim.Adam([reference], lr=0.1), Adam(0.1)
-        for _ in range(50):
-            gradient = torch.randn(2, 3, generator=source)
+        official, moments = torch.optim.Adam([reference], lr=0.1), Moments.none(value)
+        for _ in range(300):
+            gradient = torch.randn(2, 3, 4, generator=source)
             reference.grad = gradient.clone()
             official.step()
-            value = ours.step(value, gradient)
+            value, moments = adam_step(value, gradient, moments, 0.1)
         torch.testing.assert_close(value, reference.detach())
 
-    def test_a_step_makes_a_new_tensor(self):
-        value = torch.zeros(2)
-        assert Adam(0.1).step(value, torch.ones(2)) is not value
-        assert not value.any()
+    def test_every_image_counts_its_own_steps(self):
+        value, gradient = torch.zeros(2, 1, 1), torch.tensor([1.0, -3.0]).view(2, 1, 1)
+        late = Moments(*(torch.cat((part[:1], part[1:])) for part in Moments.none(value)))
+        _, after = adam_step(value, gradient, late, 0.1)
+        mixed = Moments(*(torch.cat((a[:1], b[1:])) for a, b in zip(after, late, strict=True)))
+        moved, _ = adam_step(value, gradient, mixed, 0.1)
+        first, _ = adam_step(value, gradient, late, 0.1)
+        assert torch.equal(moved[1], first[1])
+        torch.testing.assert_close(moved[0], torch.tensor([[-0.1]]))
 
-    def test_after_a_reset_it_is_new(self):
-        adam, gradients = Adam(0.1), torch.tensor([[1.0], [-3.0]])
-        first = adam.step(torch.zeros(1), gradients[0])
-        adam.step(first, gradients[1])
-        adam.reset()
-        assert torch.equal(adam.step(torch.zeros(1), gradients[0]), first)
+    def test_nothing_changes_in_place(self):
+        value, gradient = torch.zeros(1, 2, 2), torch.ones(1, 2, 2)
+        moments = Moments.none(value)
+        for _ in range(2):
+            before = [part.clone() for part in moments]
+            adam_step(value, gradient, moments, 0.1)
+            assert all(torch.equal(a, b) for a, b in zip(moments, before, strict=True))
+            assert not value.any()
+            _, moments = adam_step(value, gradient, moments, 0.1)
 
 
-class TestEma:
-    def test_the_first_value_is_the_average(self):
-        for corrected in (True, False):
-            average = Ema(0.98, bias_corrected=corrected).update(torch.tensor([3.0]))
-            assert average.item() == 3.0
+class TestAverage:
+    @staticmethod
+    def after(values, decay, corrected=True) -> float:
+        average = Average.none(torch.full((1, 1, 1), -7.0))
+        for value in values:
+            value = torch.full((1, 1, 1), value)
+            average = add_to_average(average, value, decay, bias_corrected=corrected)
+        return average.value.item()
+
+    @pytest.mark.parametrize("corrected", [True, False])
+    def test_the_first_value_is_the_average(self, corrected):
+        assert self.after([3.0], 0.98, corrected) == 3.0
+
+    def test_without_decay_it_is_the_last_value(self):
+        assert self.after([3.0, 5.0, 0.25], 0.0) == 0.25
 
     def test_the_published_rule_clings_to_the_first_value(self):
         """Its weight after 20 steps is 0.98 to the 19th, without the bias correction."""
-        plain, corrected = Ema(0.98, bias_corrected=False), Ema(0.98)
-        for index in range(20):
-            value = torch.tensor([1.0 if index == 0 else 0.0])
-            share = [average.update(value).item() for average in (plain, corrected)]
-        assert share[0] == pytest.approx(0.98**19)
-        assert share[1] == pytest.approx(0.98**19 * 0.02 / (1 - 0.98**20))
-
-    def test_changing_what_it_returned_changes_nothing(self):
-        ema = Ema(0.5)
-        ema.update(torch.ones(1)).zero_()
-        assert ema.update(torch.ones(1)).item() == 1.0
+        values = [1.0] + [0.0] * 19
+        assert self.after(values, 0.98, corrected=False) == pytest.approx(0.98**19)
+        expected = 0.98**19 * 0.02 / (1 - 0.98**20)
+        assert self.after(values, 0.98) == pytest.approx(expected, rel=1e-5)
 
 
 class TestSeeds:
