@@ -4,6 +4,7 @@ python -m training                       everything, on two CPU cores in about t
 python -m training --only tokenizer      one stage: scenes, judge, features, tokenizer, clip,
                                          clip-reconstructions, export, measure
 python -m training --minutes 30          at most that long for each model (shorter schedules)
+python -m training --only grid vae       the comparators of benchmarks/science.py, not shipped
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from .classifiers import FeatureNet, FeatureTask, JudgeTask
 from .clip import ClipTask
 from .evaluate import SHIPPED, checksums, measure
 from .export import export_clip, export_judge, export_tokenizer, reconstructed, write_json
+from .grid import GridTask
 from .loop import fit, restore
 from .scenes import ScenePool
 from .tokenizer import TokenizerTask, start_from
+from .vae import VaeTask, export_vae
 
 RUNS = Path(__file__).parent / "runs"
 STAGES = ("judge", "features", "tokenizer", "clip", "clip-reconstructions", "export", "measure")
+COMPARATORS = {"grid": GridTask, "vae": VaeTask}  # only when asked for
 
 
 def main() -> None:
@@ -36,14 +40,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m training", description="Train, export and measure the demo models."
     )
-    parser.add_argument("--only", nargs="+", choices=STAGES, default=STAGES)
+    parser.add_argument("--only", nargs="+", choices=(*STAGES, *COMPARATORS), default=STAGES)
     parser.add_argument("--minutes", type=float, help="at most that long for each model")
     parser.add_argument("--warm", action="store_true", help="start from the shipped weights")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--scenes", type=int, default=100_000, help="size of the scene pool")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    for stage in STAGES:
+    for stage in (*STAGES, *COMPARATORS):
         if stage in arguments.only:
             _stage(stage, arguments)
 
@@ -53,11 +57,22 @@ def _stage(stage: str, arguments: argparse.Namespace) -> None:
         _export(arguments)
     elif stage == "measure":
         _measure()
+    elif stage in COMPARATORS:
+        _comparator(stage, arguments)
     else:
         task = _task(stage, _pool(arguments))
         if arguments.warm and not (RUNS / f"{task.name}.pt").exists():
             _start_from_shipped(stage, task)
         print(stage, fit(task, RUNS, minutes=arguments.minutes))
+
+
+def _comparator(stage: str, arguments: argparse.Namespace) -> None:
+    """Trains a comparator from the shipped tokenizer and writes it to its folder in the runs."""
+    pool = _pool(arguments)
+    task = COMPARATORS[stage](pool, _features(pool))
+    print(stage, fit(task, RUNS, minutes=arguments.minutes))
+    write = export_vae if stage == "vae" else export_tokenizer
+    write(task, RUNS / stage)
 
 
 def _start_from_shipped(stage: str, task) -> None:
@@ -132,7 +147,9 @@ def _measure() -> None:
     record = {
         "figures": figures,
         "weights": checksums(),
-        "training": {name: run for name, run in runs.items() if "seconds" in run},
+        "training": {
+            name: run for name, run in runs.items() if "seconds" in run and name not in COMPARATORS
+        },
         "machine": {
             "device": "CPU",
             "threads": torch.get_num_threads(),
