@@ -10,6 +10,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from tokenopt_core.tokenizers.config import config_of
+
 from .classifiers import FeatureNet, JudgeTask
 from .clip import CONTEXT, MEAN, MODEL, STD, ClipTask, word_tokenizer
 from .scenes import ScenePool
@@ -42,29 +44,7 @@ def export_tokenizer(task: TokenizerTask, folder: Path) -> None:
     model = export(task.average)
     model.quantize.embedding.weight.data.copy_(task.model.quantize.embedding.weight)
     write_weights(model.state_dict(), folder / "model.safetensors")
-    vq_model = {
-        "codebook_size": SPEC.codebook_size,
-        "token_size": SPEC.token_size,
-        "use_l2_norm": SPEC.l2_normalized,
-        "commitment_cost": 0.25,
-        "vit_enc_model_size": _size(SPEC.encoder),
-        "vit_dec_model_size": _size(SPEC.decoder),
-        "vit_enc_patch_size": SPEC.encoder_patch,
-        "vit_dec_patch_size": SPEC.decoder_patch,
-        "num_latent_tokens": SPEC.num_tokens,
-        "finetune_decoder": False,
-        "is_legacy": False,
-        "quantize_mode": "vq",
-    }
-    config = {
-        "model": {"vq_model": vq_model},
-        "dataset": {"preprocessing": {"crop_size": SPEC.image_size}},
-    }
-    write_json(config, folder / "config.json")
-
-
-def _size(size) -> dict[str, int]:
-    return {"width": size.width, "layers": size.layers, "heads": size.heads}
+    write_json(config_of(SPEC), folder / "config.json")
 
 
 def export_clip(task: ClipTask, folder: Path) -> None:
