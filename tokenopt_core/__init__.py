@@ -13,6 +13,9 @@ from .losses import Loss, MaskedL1Loss, MaskedL2Loss, WeightedSum
 from .masks import feather
 from .optimize import optimize, render
 from .prompts import WeightedText, parse_prompt
+from .run_record import RunRecorder
+from .starts import best_of, random_codes, random_features, sample_features
+from .state import RunState
 from .tokenizers import (
     Posterior,
     Quantized,
@@ -35,18 +38,24 @@ __all__ = [
     "Posterior",
     "Quantized",
     "RangeLoss",
+    "RunRecorder",
+    "RunState",
     "Step",
     "Tokenizer",
     "TokenizerSpec",
     "TotalVariationLoss",
     "WeightedSum",
     "WeightedText",
+    "best_of",
     "feather",
     "known_tokenizers",
     "load_guide",
     "load_tokenizer",
     "optimize",
     "parse_prompt",
+    "random_codes",
+    "random_features",
     "render",
+    "sample_features",
     "save_tokenizer",
 ]

@@ -45,7 +45,7 @@ class Run:
         self.advice = "use another precision" if dtype == torch.float16 else "lower lr"
         self.state = state.to(self.device).with_scale(first_scale(dtype))
         seeds = image_seeds(seeds, len(state.features))
-        self.loss = seeded(loss, seeds)
+        self.loss = seeded(loss, seeds, state.looks)
         self.noise = noise or self._noise_of(seeds)
         self.free = self._free_positions()
         turns_only = (

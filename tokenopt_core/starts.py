@@ -1,0 +1,102 @@
+"""Where to start without an image: random features, random codes, and the best of several.
+
+Random features before quantization make better pictures than random codes (arXiv 2506.08257,
+section 4.2).
+
+Axes: b images, k candidates for each, n tokens, d token size, h and w pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .losses import Loss, at, seeded
+from .optimize import render
+from .randomness import SAMPLE_STREAM, generators, image_seeds, normal
+from .tokenizers import Tokenizer, TokenizerSpec
+
+
+def random_features(spec: TokenizerSpec, seeds: Sequence[int], spread: float = 1.0) -> Tensor:
+    """Normal features (b, n, d) on the CPU, one row per seed, with standard deviation `spread`.
+
+    Where the codebook looks at directions only, `spread` does not change the first image: it sets
+    the tokens' length, and with it how far a step of `lr` turns them.
+    """
+    return spread * normal(generators(seeds), (spec.num_tokens, spec.token_size))
+
+
+def random_codes(
+    tokenizer: Tokenizer, seeds: Sequence[int], spread: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Codes (b, n), each entry of the codebook as likely, and features (b, n, d) that have them.
+
+    The features are the entries. Where the codebook looks at directions only, they get the length
+    of `random_features`, so that a step of `lr` turns both kinds of start equally far.
+
+    Raises:
+        ValueError: the tokenizer is a VAE.
+    """
+    spec = tokenizer.spec
+    size = spec.codebook_size
+    if size is None:
+        raise ValueError(f"{spec.name} is a VAE, which has no codes: use random_features instead.")
+    rows = [torch.randint(size, (spec.num_tokens,), generator=s) for s in generators(seeds)]
+    device = next(tokenizer.parameters()).device
+    codes = torch.stack(rows).to(device)
+    with torch.no_grad():
+        features = tokenizer.lookup(codes)
+    if spec.l2_normalized:
+        features = features * (spread * spec.token_size**0.5)
+    return codes, features
+
+
+@torch.no_grad()
+def sample_features(tokenizer: Tokenizer, images: Tensor, seeds: int | Sequence[int]) -> Tensor:
+    """Features (b, n, d) drawn from a VAE's posterior of images (b, 3, h, w) in [0, 1].
+
+    `Tokenizer.encode` gives its mean instead.
+
+    Raises:
+        ValueError: the tokenizer has a codebook.
+    """
+    posterior = tokenizer.posterior(images)
+    sources = generators(image_seeds(seeds, len(images)), SAMPLE_STREAM)
+    noise = normal(sources, posterior.mean.shape[1:])
+    return posterior.mean + posterior.std * noise.to(posterior.mean)
+
+
+@torch.no_grad()
+def best_of(
+    tokenizer: Tokenizer,
+    loss: Loss,
+    candidates: Tensor,
+    *,
+    seeds: int | Sequence[int] = 0,
+    quantize: bool = True,
+    text: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """For each image the candidate (b, n, d) with the lowest loss, and all losses (b, k).
+
+    One decoded image per candidate, no gradient. All candidates of an image are looked at through
+    the same random crops, those of its first step, so that the choice is not between crops.
+
+    Args:
+        candidates: (b, k, n, d) features.
+        seeds, quantize, text: as for `optimize` and `render`.
+    """
+    if candidates.ndim != 4 or not candidates.shape[1]:
+        raise ValueError(
+            f"candidates have shape {tuple(candidates.shape)}: expected (b, k, n, d) with k of 1 "
+            "or more for each image."
+        )
+    seeds = image_seeds(seeds, len(candidates))
+    losses = []
+    for features in candidates.unbind(1):  # as many images at once as the loss knows
+        images, _ = render(tokenizer, features, quantize, text)
+        losses.append(at(seeded(loss, seeds), 0.0)(images).float())
+    losses = torch.stack(losses, dim=1)  # (b, k)
+    chosen = losses.nan_to_num(nan=torch.inf).argmin(1).to(candidates.device)
+    return candidates[torch.arange(len(candidates), device=chosen.device), chosen], losses
