@@ -11,8 +11,10 @@ async def comfy_entrypoint():
     """The extension that lists this pack's nodes."""
     from .nodes import TokenOptExtension
     from .nodes.folders import register_model_folders
+    from .nodes.stop import register_route
 
     register_model_folders()
+    register_route()
     return TokenOptExtension()
 
 

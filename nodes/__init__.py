@@ -4,9 +4,12 @@ from .codec import Decode, Encode, Quantize
 from .compat import ComfyExtension, io
 from .demo import DemoScene
 from .edit import Copy
+from .judge import Judge
 from .load import LoadGuide, LoadTokenizer
 from .losses import ClipLoss, CombineLosses, MaskedL1Loss
 from .optimizer import Optimize
+from .options import OptimizeOptions
+from .save import SaveImage
 from .tokens import RandomTokens
 
 NODES = [
@@ -22,6 +25,9 @@ NODES = [
     MaskedL1Loss,
     CombineLosses,
     Optimize,
+    OptimizeOptions,
+    Judge,
+    SaveImage,
 ]
 
 

@@ -4,14 +4,41 @@ from __future__ import annotations
 
 import torch
 
-from .compat import CATEGORY, io
+from ..tokenopt_core.randomness import image_seeds
+from ..tokenopt_core.starts import sample_features
+from .compat import CATEGORY, advanced, io
 from .gradients import activation_bytes, gradient_scope
 from .images import from_images, to_images
+from .tokens import SEEDS
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 
 def _tokenizer_input() -> io.Input:
     return TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok.")
+
+
+def _sampling() -> list[io.Input]:
+    return [
+        advanced(
+            io.Boolean.Input(
+                "sample",
+                default=False,
+                optional=True,
+                tooltip="Only for a VAE: draw from what the encoder finds likely, instead of its "
+                "mean. Slightly different images for each seed.",
+            )
+        ),
+        advanced(
+            io.Int.Input(
+                "sample_seed",
+                default=0,
+                min=0,
+                max=SEEDS - 1,
+                optional=True,
+                tooltip="Chooses the sample; image k of a batch has sample_seed + k.",
+            )
+        ),
+    ]
 
 
 class Encode(io.ComfyNode):
@@ -31,6 +58,7 @@ class Encode(io.ComfyNode):
                     tooltip="Any size: the central square is used, resized to the tokenizer's own "
                     "size (demo 64x64, released models 256x256). Transparency is ignored.",
                 ),
+                *_sampling(),
             ],
             outputs=[
                 TokensSocket.Output(
@@ -40,11 +68,27 @@ class Encode(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, tokenizer: LoadedTokenizer, image: torch.Tensor) -> io.NodeOutput:
+    def execute(
+        cls,
+        tokenizer: LoadedTokenizer,
+        image: torch.Tensor,
+        sample: bool = False,
+        sample_seed: int = 0,
+    ) -> io.NodeOutput:
+        if sample and tokenizer.spec.kind != "vae":
+            raise ValueError(
+                f"sample is on, but the tokenizer {tokenizer.name!r} has a codebook and nothing to "
+                "draw from; switch sample off, or choose a VAE (a name with 'vae')."
+            )
         images = to_images(image)
         memory = activation_bytes(tokenizer.spec.image_size, len(images), gradients=False)
         with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
-            features = tokenizer.module.encode(images.to(device))
+            images = images.to(device)
+            if sample:
+                seeds = image_seeds(sample_seed, len(images))
+                features = sample_features(tokenizer.module, images, seeds)
+            else:
+                features = tokenizer.module.encode(images)
             return io.NodeOutput(Tokens(features.float().cpu(), False, tokenizer.name))
 
 

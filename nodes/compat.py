@@ -4,10 +4,15 @@ Written for ComfyUI 0.3.75 and later; what a newer version adds is used here whe
 """
 
 import folder_paths
+from aiohttp import web
 from comfy import model_management
+from comfy.cli_args import args as options
 from comfy.model_patcher import ModelPatcher
 from comfy.utils import ProgressBar
 from comfy_api.latest import ComfyExtension, io
+from comfy_execution.utils import get_executing_context
+from comfyui_version import __version__ as COMFYUI_VERSION
+from server import PromptServer
 
 CATEGORY = "TokenOpt"
 
@@ -18,13 +23,29 @@ def advanced(widget: io.Input) -> io.Input:
     return widget
 
 
+def metadata_wanted() -> bool:
+    """Whether images may carry text; False when ComfyUI was started with --disable-metadata."""
+    return not options.disable_metadata
+
+
+def executing() -> tuple[str | None, str | None]:
+    """Prompt id and node id of the node that runs now; None and None outside a run."""
+    context = get_executing_context()
+    return (context.prompt_id, context.node_id) if context else (None, None)
+
+
 __all__ = [
     "CATEGORY",
+    "COMFYUI_VERSION",
     "ComfyExtension",
     "ModelPatcher",
     "ProgressBar",
+    "PromptServer",
     "advanced",
+    "executing",
     "folder_paths",
     "io",
+    "metadata_wanted",
     "model_management",
+    "web",
 ]

@@ -12,8 +12,11 @@ from .types import Tokens, TokensSocket
 _RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
 
 
-def parse_positions(text: str, num_tokens: int) -> list[int]:
+def parse_positions(text: str, num_tokens: int, name: str = "positions") -> list[int]:
     """Sorted token positions of a text such as "18, 31" or "0-3, 7" (both ends included).
+
+    Args:
+        name: of the input, for messages.
 
     Raises:
         ValueError: not of this form, or a position outside 0 to num_tokens - 1.
@@ -22,7 +25,7 @@ def parse_positions(text: str, num_tokens: int) -> list[int]:
     matches = [_RANGE.fullmatch(part) for part in parts]
     if not parts or None in matches:
         raise ValueError(
-            f"positions is {text!r}, expected whole numbers and ranges such as '18, 31' or "
+            f"{name} is {text!r}, expected whole numbers and ranges such as '18, 31' or "
             f"'0-3, 7'; a position is a token from 0 to {num_tokens - 1}."
         )
     positions: set[int] = set()
@@ -30,7 +33,7 @@ def parse_positions(text: str, num_tokens: int) -> list[int]:
         first, last = int(match[1]), int(match[2] or match[1])
         if first > last or last >= num_tokens:
             raise ValueError(
-                f"positions contains {part!r}, expected tokens from 0 to {num_tokens - 1}, the "
+                f"{name} contains {part!r}, expected tokens from 0 to {num_tokens - 1}, the "
                 "smaller end of a range first."
             )
         positions.update(range(first, last + 1))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from ..tokenopt_core.config import KEEPS
 from .compat import advanced, io
+from .options import OptionsSocket
 from .tokens import SEEDS
 from .types import LossSocket, TokenizerSocket, TokensSocket
 
 
 def optimizer_inputs() -> list[io.Input]:
     """All inputs in display order. Append new ones at the end: saved workflows count positions."""
-    return [*_sockets(), *_everyday(), *_tweaks()]
+    return [*_sockets(), *_everyday(), *_tweaks(), *_added_later()]
 
 
 def _sockets() -> list[io.Input]:
@@ -132,5 +134,21 @@ def _tweaks() -> list[io.Input]:
                 max=1000,
                 tooltip="Show the image in the node every so many steps. 0: only a progress bar.",
             )
+        ),
+    ]
+
+
+def _added_later() -> list[io.Input]:
+    return [
+        OptionsSocket.Input(
+            "options", optional=True, tooltip="More settings, from Token Optimizer Options."
+        ),
+        io.Combo.Input(
+            "keep",
+            options=list(KEEPS),
+            default="average",
+            optional=True,
+            tooltip="What the run returns. average: the running average when ema is on, else the "
+            "last tokens. best: per image those with the lowest smoothed loss. last: as it says.",
         ),
     ]

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from ..tokenopt_core.randomness import generators, image_seeds, normal
+from ..tokenopt_core.losses import WeightedSum
+from ..tokenopt_core.randomness import image_seeds
+from ..tokenopt_core.starts import best_of, random_codes, random_features
 from .compat import CATEGORY, advanced, io
-from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+from .gradients import activation_bytes, gradient_scope
+from .recipes import LossRecipe
+from .types import LoadedTokenizer, LossSocket, TokenizerSocket, Tokens, TokensSocket
 
 SEEDS = 2**64
+KINDS = ("features", "codes")
+MOST_STARTS = 256
+_NEXT_START = 0x5851F42D4C957F2D  # from the seed of one start to that of the image's next
 
 
 class RandomTokens(io.ComfyNode):
-    """Normal features before quantization: the start of generation without a seed image (4.2)."""
+    """Where generation without a seed image starts (arXiv 2506.08257, section 4.2)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -47,16 +55,89 @@ class RandomTokens(io.ComfyNode):
                         "image, only how far one optimizer step moves: more: slower, steadier.",
                     )
                 ),
+                *_added_later(),
             ],
             outputs=[TokensSocket.Output(display_name="tokens", tooltip="Not yet quantized.")],
         )
 
     @classmethod
     def execute(
-        cls, tokenizer: LoadedTokenizer, seed: int, batch_size: int, scale: float = 1.0
+        cls,
+        tokenizer: LoadedTokenizer,
+        seed: int,
+        batch_size: int,
+        scale: float = 1.0,
+        kind: str = KINDS[0],
+        best_of: int = 1,
+        loss: LossRecipe | None = None,
     ) -> io.NodeOutput:
-        spec = tokenizer.spec
-        with torch.inference_mode(False):
-            sources = generators(image_seeds(seed, batch_size))
-            values = scale * normal(sources, (spec.num_tokens, spec.token_size))
-        return io.NodeOutput(Tokens(values, False, tokenizer.name))
+        if kind not in KINDS:
+            raise ValueError(f"kind is {kind!r}; expected one of: {', '.join(KINDS)}.")
+        if best_of > 1 and loss is None:
+            raise ValueError(
+                f"best_of is {best_of}, but there is no loss to choose by; connect the loss of the "
+                "Token Optimizer here too, or set best_of to 1."
+            )
+        seeds = image_seeds(seed, batch_size)
+        if best_of > 1:
+            values = _best_starts(tokenizer, seeds, scale, kind, best_of, loss)
+        else:
+            with gradient_scope(tokenizer):
+                values = _starts(tokenizer, seeds, scale, kind)
+        return io.NodeOutput(Tokens(values.float().cpu(), False, tokenizer.name))
+
+
+def _added_later() -> list[io.Input]:
+    return [
+        io.Combo.Input(
+            "kind",
+            options=list(KINDS),
+            default=KINDS[0],
+            optional=True,
+            tooltip="features: normal random numbers, rounded to the codebook when decoded (paper: "
+            "works better). codes: random entries of the codebook. A VAE has only features.",
+        ),
+        io.Int.Input(
+            "best_of",
+            default=1,
+            min=1,
+            max=MOST_STARTS,
+            optional=True,
+            tooltip="Draw so many starts for each image and keep the one with the lowest loss; "
+            "needs a loss. Each costs one decoded image and no gradient. 1: just one start.",
+        ),
+        LossSocket.Input(
+            "loss", optional=True, tooltip="What best_of chooses by: the Token Optimizer's loss."
+        ),
+    ]
+
+
+def _starts(tokenizer: LoadedTokenizer, seeds: list[int], scale: float, kind: str) -> Tensor:
+    """One start (b, n, d) for each seed."""
+    if kind == "features":
+        return random_features(tokenizer.spec, seeds, scale)
+    _, features = random_codes(tokenizer.module, seeds, scale)
+    return features
+
+
+def _best_starts(
+    tokenizer: LoadedTokenizer,
+    seeds: list[int],
+    scale: float,
+    kind: str,
+    count: int,
+    recipe: LossRecipe,
+) -> Tensor:
+    """The best of `count` starts for each seed; the first is the one that `_starts` gives."""
+    tokenizer.check_decodable()
+    size, batch = tokenizer.spec.image_size, len(seeds)
+    memory = activation_bytes(size, batch, gradients=False)
+    with gradient_scope(tokenizer, *recipe.guides, memory=memory) as device, torch.no_grad():
+        rounds = [
+            _starts(tokenizer, [(seed + k * _NEXT_START) % SEEDS for seed in seeds], scale, kind)
+            for k in range(count)
+        ]
+        candidates = torch.stack(rounds, dim=1).to(device)  # (b, k, n, d)
+        loss = WeightedSum(recipe.build(device, size, batch))
+        best, _ = best_of(tokenizer.module, loss, candidates, seeds=seeds)
+        return best.clone()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ..tokenopt_core.state import RunState
 from ..tokenopt_core.tokenizers.spec import TokenizerSpec
 from .compat import ModelPatcher, io
 
@@ -66,11 +67,13 @@ class Tokens:
         values: (b, n, d) float32 on the CPU; never changed in place.
         quantized: False: features, which a decoder must quantize first. True: decoded as they are.
         tokenizer: name of the tokenizer they belong to.
+        state: of the run that made them, on the CPU, to go on from there; None of other origins.
     """
 
     values: torch.Tensor
     quantized: bool
     tokenizer: str
+    state: RunState | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         b, n, d = self.values.shape

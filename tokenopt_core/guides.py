@@ -81,6 +81,16 @@ class Guide(nn.Module):
         features = self._texts[0].encode_text(self.tokenizer(texts))
         return F.normalize(features.float(), dim=-1)
 
+    @torch.no_grad()
+    def probability(self, similarity: Tensor) -> Tensor | None:
+        """That image and text belong together, by SigLIP's own scale; None for CLIP, which has
+        none: its similarities only rank."""
+        model = self._texts[0]
+        if self.kind != "siglip":
+            return None
+        scale, bias = model.logit_scale.exp().cpu(), model.logit_bias.cpu()
+        return (similarity.cpu() * scale + bias).sigmoid()
+
     def remarks(self, texts: Sequence[str]) -> list[str]:
         """Sentences for the user about cut texts and unknown words, empty if there are none."""
         return self.tokenizer.remarks(texts, self.name)

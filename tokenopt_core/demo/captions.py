@@ -7,6 +7,7 @@ short prompt such as "a green star" works too.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Collection
 
 from .world import ATTRIBUTES, Attributes
@@ -59,6 +60,26 @@ def compose(scene: dict[str, str], keep: Collection[str] = tuple(ATTRIBUTES), rn
         parts[-1] += " background"
     parts += [words[name] for name in ("light", "focus") if name in words]
     return ", ".join(parts)
+
+
+def mentioned(text: str) -> dict[str, str]:
+    """The attributes that a text names, in any of their words: attribute -> value.
+
+    "sky blue" is a sky, not a blue object; of two values of one attribute the first counts.
+    """
+    words = [
+        (phrase.removeprefix("on the ").removeprefix("in the "), name, value)
+        for name, values in ATTRIBUTES.items()
+        for value in values
+        for phrase in (value, *_PHRASES.get(name, {}).get(value, ()))
+    ]
+    words.sort(key=lambda word: -len(word[0]))  # the longest first: it may hold a shorter one
+    left, found = text.lower(), []
+    for phrase, name, value in words:
+        for match in re.finditer(rf"\b{re.escape(phrase)}\b", left):
+            found.append((match.start(), name, value))
+        left = re.sub(rf"\b{re.escape(phrase)}\b", lambda match: " " * len(match[0]), left)
+    return {name: value for _, name, value in sorted(found, reverse=True)}
 
 
 def vocabulary() -> list[str]:

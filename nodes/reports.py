@@ -1,0 +1,113 @@
+"""What a run tells its user: chart, record, a short report for scripts, and notes in the node."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .charts import Curve, draw_chart
+from .compat import COMFYUI_VERSION
+from .recipes import LossRecipe
+from .run import Outcome
+from .stop import STOPPED
+
+_PROJECT = Path(__file__).parent.parent / "pyproject.toml"
+
+
+def chart(outcome: Outcome) -> Tensor:
+    """The loss chart as an image (1, 3, h, w) in [0, 1]."""
+    recorder = outcome.recorder
+    curves, penalty = recorder.curves(), recorder.penalty_curve()
+    pulled = any(value for row in penalty for value in row if math.isfinite(value))
+    picture = draw_chart(
+        curves,
+        beside={"pull of the regularizer": penalty} if pulled else None,
+        title=_title(outcome),
+        ends=_ends(recorder.loss_curve(), recorder.stopped),
+    )
+    pixels = torch.from_numpy(np.asarray(picture).copy())  # (h, w, 3)
+    return pixels.movedim(2, 0)[None].float() / 255
+
+
+def record_text(outcome: Outcome, loss: LossRecipe) -> str:
+    """The run record as JSON text."""
+    record = outcome.recorder.record()
+    record["guides"] = [guide.name for guide in loss.guides]
+    record["stopped_by_user"] = outcome.stopped_by_user
+    record["remarks"] = list(outcome.remarks)
+    record["versions"] |= {"comfyui": COMFYUI_VERSION, "tokenopt": pack_version()}
+    return json.dumps(record)
+
+
+def ui_report(outcome: Outcome) -> str:
+    """The figures that scripts read from the node's ui output, as JSON text.
+
+    `loss_first` and `loss_last` have one number per image (of an image that stopped early the last
+    one before), `stopped` one reason or null per image.
+    """
+    recorder = outcome.recorder
+    curve = recorder.loss_curve()
+    report = {
+        "loss_first": [_rounded(value) for value in curve[0]],
+        "loss_last": [_rounded(_last(column)) for column in zip(*curve, strict=True)],
+        "seconds": round(recorder.seconds, 3),
+        "steps": len(curve),
+        "steps_planned": recorder.config.steps,
+        "keep": recorder.config.keep,
+        "stopped": list(recorder.stopped),
+        "stopped_by_user": outcome.stopped_by_user,
+    }
+    return json.dumps(report)
+
+
+def notes(outcome: Outcome) -> list[str]:
+    """Sentences to show in the node: what the losses remark, and why images stopped early."""
+    found = list(outcome.remarks)
+    steps, planned = len(outcome.recorder.loss_curve()), outcome.recorder.config.steps
+    if outcome.stopped_by_user and steps < planned:
+        found.append(f"{STOPPED} after step {steps} of {planned}; the result so far is kept")
+    reasons = outcome.recorder.stopped
+    name = "" if len(reasons) == 1 else "image {}: "
+    found += [name.format(k) + reason for k, reason in enumerate(reasons) if reason]
+    return found
+
+
+@lru_cache(maxsize=1)
+def pack_version() -> str:
+    """This pack's version, as its project file says."""
+    found = re.search(r'^version = "([^"]+)"', _PROJECT.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else "unknown"
+
+
+def _title(outcome: Outcome) -> str:
+    recorder = outcome.recorder
+    steps, planned = len(recorder.loss_curve()), recorder.config.steps
+    made = f"{steps} steps" if steps == planned else f"{steps} of {planned} steps"
+    if outcome.stopped_by_user and steps < planned:
+        made += f", {STOPPED}"
+    images = len(recorder.stopped)
+    return f"{made}, {recorder.seconds:.1f} s" + (f", {images} images" if images > 1 else "")
+
+
+def _ends(curve: Curve, stopped: tuple[str | None, ...]) -> list[int | None]:
+    """Index of the last step of each image that stopped by itself."""
+    ends: list[int | None] = []
+    for column, reason in zip(zip(*curve, strict=True), stopped, strict=True):
+        finite = [i for i, value in enumerate(column) if math.isfinite(value)]
+        ends.append(finite[-1] if reason and finite else None)
+    return ends
+
+
+def _last(column: tuple[float, ...]) -> float:
+    return next((value for value in reversed(column) if math.isfinite(value)), math.nan)
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None

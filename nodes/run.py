@@ -1,0 +1,188 @@
+"""One optimization from a node's point of view: models to the device, loop, progress, result.
+
+Token Optimizer makes one run, a sweep makes many. Axes: b images, s = the tokenizer's image size.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..tokenopt_core.config import OptimizeConfig, Step
+from ..tokenopt_core.losses import Loss, MaskedL1Loss, WeightedSum, remarks
+from ..tokenopt_core.optimize import optimize, render
+from ..tokenopt_core.randomness import image_seeds
+from ..tokenopt_core.run_record import RunRecorder
+from ..tokenopt_core.state import RunState
+from .compat import ProgressBar, model_management
+from .gradients import activation_bytes, gradient_scope
+from .images import preview
+from .options import Options
+from .recipes import LossRecipe
+from .stop import StopFlag
+from .trajectory import Trajectory
+from .types import LoadedTokenizer, Tokens
+
+log = logging.getLogger(__name__)
+
+PREVIEW_SIZE = 512
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gives, all of it on the CPU.
+
+    Args:
+        images: (b, 3, s, s) in [0, 1].
+        tokens: behind the images, with the state to go on from.
+        frames: (f, 3, H, W), from the start to the result.
+        recorder: has followed the run to its end.
+        stopped_by_user: the run ended early because a flag was raised.
+        remarks: sentences of the losses for the user.
+    """
+
+    images: Tensor
+    tokens: Tokens
+    frames: Tensor
+    recorder: RunRecorder
+    stopped_by_user: bool
+    remarks: tuple[str, ...] = ()
+
+
+class Follower:
+    """Shows a run on its node: progress, image, and an end within one step on cancel.
+
+    Args:
+        total: steps of the whole node; `start` of them were made by earlier runs of it.
+        preview_every: show the image every so many steps; 0 is never.
+    """
+
+    def __init__(self, total: int, preview_every: int = 0, *, start: int = 0):
+        self.bar, self.total = ProgressBar(total), total
+        self.preview_every, self.start = preview_every, start
+
+    def __call__(self, step: Step) -> None:
+        model_management.throw_exception_if_processing_interrupted()
+        done = self.start + step.index + 1
+        every = self.preview_every
+        show = every and (done % every == 0 or done == self.total)
+        image = ("JPEG", preview(step.images), PREVIEW_SIZE) if show else None
+        self.bar.update_absolute(done, self.total, image)
+
+
+def run_optimization(
+    tokenizer: LoadedTokenizer,
+    tokens: Tokens,
+    loss: LossRecipe,
+    config: OptimizeConfig,
+    *,
+    seed: int = 0,
+    options: Options | None = None,
+    follow: Callable[[Step], None] = lambda step: None,
+    stop: StopFlag | None = None,
+) -> Outcome:
+    """The result of a run, whole or stopped; loads what it needs and leaves inference mode.
+
+    Args:
+        seed: image k of the batch has seed + k.
+        options: only its warm restart and number of frames count here; see `make_config`.
+        follow: called after each step, for example a `Follower`; an exception out of it ends all.
+        stop: a raised flag ends the run after the step it is at, the first at the earliest.
+
+    Raises:
+        ValueError: inputs that do not fit together; the message says what would.
+    """
+    options = options or Options()
+    tokens.check_tokenizer(tokenizer)
+    tokenizer.check_decodable()
+    state = _state_of(tokens) if options.warm_restart else None
+    size, batch = tokenizer.spec.image_size, len(tokens)
+    trajectory = Trajectory(config.steps, options.trajectory_frames)
+    memory = activation_bytes(size, batch, gradients=True)
+    with gradient_scope(tokenizer, *loss.guides, memory=memory) as device:
+        parts = loss.build(device, size, batch)
+        total = WeightedSum(parts)
+        seeds = image_seeds(seed, batch)
+        start = tokens.values.to(device)
+        recorder = _recorder(tokenizer, config, seeds, start if state is None else state.features)
+        steps = optimize(
+            tokenizer.module,
+            total,
+            start,
+            config,
+            seeds=seeds,
+            reset=known_pixels(parts) if config.reset_every else None,
+            state=state,
+        )
+        for step in steps:
+            recorder.add(step)
+            trajectory.add(step.index, step.images)
+            follow(step)
+            if stop is not None and stop.raised:
+                break
+        images, quantized = render(tokenizer.module, step.result, quantize=config.quantize)
+        recorder.finish(quantized.codes)
+        values = step.result.float().cpu().clone()
+        made = Tokens(values, not config.quantize, tokenizer.name, step.state.to("cpu"))
+        images = images.cpu()
+        return Outcome(
+            images=images,
+            tokens=made,
+            frames=trajectory.finish(images),
+            recorder=recorder,
+            stopped_by_user=stop is not None and stop.raised,
+            remarks=tuple(dict.fromkeys(remarks(total))),
+        )
+
+
+def make_config(
+    tokenizer: LoadedTokenizer,
+    options: Options | None = None,
+    *,
+    ema: bool,
+    ema_decay: float,
+    token_noise: bool,
+    noise_scale: float,
+    **fields,
+) -> OptimizeConfig:
+    """The library's settings from those of the nodes; what a toggle switches off is 0 there."""
+    return OptimizeConfig(
+        ema_decay=ema_decay if ema else 0.0,
+        token_noise=noise_scale if token_noise else 0.0,
+        **fields,
+        **(options or Options()).config_fields(tokenizer.spec.num_tokens),
+    )
+
+
+def known_pixels(parts: Sequence[tuple[float, Loss]]) -> Callable[[Tensor], Tensor]:
+    """The function that puts the known pixels back, from the one masked loss."""
+    masked = [loss for _, loss in parts if isinstance(loss, MaskedL1Loss)]
+    if len(masked) != 1:
+        raise ValueError(
+            f"reset_every needs exactly one L1 Masked Loss in the connected loss, found "
+            f"{len(masked)}; connect one, or set reset_every to 0."
+        )
+    return masked[0].composite
+
+
+@torch.no_grad()
+def _recorder(
+    tokenizer: LoadedTokenizer, config: OptimizeConfig, seeds: Sequence[int], start: Tensor
+) -> RunRecorder:
+    """A recorder that knows the codes of the start, if there are any."""
+    device = next(tokenizer.module.parameters()).device
+    codes = tokenizer.module.quantize(start.to(device)).codes if config.quantize else None
+    return RunRecorder(config, seeds, codes, tokenizer=tokenizer.name)
+
+
+def _state_of(tokens: Tokens) -> RunState:
+    if tokens.state is None:
+        raise ValueError(
+            "warm_restart is on, but these tokens come from no Token Optimizer, so there is no run "
+            "to go on with; connect its tokens output directly, or switch warm_restart off."
+        )
+    return tokens.state.reopened()

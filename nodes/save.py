@@ -1,0 +1,125 @@
+"""Save Image with Record: a PNG that tells how it was made."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from .compat import CATEGORY, folder_paths, io, metadata_wanted
+from .images import to_images
+
+CHUNK = "tokenopt"
+PER_IMAGE = ("seeds", "stopped", "best_loss", "codes_before", "codes_after", "changed_positions")
+CURVES = ("loss", "penalty")  # [step][image]
+
+
+class SaveImage(io.ComfyNode):
+    """Images in ComfyUI's output folder, with the optimizer's record beside prompt and workflow."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TokenOpt_SaveImage",
+            display_name="Save Image with Record",
+            category=CATEGORY,
+            description="Saves images as PNG files that carry the optimizer's record: seeds, "
+            "settings, curves, times and versions, beside ComfyUI's own prompt and workflow.",
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("images", tooltip="What to save; one file each."),
+                io.String.Input(
+                    "record",
+                    force_input=True,
+                    tooltip="The record output of Token Optimizer; any JSON object will do.",
+                ),
+                io.String.Input(
+                    "filename_prefix",
+                    default="tokenopt/edit",
+                    tooltip="Start of the file names, in ComfyUI's output folder; a / makes a "
+                    "folder. A counter is added, so nothing is ever overwritten.",
+                ),
+            ],
+            outputs=[],
+        )
+
+    @classmethod
+    def execute(cls, images: torch.Tensor, record: str, filename_prefix: str) -> io.NodeOutput:
+        pixels = to_images(images, "images")
+        details = read_record(record)
+        height, width = pixels.shape[2:]
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+            _checked(filename_prefix), folder_paths.get_output_directory(), width, height
+        )
+        saved = []
+        for i, image in enumerate(pixels):
+            file = f"{name.replace('%batch_num%', str(i))}_{counter + i:05}_.png"
+            array = (image.movedim(0, 2) * 255).round().byte().numpy()
+            own = {**record_of_image(details, i, len(pixels)), "image": i}
+            _write(os.path.join(folder, file), array, _chunks(cls.hidden, own))
+            saved.append({"filename": file, "subfolder": subfolder, "type": "output"})
+        return io.NodeOutput(ui={"images": saved})
+
+
+def read_record(record: str) -> dict[str, Any]:
+    """The record as a dictionary; raises ValueError if it is none."""
+    try:
+        details = json.loads(record)
+    except ValueError:
+        details = None
+    if not isinstance(details, dict):
+        start = record if len(record) <= 40 else record[:37] + "..."
+        raise ValueError(
+            f"record is {start!r}, expected a JSON object; connect the record output of a Token "
+            "Optimizer."
+        )
+    return details
+
+
+def _checked(prefix: str) -> str:
+    """The prefix, if it stays inside the output folder."""
+    base = os.path.abspath(folder_paths.get_output_directory())
+    target = os.path.abspath(os.path.join(base, prefix))
+    if "\0" in prefix or not target.startswith(base + os.sep):
+        raise ValueError(
+            f"filename_prefix is {prefix!r}, which leaves ComfyUI's output folder; expected a name "
+            "or folder/name inside it."
+        )
+    return prefix
+
+
+def record_of_image(record: dict[str, Any], index: int, count: int) -> dict[str, Any]:
+    """The record of a run of `count` images, for one of them alone; of another run as it is."""
+    if len(record.get("seeds") or ()) != count:
+        return record
+    own = dict(record)
+    for name in PER_IMAGE:
+        if isinstance(record.get(name), list):
+            own[name] = record[name][index : index + 1]
+    for name in CURVES:
+        if isinstance(record.get(name), list):
+            own[name] = [row[index : index + 1] for row in record[name]]
+    terms = record.get("terms") or {}
+    own["terms"] = {k: [row[index : index + 1] for row in curve] for k, curve in terms.items()}
+    return own
+
+
+def _chunks(hidden: Any, record: dict[str, Any]) -> dict[str, str]:
+    """Texts of one file, by name: ComfyUI's own, and the record."""
+    if not metadata_wanted():
+        return {}
+    found = {"prompt": hidden.prompt} if hidden.prompt else {}
+    found |= hidden.extra_pnginfo or {}
+    found[CHUNK] = record
+    return {name: json.dumps(value) for name, value in found.items()}
+
+
+def _write(path: str, array, chunks: dict[str, str]) -> None:
+    texts = PngInfo()
+    for name, value in chunks.items():
+        texts.add_text(name, value)
+    Image.fromarray(array).save(path, pnginfo=texts, compress_level=4)
