@@ -59,19 +59,20 @@ class ClipLoss:
         self.prompts = parse_prompts(prompt)
         self._views = Views(guide, crops=crops, crop_area=crop_area, flip=flip)
         self._terms = prompt_terms(guide, self.prompts, name)
-        texts = _negative_texts(negative_prompt)
-        if texts and negative_weight:
-            parts = [WeightedText(text, -negative_weight) for text in texts]
+        self.negative_texts = _negative_texts(negative_prompt)
+        if self.negative_texts and negative_weight:
+            parts = [WeightedText(text, -negative_weight) for text in self.negative_texts]
             self._terms.append(PromptTerm(f"{name} negative", guide, parts))
         self._progress = 0.0
 
-    def seeded(self, seeds: Sequence[int]) -> ClipLoss:
+    def seeded(self, seeds: Sequence[int], calls: int = 0) -> ClipLoss:
         """A copy whose crops come from one generator per image, other ones at each call.
 
-        Without seeds every call looks at the same crops, those of the seeds 0, 1, ...
+        It goes on as after `calls` calls. Without seeds every call looks at the same crops, those
+        of the seeds 0, 1, ...
         """
         other = copy.copy(self)
-        other._views = self._views.seeded(seeds)
+        other._views = self._views.seeded(seeds, calls)
         for term in self._terms:
             term.features.on(torch.device("cpu"))
         return other
@@ -105,7 +106,8 @@ class ClipLoss:
     def remarks(self) -> list[str]:
         """Sentences for the user: what the guide cannot read, what a prompt does not say."""
         texts = [part.text for term in self._terms for part in term.parts if part]
-        return self.guide.remarks(list(dict.fromkeys(texts))) + prompt_remarks(self.prompts)
+        unread = self.guide.remarks(list(dict.fromkeys(texts)))
+        return unread + prompt_remarks(self.prompts, self.negative_texts)
 
 
 class ClipImageLoss:
@@ -140,10 +142,10 @@ class ClipImageLoss:
         self._count = len(image)
         self._target = FixedFeatures(lambda: self._views.embed_whole(image.to(_device(guide))))
 
-    def seeded(self, seeds: Sequence[int]) -> ClipImageLoss:
-        """A copy whose crops come from one generator per image, other ones at each call."""
+    def seeded(self, seeds: Sequence[int], calls: int = 0) -> ClipImageLoss:
+        """A copy whose crops come from one generator per image, as `ClipLoss.seeded`."""
         other = copy.copy(self)
-        other._views = self._views.seeded(seeds)
+        other._views = self._views.seeded(seeds, calls)
         self._target.on(_device(self.guide))
         return other
 

@@ -24,6 +24,7 @@ class TotalVariationLoss:
             raise ValueError(
                 f"total variation got images {tuple(images.shape)}: expected 2 x 2 pixels or more."
             )
+        images = images.float()
         return sum(images.diff(dim=axis).abs().mean((1, 2, 3)) for axis in (2, 3))
 
 
@@ -36,6 +37,7 @@ class RangeLoss:
     name = "range"
 
     def __call__(self, images: Tensor) -> Tensor:
+        images = images.float()
         return ((-images).relu() + (images - 1).relu()).mean((1, 2, 3))
 
 
@@ -60,9 +62,9 @@ class MaskedComposite:
         if not self._known.any_free():
             raise ValueError("mask lets no pixel change, so the loss would only see the original.")
 
-    def seeded(self, seeds: Sequence[int]) -> MaskedComposite:
+    def seeded(self, seeds: Sequence[int], calls: int = 0) -> MaskedComposite:
         """A copy with the inner loss seeded."""
-        return self._with(seeded(self.loss, seeds))
+        return self._with(seeded(self.loss, seeds, calls))
 
     def at(self, progress: float) -> MaskedComposite:
         """A copy with the inner loss at this share of the run."""

@@ -3,9 +3,10 @@
 A loss takes images (b, 3, h, w) in [0, 1] and gives one number per image (b,), lower is better,
 differentiable in the images. Any function of that kind will do. Four methods are used when present:
 
-`seeded(seeds) -> loss`
-    A copy that draws its random numbers from one CPU generator per image, advancing at each call.
-    Called once per run; the place to check what the whole run needs.
+`seeded(seeds, calls=0) -> loss`
+    A copy that draws its random numbers from one CPU generator per image, advancing at each call;
+    it goes on as after so many calls. Called once per run; the place to check what the whole run
+    needs.
 `at(progress) -> loss`
     A copy for this moment of the run, from 0 (first step) to 1 (last). Called before each step.
 `terms(images) -> dict[str, (b,)]`
@@ -33,9 +34,15 @@ class Loss(Protocol):
     def __call__(self, images: Tensor) -> Tensor: ...
 
 
-def seeded(loss: Loss, seeds: Sequence[int]) -> Loss:
-    """The loss with randomness from `seeds`, one per image; a loss without any as it is."""
-    return loss.seeded(seeds) if hasattr(loss, "seeded") else loss
+def seeded(loss: Loss, seeds: Sequence[int], calls: int = 0) -> Loss:
+    """The loss with randomness from `seeds`, one per image; a loss without any as it is.
+
+    Args:
+        calls: looks of an earlier run that this one continues.
+    """
+    if not hasattr(loss, "seeded"):
+        return loss
+    return loss.seeded(seeds, calls) if calls else loss.seeded(seeds)
 
 
 def at(loss: Loss, progress: float) -> Loss:
@@ -137,9 +144,9 @@ class WeightedSum:
             if not callable(loss):
                 raise ValueError(f"WeightedSum has {loss!r} as a loss: expected a callable.")
 
-    def seeded(self, seeds: Sequence[int]) -> WeightedSum:
+    def seeded(self, seeds: Sequence[int], calls: int = 0) -> WeightedSum:
         """A copy with every part seeded."""
-        return WeightedSum([(weight, seeded(loss, seeds)) for weight, loss in self.parts])
+        return WeightedSum([(weight, seeded(loss, seeds, calls)) for weight, loss in self.parts])
 
     def at(self, progress: float) -> WeightedSum:
         """A copy with every part at this share of the run."""

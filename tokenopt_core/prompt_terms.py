@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .guides import Guide
-from .prompts import WeightedText, parse_prompt
+from .prompts import WeightedText, looks_weighted, parse_prompt
 from .views import FixedFeatures
 
 Prompt = str | Sequence[WeightedText]
@@ -71,9 +71,16 @@ def prompt_terms(
     return [PromptTerm(n, guide, parts) for n, parts in zip(names, columns, strict=True)]
 
 
-def prompt_remarks(prompts: Sequence[Sequence[WeightedText]]) -> list[str]:
-    """Sentences about prompts that are allowed but are seldom meant."""
-    result = []
+def prompt_remarks(
+    prompts: Sequence[Sequence[WeightedText]], negative_texts: Sequence[str] = ()
+) -> list[str]:
+    """Sentences about prompts that are allowed but are seldom meant, each once."""
+    result = [
+        f"the negative prompt {text!r} is read as plain text: put weights into the prompt, for "
+        "example | blurry:-0.4."
+        for text in negative_texts
+        if looks_weighted(text)
+    ]
     for parts in prompts:
         texts = " | ".join(part.text for part in parts)
         if not any(part.weight for part in parts):

@@ -71,6 +71,11 @@ def parse_prompt(text: str) -> tuple[WeightedText, ...]:
     return tuple(_parse_part(part.strip(), text) for part in text.split("|"))
 
 
+def looks_weighted(text: str) -> bool:
+    """Whether a plain text has what `parse_prompt` would read as parts or a weight."""
+    return "|" in text or bool(_PART.fullmatch(text.strip()))
+
+
 def _parse_part(part: str, prompt: str) -> WeightedText:
     found = _PART.fullmatch(part)
     text, weight, span = found.groups() if found else (part, "1", None)
@@ -79,14 +84,14 @@ def _parse_part(part: str, prompt: str) -> WeightedText:
             f"the prompt {prompt!r} has a part without text: put words before each weight and "
             "between each two | signs."
         )
+    if not found and _DECIMAL_COMMA.search(part):
+        raise ValueError(
+            f"the prompt part {part!r} has a weight with a comma: write a point, for example :0.5."
+        )
     if not found and _RANGE_ALONE.search(part):
         raise ValueError(
             f"the prompt part {part!r} has a range but no weight: write both, for example "
             "'a circle:1@0-0.5'."
-        )
-    if not found and _DECIMAL_COMMA.search(part):
-        raise ValueError(
-            f"the prompt part {part!r} has a weight with a comma: write a point, for example :0.5."
         )
     start, end = (0.0, 1.0) if span is None else _parse_range(span, part)
     return WeightedText(text.strip(), float(weight), start, end)

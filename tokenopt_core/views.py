@@ -34,14 +34,16 @@ class Views:
         self.guide, self.crops, self.crop_area, self.flip = guide, crops, crop_area, flip
         self._sources: list[Generator] | None = None
 
-    def seeded(self, seeds: Sequence[int]) -> Views:
-        """A copy whose crops come from one generator per image.
+    def seeded(self, seeds: Sequence[int], calls: int = 0) -> Views:
+        """A copy whose crops come from one generator per image, as after so many calls.
 
         Without seeds every call looks at the same crops, those of the seeds 0, 1, ...
         """
         require_normal_weights(self.guide, "guide")
         other = copy.copy(self)
         other._sources = generators(seeds, CROP_STREAM)
+        for _ in range(calls):
+            other._draw(other._sources, 1, 1)
         return other
 
     def embed(self, images: Tensor, name: str) -> Tensor:
@@ -60,13 +62,16 @@ class Views:
         if len(sources) != b:
             raise ValueError(f"{name} was seeded for {len(sources)} images and got {b}.")
         side = crop_side(h, w, self.crop_area)
-        drawn = draw_crops(sources, self.crops, h - side + 1, w - side + 1, self.flip)
+        drawn = self._draw(sources, h - side + 1, w - side + 1)
         views = take_crops(images, drawn, (side, side), self.guide.image_size)
         return self.guide.encode_image(views.flatten(0, 1)).unflatten(0, (b, self.crops)).mean(1)
 
     def embed_whole(self, images: Tensor) -> Tensor:
         """Unit-length features (b, e) of the whole images, squashed to the guide's square."""
         return self.guide.encode_image(resize(images, self.guide.image_size))
+
+    def _draw(self, sources: Sequence[Generator], rows: int, columns: int) -> Tensor:
+        return draw_crops(sources, self.crops, rows, columns, self.flip)
 
 
 class FixedFeatures:
