@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..tokenopt_core.config import OptimizeConfig, Step
-from ..tokenopt_core.losses import Loss, MaskedL1Loss, WeightedSum, remarks
+from ..tokenopt_core.losses import Loss, MaskedLoss, WeightedSum, remarks
 from ..tokenopt_core.optimize import optimize, render
 from ..tokenopt_core.randomness import image_seeds
 from ..tokenopt_core.run_record import RunRecorder
@@ -160,7 +160,7 @@ def make_config(
 
 def known_pixels(parts: Sequence[tuple[float, Loss]]) -> Callable[[Tensor], Tensor]:
     """The function that puts the known pixels back, from the one masked loss."""
-    masked = [loss for _, loss in parts if isinstance(loss, MaskedL1Loss)]
+    masked = [loss for _, loss in parts if isinstance(loss, MaskedLoss)]
     if len(masked) != 1:
         raise ValueError(
             f"reset_every needs exactly one L1 Masked Loss in the connected loss, found "
