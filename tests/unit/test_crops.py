@@ -107,3 +107,11 @@ def test_half_precision_images_are_accepted():
     drawn = torch.zeros(1, 1, 3, dtype=torch.int64)
     views = take_crops(random_images(1, 16, 16).half(), drawn, (8, 8), 8)
     assert views.dtype == torch.float32
+
+
+def test_crops_are_exact_also_where_models_run_in_half_precision():
+    images = random_images(1, 20, 20)
+    drawn = torch.tensor([[[2, 3, 0]]])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        view = take_crops(images, drawn, (16, 16), 16)[0, 0]
+    assert torch.equal(view, images[0, :, 2:18, 3:19])

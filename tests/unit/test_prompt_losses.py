@@ -8,7 +8,15 @@ import re
 import pytest
 import torch
 
-from tokenopt_core import ClipImageLoss, ClipLoss, WeightedSum, WeightedText, load_guide
+from tokenopt_core import (
+    ClipImageLoss,
+    ClipLoss,
+    OptimizeConfig,
+    WeightedSum,
+    WeightedText,
+    load_guide,
+    optimize,
+)
 from tokenopt_core.demo import render as draw
 from tokenopt_core.demo import sample
 from tokenopt_core.losses import at, remarks, seeded
@@ -150,6 +158,20 @@ class TestSchedule:
         assert torch.equal(at(later, 0.6)(scenes), values[2])
         summed = seeded(WeightedSum([(1.0, loss)]), [1, 2, 3], 3)
         torch.testing.assert_close(at(summed, 0.6)(scenes), values[3])
+
+    def test_a_run_follows_it(self, guide, tokenizer, features):
+        def run(prompt):
+            config = OptimizeConfig(steps=6)
+            return list(optimize(tokenizer, ClipLoss(guide, prompt), features, config, seeds=3))
+
+        scheduled, first = run("a red circle:1@0-0.5 | dark:2@0.5-1"), run("a red circle")
+        for step, other in zip(scheduled[:3], first, strict=False):
+            assert torch.equal(step.next_features, other.next_features)
+            assert not step.terms["clip: dark"].any()
+        assert not torch.equal(scheduled[3].next_features, first[3].next_features)
+        for step in scheduled[3:]:
+            assert not step.terms["clip: a red circle"].any()
+            assert step.terms["clip: dark"].all()
 
 
 class TestImagePrompt:
