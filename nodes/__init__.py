@@ -6,7 +6,8 @@ from .demo import DemoScene
 from .edit import Copy
 from .judge import Judge
 from .load import LoadGuide, LoadTokenizer
-from .losses import ClipLoss, CombineLosses, MaskedL1Loss
+from .losses import ClipLoss, CombineLosses, ImagePromptLoss, PixelPenalty
+from .mask_losses import MaskedComposite, MaskedL1Loss
 from .optimizer import Optimize
 from .options import OptimizeOptions
 from .save import SaveImage
@@ -22,7 +23,10 @@ NODES = [
     RandomTokens,
     Copy,
     ClipLoss,
+    ImagePromptLoss,
     MaskedL1Loss,
+    MaskedComposite,
+    PixelPenalty,
     CombineLosses,
     Optimize,
     OptimizeOptions,

@@ -40,7 +40,7 @@ def to_masks(mask: Tensor, size: tuple[int, int], name: str = "mask") -> Tensor:
     Raises:
         ValueError: not a mask batch; `name` is the input's name in the message.
     """
-    if not isinstance(mask, Tensor) or mask.ndim not in (2, 3, 4) or 0 in mask.shape:
+    if not isinstance(mask, Tensor) or not _is_mask(mask):
         raise ValueError(
             f"{name} has shape {_shape(mask)}, expected (batch, height, width) or (height, width) "
             "with at least one pixel; connect a MASK output."
@@ -73,6 +73,12 @@ def _copy(values: Tensor, name: str) -> Tensor:
                 f"{name} contains NaN, expected numbers from 0 to 1; check the node it comes from."
             )
         return values.clamp(0, 1).contiguous()
+
+
+def _is_mask(mask: Tensor) -> bool:
+    """Whether it is (h, w), (b, h, w) or (b, 1, h, w) with pixels."""
+    layout = mask.ndim in (2, 3) or (mask.ndim == 4 and mask.shape[1] == 1)
+    return layout and 0 not in mask.shape
 
 
 def _shape(value: object) -> object:

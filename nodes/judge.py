@@ -7,6 +7,7 @@ from torch import Tensor
 
 from .compat import CATEGORY, io
 from .images import to_images
+from .prompt_text import for_images, prompt_lines
 from .types import GuideSocket, LoadedGuide
 from .verdicts import Scores, asked_for, demo_scores, guide_scores, similarity
 
@@ -65,7 +66,7 @@ class Judge(io.ComfyNode):
     ) -> io.NodeOutput:
         images = to_images(image)
         earlier = None if before is None else _matched(to_images(before, "before"), len(images))
-        texts = asked_for(_lines(prompt, len(images)))
+        texts = asked_for(for_images(prompt_lines(prompt), len(images)))
         clip = similarity(guide, images, texts)
         clip_before = None if earlier is None else similarity(guide, earlier, texts)
         gain = None if earlier is None else clip - clip_before
@@ -73,18 +74,6 @@ class Judge(io.ComfyNode):
         notes = guide.module.remarks(texts) + (judge.module.remarks(texts) if judge else [])
         table = _table(clip, clip_before, scores, list(dict.fromkeys(notes)))
         return io.NodeOutput(table, ui={"tokenopt_notes": [table]})
-
-
-def _lines(prompt: str, batch: int) -> list[str]:
-    lines = [line.strip() for line in prompt.splitlines() if line.strip()]
-    if not lines:
-        raise ValueError("prompt is empty; write what the images should show.")
-    if len(lines) not in (1, batch):
-        raise ValueError(
-            f"prompt has {len(lines)} lines for {batch} images; expected one line for all, or one "
-            "line per image."
-        )
-    return lines
 
 
 def _matched(before: Tensor, batch: int) -> Tensor:

@@ -1,28 +1,72 @@
-"""CLIP Loss, L1 Masked Loss and Combine Losses (arXiv 2506.08257, sections 4 and 5)."""
+"""CLIP Loss, Image Prompt Loss, Pixel Penalty and Combine Losses (arXiv 2506.08257, section 4)."""
 
 from __future__ import annotations
 
 import torch
 
+from ..tokenopt_core.image_losses import RangeLoss, TotalVariationLoss
+from ..tokenopt_core.losses import remarks
 from .compat import CATEGORY, advanced, io
-from .images import to_images, to_masks
-from .recipes import ClipTerm, LossRecipe, MaskedL1Term
+from .images import to_images
+from .prompt_text import check_words, optional_text, prompt_lines, readable_prompts
+from .recipes import CallableTerm, ClipTerm, ImagePromptTerm, LossRecipe, recipe_of
 from .types import GuideSocket, LoadedGuide, LossSocket
 
+MOST_WEIGHT = 1000.0
 
-def _weight(tooltip: str) -> io.Input:
+
+def weight_input(
+    tooltip: str, *, name: str = "weight", default: float = 1.0, least: float = 0.0, **more
+) -> io.Input:
+    """A loss's importance beside others."""
     return io.Float.Input(
-        "weight",
-        default=1.0,
-        min=0.0,
-        max=1000.0,
+        name,
+        default=default,
+        min=least,
+        max=MOST_WEIGHT,
         step=0.05,
+        round=0.0001,
         tooltip=f"{tooltip} 0: off.",
+        **more,
+    )
+
+
+def loss_output() -> io.Output:
+    return LossSocket.Output(display_name="loss", tooltip="For the Token Optimizer.")
+
+
+def _crop_inputs() -> list[io.Input]:
+    return [
+        io.Boolean.Input(
+            "random_crops",
+            default=True,
+            tooltip="Compare random crops, mirrored at random, instead of the whole image: "
+            "the strongest protection against results that please only CLIP.",
+        ),
+        io.Int.Input(
+            "crops",
+            default=8,
+            min=1,
+            max=64,
+            tooltip="Random crops per image and step (paper: 8). More: smoother and "
+            "slower; ignored when random_crops is off.",
+        ),
+    ]
+
+
+def _mirror_input() -> io.Input:
+    return advanced(
+        io.Boolean.Input(
+            "mirror",
+            default=True,
+            tooltip="Mirror half of the random crops. Off: left and right in the "
+            "prompt count; results please CLIP alone a little more easily.",
+        )
     )
 
 
 class ClipLoss(io.ComfyNode):
-    """Pulls images towards a text, and away from another."""
+    """Pulls images towards texts, and away from others."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -37,8 +81,9 @@ class ClipLoss(io.ComfyNode):
                     "prompt",
                     multiline=True,
                     default="a large green star in the middle, plain sky background, bright, sharp",
-                    tooltip="What the result should show. Describe the whole image, not only the "
-                    "change. One line for all images, or one line per image of the batch.",
+                    tooltip="What the whole result should show, not only the change. Several "
+                    "parts: a red fox:1 | blurry:-0.4, for a while: | snow:1@0.5-1. With a batch "
+                    "one line for all images or one line each.",
                 ),
                 io.String.Input(
                     "negative_prompt",
@@ -47,21 +92,8 @@ class ClipLoss(io.ComfyNode):
                     tooltip="What the result should not look like; empty for none. Its similarity "
                     "is subtracted: this is not classifier-free guidance.",
                 ),
-                io.Boolean.Input(
-                    "random_crops",
-                    default=True,
-                    tooltip="Compare random crops, mirrored at random, instead of the whole image: "
-                    "the strongest protection against results that please only CLIP.",
-                ),
-                io.Int.Input(
-                    "crops",
-                    default=8,
-                    min=1,
-                    max=64,
-                    tooltip="Random crops per image and step (paper: 8). More: smoother and "
-                    "slower; ignored when random_crops is off.",
-                ),
-                _weight("Importance of this loss beside others."),
+                *_crop_inputs(),
+                weight_input("Importance of this loss beside others."),
                 advanced(
                     io.Float.Input(
                         "negative_weight",
@@ -72,16 +104,9 @@ class ClipLoss(io.ComfyNode):
                         tooltip="Strength of negative_prompt relative to the prompt.",
                     )
                 ),
-                advanced(
-                    io.Boolean.Input(
-                        "mirror",
-                        default=True,
-                        tooltip="Mirror half of the random crops. Off: left and right in the "
-                        "prompt count; results please CLIP alone a little more easily.",
-                    )
-                ),
+                _mirror_input(),
             ],
-            outputs=[LossSocket.Output(display_name="loss", tooltip="For the Token Optimizer.")],
+            outputs=[loss_output()],
         )
 
     @classmethod
@@ -96,57 +121,118 @@ class ClipLoss(io.ComfyNode):
         negative_weight: float = 0.5,
         mirror: bool = True,
     ) -> io.NodeOutput:
-        prompts = tuple(line.strip() for line in prompt.splitlines() if line.strip())
-        if not prompts:
-            raise ValueError("prompt is empty; describe what the image should show.")
         term = ClipTerm(
             guide=guide,
-            prompts=prompts,
-            negative_prompt=" ".join(negative_prompt.split()) or None,
+            lines=prompt_lines(prompt),
+            negative_prompt=optional_text(negative_prompt),
             crops=crops if random_crops else 0,
             weight=weight,
             negative_weight=negative_weight,
             mirror=mirror,
         )
-        return io.NodeOutput(LossRecipe((term,)))
+        return io.NodeOutput(LossRecipe((term,)), ui={"tokenopt_notes": prompt_remarks(term)})
 
 
-class MaskedL1Loss(io.ComfyNode):
-    """Keeps the part of an image that the mask leaves out."""
+def prompt_remarks(term: ClipTerm) -> list[str]:
+    """Sentences about the prompts for the user, before anything runs.
+
+    Raises:
+        ValueError: a prompt cannot be read, by its form or because the guide knows no word of it.
+    """
+    loss = term.loss(readable_prompts(term.lines))
+    check_words(term.guide, [part.text for parts in loss.prompts for part in parts if part.weight])
+    if term.negative_weight:
+        check_words(term.guide, loss.negative_texts, "negative_prompt")
+    return remarks(loss)
+
+
+class ImagePromptLoss(io.ComfyNode):
+    """Pulls images towards what another image shows."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
-            node_id="TokenOpt_MaskedL1Loss",
-            display_name="L1 Masked Loss",
+            node_id="TokenOpt_ImagePromptLoss",
+            display_name="Image Prompt Loss",
             category=CATEGORY,
-            description="Asks for images equal to a given one outside the mask (inpainting).",
+            description="Asks for images that show what a given image shows, in CLIP's sense: its "
+            "content and style, not its pixels.",
             inputs=[
+                GuideSocket.Input("guide", tooltip="From Load CLIP Guide."),
                 io.Image.Input(
                     "image",
-                    tooltip="The image to keep. Any size: cropped and resized as by TiTok Encode. "
-                    "One for all optimized images, or one each.",
+                    tooltip="The image to resemble, any size; its central square is looked at. One "
+                    "for all optimized images, or one each.",
                 ),
-                io.Mask.Input(
-                    "mask",
-                    tooltip="1 (white) = may change, 0 (black) = keep. Another size than the "
-                    "image's is resized to it. Soft edges work best.",
+                *_crop_inputs(),
+                weight_input(
+                    "Importance of this loss beside others. Below 0: away from the image.",
+                    least=-MOST_WEIGHT,
                 ),
-                _weight("Importance of this loss beside others. More keeps the known part better."),
+                _mirror_input(),
             ],
-            outputs=[LossSocket.Output(display_name="loss", tooltip="For the Token Optimizer.")],
+            outputs=[loss_output()],
         )
 
     @classmethod
-    def execute(cls, image: torch.Tensor, mask: torch.Tensor, weight: float) -> io.NodeOutput:
-        target = to_images(image)
-        masks = to_masks(mask, tuple(target.shape[2:]))
-        if masks.amin() >= 1:
+    def execute(
+        cls,
+        guide: LoadedGuide,
+        image: torch.Tensor,
+        random_crops: bool,
+        crops: int,
+        weight: float,
+        mirror: bool = True,
+    ) -> io.NodeOutput:
+        looks = crops if random_crops else 0
+        term = ImagePromptTerm(guide, to_images(image), looks, weight, mirror)
+        return io.NodeOutput(LossRecipe((term,)))
+
+
+class PixelPenalty(io.ComfyNode):
+    """Keeps pixels from cheating: noise between neighbours, colours beyond white and black."""
+
+    NEEDS_CLAMP_OFF = (
+        "range counts only with clamp switched off in Token Optimizer Options: until then the "
+        "losses see no pixel outside 0 to 1."
+    )
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TokenOpt_PixelPenalty",
+            display_name="Pixel Penalty",
+            category=CATEGORY,
+            description="Penalizes noisy pixels and impossible colours. Combine it with a CLIP "
+            "Loss where results get grainy, or where clamp is off.",
+            inputs=[
+                weight_input(
+                    "Strength against differences between neighbouring pixels (total variation): "
+                    "less grain, softer edges. Try 0.1 to 1.",
+                    name="total_variation",
+                    default=0.2,
+                ),
+                weight_input(
+                    "Strength against pixels outside 0 to 1. Losses see clamped pixels, so it "
+                    "counts only with clamp off in Token Optimizer Options.",
+                    name="range",
+                    default=0.0,
+                ),
+            ],
+            outputs=[loss_output()],
+        )
+
+    @classmethod
+    def execute(cls, total_variation: float, range: float) -> io.NodeOutput:
+        if not total_variation and not range:
             raise ValueError(
-                "mask is 1 everywhere, so nothing of the image is kept; expected 0 (black) where "
-                "the image must not change. Invert the mask if it is the wrong way round."
+                "total_variation and range are both 0, so Pixel Penalty does nothing; raise one, "
+                "or remove the node."
             )
-        return io.NodeOutput(LossRecipe((MaskedL1Term(target, masks, weight),)))
+        weighted = ((TotalVariationLoss(), total_variation), (RangeLoss(), range))
+        terms = tuple(CallableTerm(loss, weight) for loss, weight in weighted if weight)
+        notes = [cls.NEEDS_CLAMP_OFF] if range else []
+        return io.NodeOutput(LossRecipe(terms), ui={"tokenopt_notes": notes})
 
 
 class CombineLosses(io.ComfyNode):
@@ -154,6 +240,7 @@ class CombineLosses(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
+        again = "multiplies the loss's own weight. Below 0: the opposite of what it asks."
         return io.Schema(
             node_id="TokenOpt_CombineLosses",
             display_name="Combine Losses",
@@ -162,10 +249,20 @@ class CombineLosses(io.ComfyNode):
             inputs=[
                 LossSocket.Input("loss_a", tooltip="First loss; its own weight applies."),
                 LossSocket.Input("loss_b", tooltip="Second loss; its own weight applies."),
+                weight_input(
+                    f"For loss_a: {again}", name="weight_a", least=-MOST_WEIGHT, optional=True
+                ),
+                weight_input(
+                    f"For loss_b: {again}", name="weight_b", least=-MOST_WEIGHT, optional=True
+                ),
             ],
-            outputs=[LossSocket.Output(display_name="loss", tooltip="For the Token Optimizer.")],
+            outputs=[loss_output()],
         )
 
     @classmethod
-    def execute(cls, loss_a: LossRecipe, loss_b: LossRecipe) -> io.NodeOutput:
-        return io.NodeOutput(LossRecipe(loss_a.terms + loss_b.terms))
+    def execute(
+        cls, loss_a: LossRecipe, loss_b: LossRecipe, weight_a: float = 1.0, weight_b: float = 1.0
+    ) -> io.NodeOutput:
+        first = recipe_of(loss_a, "loss_a").times(weight_a)
+        second = recipe_of(loss_b, "loss_b").times(weight_b)
+        return io.NodeOutput(LossRecipe(first.terms + second.terms))

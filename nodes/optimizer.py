@@ -6,7 +6,7 @@ from .compat import CATEGORY, io
 from .images import from_images
 from .optimizer_inputs import optimizer_inputs
 from .options import Options
-from .recipes import LossRecipe
+from .recipes import LossRecipe, recipe_of
 from .reports import chart, notes, record_text, ui_report
 from .run import Follower, make_config, run_optimization
 from .stop import stoppable
@@ -63,6 +63,7 @@ class Optimize(io.ComfyNode):
         **settings,
     ) -> io.NodeOutput:
         tokens.check_tokenizer(tokenizer)
+        loss = recipe_of(loss)
         config = make_config(tokenizer, options, **settings)
         with stoppable() as stop:
             outcome = run_optimization(

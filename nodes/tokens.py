@@ -10,7 +10,7 @@ from ..tokenopt_core.randomness import image_seeds
 from ..tokenopt_core.starts import best_of, random_codes, random_features
 from .compat import CATEGORY, advanced, io
 from .gradients import activation_bytes, gradient_scope
-from .recipes import LossRecipe
+from .recipes import LossRecipe, recipe_of
 from .types import LoadedTokenizer, LossSocket, TokenizerSocket, Tokens, TokensSocket
 
 SEEDS = 2**64
@@ -80,7 +80,7 @@ class RandomTokens(io.ComfyNode):
             )
         seeds = image_seeds(seed, batch_size)
         if best_of > 1:
-            values = _best_starts(tokenizer, seeds, scale, kind, best_of, loss)
+            values = _best_starts(tokenizer, seeds, scale, kind, best_of, recipe_of(loss))
         else:
             with gradient_scope(tokenizer):
                 values = _starts(tokenizer, seeds, scale, kind)

@@ -95,6 +95,10 @@ class Guide(nn.Module):
         """Sentences for the user about cut texts and unknown words, empty if there are none."""
         return self.tokenizer.remarks(texts, self.name)
 
+    def knows_nothing_of(self, text: str) -> bool:
+        """Whether the guide can read no word of the text at all."""
+        return self.tokenizer.knows_nothing_of(text)
+
 
 def load_guide(
     source: str | Path = "ViT-B-32/laion2b_s34b_b79k",

@@ -45,6 +45,14 @@ class PromptTokenizer:
             result.append(f"guide {guide} does not know {words}: use other words instead.")
         return result
 
+    def knows_nothing_of(self, text: str) -> bool:
+        """Whether every word of the text is unknown, so that nothing of it could be meant."""
+        if self._inner is None:
+            return False
+        clean = getattr(self._tokenizer, "clean_fn", str)(text)
+        ids = self._inner(clean, add_special_tokens=False, verbose=False)["input_ids"]
+        return all(i == self._inner.unk_token_id for i in ids)
+
     def _read(self, text: str) -> tuple[int, list[str]]:
         """The text's length in tokens, start and end included, and its unknown words."""
         if self._inner is None:
