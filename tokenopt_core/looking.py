@@ -14,7 +14,7 @@ from torch import Tensor
 from .config import OptimizeConfig
 from .gradients import clamp_images
 from .losses import Loss, loss_terms
-from .precision import autocast, autocast_dtype
+from .precision import autocast
 from .tokenizers import Tokenizer
 
 
@@ -33,16 +33,18 @@ def look(
     loss: Loss,
     features: Tensor,
     config: OptimizeConfig,
+    *,
+    dtype: torch.dtype = torch.float32,
     text: Tensor | None = None,
     scales: Sequence[float] = (),
 ) -> Look:
     """Images, loss and gradient of features (b, n, d) float32.
 
     Args:
+        dtype: of decoding and the guide.
         scales: factors per image by which the loss is multiplied in the backward pass, for float16;
             the gradient comes without them.
     """
-    dtype = autocast_dtype(config, features.device)
     scaled = any(scale != 1 for scale in scales)
     with torch.enable_grad():
         variable = features.detach().requires_grad_()

@@ -6,6 +6,8 @@ own arithmetic and Adam stay in float32.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 
 from .config import OptimizeConfig
@@ -13,21 +15,23 @@ from .config import OptimizeConfig
 FIRST_SCALE = 2.0**14  # a pixel's share of a mean loss is below what float16 can hold
 
 
-def autocast_dtype(config: OptimizeConfig, device: torch.device) -> torch.dtype:
+def compute_dtype(config: OptimizeConfig, device: torch.device) -> torch.dtype:
     """The type for decoding and the guide on `device`; float32 is no autocast at all."""
     if config.precision != "auto":
         return getattr(torch, config.precision)
-    if device.type == "cpu" or config.official_rules:
-        return torch.float32  # measured: no faster on the CPU
+    if config.official_rules or device.type not in ("cuda", "xpu"):
+        return torch.float32  # measured: no faster on a CPU; others are not known well enough
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16
 
 
-def autocast(dtype: torch.dtype, device: torch.device) -> torch.autocast:
+def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager:
     """The scope in which the models compute in `dtype`."""
-    lowered = dtype != torch.float32
-    return torch.autocast(device.type, dtype=dtype if lowered else None, enabled=lowered)
+    if dtype == torch.float32:
+        available = torch.amp.is_autocast_available(device.type)
+        return torch.autocast(device.type, enabled=False) if available else nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
 
 
 def first_scale(dtype: torch.dtype) -> float:

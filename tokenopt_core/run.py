@@ -18,7 +18,7 @@ from .ema import Average, add_to_average
 from .gradients import require_gradient_scope
 from .looking import Look, look, regularizer
 from .losses import Loss, at, seeded
-from .precision import autocast_dtype, first_scale
+from .precision import compute_dtype, first_scale
 from .randomness import NOISE_STREAM, generators, image_seeds, normal, send
 from .state import Position, RunState, choose, length, rows
 from .stopping import Verdict, judge
@@ -41,9 +41,8 @@ class Run:
     ):
         self.tokenizer, self.config, self.reset, self.text = tokenizer, config, reset, text
         self.device = device_of(tokenizer)
-        dtype = autocast_dtype(config, self.device)
-        self.advice = "use another precision" if dtype == torch.float16 else "lower lr"
-        self.state = state.to(self.device).with_scale(first_scale(dtype))
+        self.dtype = compute_dtype(config, self.device)
+        self.state = state.to(self.device).with_scale(first_scale(self.dtype))
         seeds = image_seeds(seeds, len(state.features))
         self.loss = seeded(loss, seeds, state.looks)
         self.noise = noise or self._noise_of(seeds)
@@ -71,7 +70,15 @@ class Run:
             position = position._replace(features=looked_at)
         loss = at(self.loss, index / max(1, config.steps - 1))
         scales = [watch.scale for watch in state.watches]
-        seen = look(self.tokenizer, loss, looked_at, config, self.text, scales)
+        seen = look(
+            self.tokenizer,
+            loss,
+            looked_at,
+            config,
+            dtype=self.dtype,
+            text=self.text,
+            scales=scales,
+        )
         penalty, pull = regularizer(config, self.tokenizer, position.features, state.start)
         gradient = choose(self.free, seen.gradient + pull, torch.zeros_like(pull))
         norms = gradient.flatten(1).norm(dim=1)
@@ -96,8 +103,9 @@ class Run:
     def _judge(self, index: int, losses: Tensor, norms: Tensor, began: float) -> list[Verdict]:
         """One verdict per image. The only point where a step waits for the device."""
         losses, norms = torch.stack((losses, norms)).tolist()
+        advice = "use another precision" if self.dtype == torch.float16 else "lower lr"
         verdicts = [
-            judge(watch, loss, norm, index, self.config, self.advice)
+            judge(watch, loss, norm, index, self.config, advice)
             for watch, loss, norm in zip(self.state.watches, losses, norms, strict=True)
         ]
         seconds = self.config.seconds
