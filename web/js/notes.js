@@ -1,7 +1,9 @@
 // Shows what a node has to say about its last run (the ui output "tokenopt_notes": texts) in a box
 // inside the node, there only while there is something to say.
 import { app } from "/scripts/app.js";
+import { api } from "/scripts/api.js";
 import { ComfyWidgets } from "/scripts/widgets.js";
+import { findNode } from "./find_node.js";
 
 const NAME = "tokenopt_notes";
 
@@ -14,7 +16,6 @@ function box(node) {
     const element = widget.inputEl ?? widget.element;
     element.readOnly = true;
     element.style.fontFamily = "monospace";
-    element.style.whiteSpace = "pre";
     element.style.overflow = "auto";
     return widget;
 }
@@ -25,6 +26,8 @@ function show(node, notes) {
     const widget = box(node);
     widget.value = text;
     widget.hidden = !text;
+    const table = text.includes("  "); // columns: better scrolled than broken
+    (widget.inputEl ?? widget.element).style.whiteSpace = table ? "pre" : "pre-wrap";
     const least = node.computeSize();
     node.setSize([node.size[0], Math.max(node.size[1], least[1])]);
     node.setDirtyCanvas(true, true);
@@ -32,6 +35,12 @@ function show(node, notes) {
 
 app.registerExtension({
     name: "TokenOpt.Notes",
+    setup() {
+        api.addEventListener("executing", ({ detail }) => {
+            const node = detail && findNode(detail);
+            if (node) show(node, []); // what it said belongs to the run before
+        });
+    },
     nodeCreated(node) {
         if (!node.comfyClass?.startsWith("TokenOpt_")) return;
         const onExecuted = node.onExecuted;

@@ -2,24 +2,14 @@
 // early and lets the graph go on with what it has. Without a browser: POST /tokenopt/stop.
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
+import { findNode } from "./find_node.js";
 
 const NODES = ["TokenOpt_Optimize", "TokenOpt_Sweep"];
 const LABEL = "Stop and keep the result";
 const STOPPING = "Stopping after this step ...";
 const ENDS = ["execution_success", "execution_error", "execution_interrupted"];
 
-let running = null; // { node, id } of the node that shows its button now
-
-// An id such as "12:5" is node 5 inside the subgraph node 12.
-function findNode(id) {
-    let graph = app.rootGraph ?? app.graph;
-    let node = null;
-    for (const part of String(id).split(":")) {
-        node = graph?.getNodeById(part) ?? graph?.getNodeById(Number(part));
-        graph = node?.subgraph;
-    }
-    return node;
-}
+let running = null; // { node, id, button } of the node that shows its button now
 
 async function stop(id) {
     const body = id === undefined ? {} : { node_id: String(id) };
