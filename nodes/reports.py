@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from .compat import COMFYUI_VERSION
 from .recipes import LossRecipe
 from .run import Outcome
 from .stop import STOPPED
+from .types import LoadedGuide
 
 _PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
@@ -40,6 +43,7 @@ def record_text(outcome: Outcome, loss: LossRecipe) -> str:
     """The run record as JSON text."""
     record = outcome.recorder.record()
     record["guides"] = [guide.name for guide in loss.guides]
+    record["losses"] = _described(loss)
     record["stopped_by_user"] = outcome.stopped_by_user
     record["remarks"] = list(outcome.remarks)
     record["versions"] |= {"comfyui": COMFYUI_VERSION, "tokenopt": pack_version()}
@@ -84,6 +88,27 @@ def pack_version() -> str:
     """This pack's version, as its project file says."""
     found = re.search(r'^version = "([^"]+)"', _PROJECT.read_text(encoding="utf-8"), re.MULTILINE)
     return found[1] if found else "unknown"
+
+
+def _described(loss: LossRecipe) -> list[dict[str, Any]]:
+    """What was asked for: of each term its kind and all settings that are words or numbers."""
+    found = []
+    for term in loss.terms:
+        settings = {"kind": type(term).__name__}
+        for field in dataclasses.fields(term):
+            value = getattr(term, field.name)
+            if isinstance(value, LossRecipe):
+                settings[field.name] = _described(value)
+            elif isinstance(value, LoadedGuide):
+                settings[field.name] = value.name
+            elif value is None or isinstance(value, str | int | float):
+                settings[field.name] = value
+            elif isinstance(value, tuple) and all(isinstance(part, str) for part in value):
+                settings[field.name] = list(value)
+            elif callable(value):
+                settings[field.name] = getattr(value, "__name__", type(value).__name__)
+        found.append(settings)
+    return found
 
 
 def _title(outcome: Outcome) -> str:

@@ -95,6 +95,9 @@ def test_record_says_how_the_image_was_made(client, edit):
     assert record["config"]["regularize"] == "seed"
     assert record["tokenizer"] == "demo"
     assert record["guides"] == ["demo"]
+    (asked,) = record["losses"]
+    assert asked["guide"] == "demo"
+    assert asked["lines"] == [edit["5"]["inputs"]["prompt"]]
     assert {"torch", "comfyui", "tokenopt"} <= set(record["versions"])
     assert np.shape(record["loss"]) == np.shape(record["penalty"]) == (STEPS, 1)
     assert told(run)["loss_last"][0] == pytest.approx(record["loss"][-1][0], abs=1e-5)

@@ -35,8 +35,16 @@ CONTRACT = {
         "Token Optimizer",
         "tokenizer tokens loss steps lr seed quantize ema ema_decay token_noise noise_scale "
         "regularize reg_weight reset_every preview_every",
-        "IMAGE TOKENOPT_TOKENS",
+        "IMAGE TOKENOPT_TOKENS IMAGE IMAGE STRING STRING",
     ),
+    "TokenOpt_OptimizeOptions": (
+        "Token Optimizer Options",
+        "lr_schedule warmup max_grad_norm locked patience min_gain target seconds precision clamp "
+        "warm_restart trajectory_frames",
+        "TOKENOPT_OPTIONS",
+    ),
+    "TokenOpt_Judge": ("Judge", "image guide prompt judge before", "STRING"),
+    "TokenOpt_SaveImage": ("Save Image with Record", "images record filename_prefix", ""),
 }
 
 
