@@ -6,11 +6,13 @@ from .demo import DemoScene
 from .edit import Copy
 from .judge import Judge
 from .load import LoadGuide, LoadTokenizer
-from .losses import ClipLoss, CombineLosses, ImagePromptLoss, PixelPenalty
+from .losses import ClipLoss, CombineLosses, ImagePromptLoss
 from .mask_losses import MaskedComposite, MaskedL1Loss
 from .optimizer import Optimize
 from .options import OptimizeOptions
+from .pixel_losses import PixelPenalty
 from .save import SaveImage
+from .sweep import Sweep
 from .tokens import RandomTokens
 
 NODES = [
@@ -30,6 +32,7 @@ NODES = [
     CombineLosses,
     Optimize,
     OptimizeOptions,
+    Sweep,
     Judge,
     SaveImage,
 ]

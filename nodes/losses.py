@@ -1,15 +1,14 @@
-"""CLIP Loss, Image Prompt Loss, Pixel Penalty and Combine Losses (arXiv 2506.08257, section 4)."""
+"""CLIP Loss, Image Prompt Loss and Combine Losses (arXiv 2506.08257, section 4)."""
 
 from __future__ import annotations
 
 import torch
 
-from ..tokenopt_core.image_losses import RangeLoss, TotalVariationLoss
 from ..tokenopt_core.losses import remarks
 from .compat import CATEGORY, advanced, io
 from .images import to_images
 from .prompt_text import check_words, optional_text, prompt_lines, readable_prompts
-from .recipes import CallableTerm, ClipTerm, ImagePromptTerm, LossRecipe, recipe_of
+from .recipes import ClipTerm, ImagePromptTerm, LossRecipe, recipe_of
 from .types import GuideSocket, LoadedGuide, LossSocket
 
 MOST_WEIGHT = 1000.0
@@ -187,52 +186,6 @@ class ImagePromptLoss(io.ComfyNode):
         looks = crops if random_crops else 0
         term = ImagePromptTerm(guide, to_images(image), looks, weight, mirror)
         return io.NodeOutput(LossRecipe((term,)))
-
-
-class PixelPenalty(io.ComfyNode):
-    """Keeps pixels from cheating: noise between neighbours, colours beyond white and black."""
-
-    NEEDS_CLAMP_OFF = (
-        "range counts only with clamp switched off in Token Optimizer Options: until then the "
-        "losses see no pixel outside 0 to 1."
-    )
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="TokenOpt_PixelPenalty",
-            display_name="Pixel Penalty",
-            category=CATEGORY,
-            description="Penalizes noisy pixels and impossible colours. Combine it with a CLIP "
-            "Loss where results get grainy, or where clamp is off.",
-            inputs=[
-                weight_input(
-                    "Strength against differences between neighbouring pixels (total variation): "
-                    "less grain, softer edges. Try 0.1 to 1.",
-                    name="total_variation",
-                    default=0.2,
-                ),
-                weight_input(
-                    "Strength against pixels outside 0 to 1. Losses see clamped pixels, so it "
-                    "counts only with clamp off in Token Optimizer Options.",
-                    name="range",
-                    default=0.0,
-                ),
-            ],
-            outputs=[loss_output()],
-        )
-
-    @classmethod
-    def execute(cls, total_variation: float, range: float) -> io.NodeOutput:
-        if not total_variation and not range:
-            raise ValueError(
-                "total_variation and range are both 0, so Pixel Penalty does nothing; raise one, "
-                "or remove the node."
-            )
-        weighted = ((TotalVariationLoss(), total_variation), (RangeLoss(), range))
-        terms = tuple(CallableTerm(loss, weight) for loss, weight in weighted if weight)
-        notes = [cls.NEEDS_CLAMP_OFF] if range else []
-        return io.NodeOutput(LossRecipe(terms), ui={"tokenopt_notes": notes})
 
 
 class CombineLosses(io.ComfyNode):

@@ -8,7 +8,7 @@ Axes: b images, h and w pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -162,17 +162,28 @@ class LossRecipe:
         A term of weight 0 is left out, unless it is a masked loss: those cost nothing, and a reset
         takes the known pixels from them.
         """
+        self.check_weights()
+        used = [term for term in self.terms if term.weight or isinstance(term, MaskedTerm)]
+        return [(term.weight, term.build(device, image_size, batch)) for term in used]
+
+    def check_weights(self) -> None:
+        """Raises ValueError if every term is switched off."""
         if not any(term.weight for term in self.terms):
             raise ValueError(
                 "every connected loss has the weight 0, so there is nothing to optimize; give one "
                 "of them a weight above 0."
             )
-        used = [term for term in self.terms if term.weight or isinstance(term, MaskedTerm)]
-        return [(term.weight, term.build(device, image_size, batch)) for term in used]
 
     def times(self, weight: float) -> LossRecipe:
         """The recipe with all its weights multiplied."""
         return LossRecipe(tuple(replace(term, weight=term.weight * weight) for term in self.terms))
+
+    def every_term(self) -> Iterator[Term]:
+        """All terms, those inside of composites too."""
+        for term in self.terms:
+            yield term
+            if isinstance(term, CompositeTerm):
+                yield from term.inner.every_term()
 
     def changed(self, change: Callable[[Term], Term]) -> LossRecipe:
         """The recipe with `change` made to every term, those inside of composites too."""

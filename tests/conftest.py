@@ -29,7 +29,7 @@ from devtools.layout import DEV, ROOT, make_base
 from devtools.server import ComfyServer
 
 WORKFLOWS = ROOT / "workflows" / "api"
-HOSTILE_PACK = ROOT / "tests" / "server" / "hostile_pack"
+PACKS = [ROOT / "tests" / "server" / name for name in ("hostile_pack", "warm_loss")]
 
 executed: Counter[str] = Counter()
 skipped: dict[str, list[str]] = {}
@@ -77,7 +77,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[ComfyServer]:
-    base = make_base(DEV / "test-base", *[HOSTILE_PACK] * HOSTILE_PACK.is_dir())
+    base = make_base(DEV / "test-base", *PACKS)
     with ComfyServer(base, log=DEV / "logs" / "server-tests.log") as running:
         yield running
 

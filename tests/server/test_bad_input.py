@@ -104,15 +104,16 @@ def test_images(client, edit, kind):
     fails_with(client, edit, "image", "expected")
 
 
-@pytest.mark.parametrize("prompt", ["", " \n "])
-def test_empty_prompt(client, edit, prompt):
+@pytest.mark.parametrize(("prompt", "found"), [("", "empty"), (" \n ", "empty"), (None, "null")])
+def test_empty_prompt(client, edit, prompt, found):
     edit["5"]["inputs"]["prompt"] = prompt
-    fails_with(client, edit, "prompt is empty")
+    fails_with(client, edit, f"prompt is {found}")
 
 
 def test_number_of_prompts(client, edit):
+    edit["3"]["inputs"]["batch_size"] = 3
     edit["5"]["inputs"]["prompt"] = "a red star\na green star"
-    fails_with(client, edit, "prompt has 2 lines for 1 images")
+    fails_with(client, edit, "prompt has 2 lines for 3 images")
 
 
 def test_reset_without_known_pixels(client, edit):

@@ -29,8 +29,25 @@ CONTRACT = {
         "guide prompt negative_prompt random_crops crops weight",
         "TOKENOPT_LOSS",
     ),
-    "TokenOpt_MaskedL1Loss": ("L1 Masked Loss", "image mask weight", "TOKENOPT_LOSS"),
-    "TokenOpt_CombineLosses": ("Combine Losses", "loss_a loss_b", "TOKENOPT_LOSS"),
+    "TokenOpt_ImagePromptLoss": (
+        "Image Prompt Loss",
+        "guide image random_crops crops weight",
+        "TOKENOPT_LOSS",
+    ),
+    "TokenOpt_MaskedL1Loss": ("L1 Masked Loss", "image mask weight feather norm", "TOKENOPT_LOSS"),
+    "TokenOpt_MaskedComposite": ("Masked Composite", "loss image mask feather", "TOKENOPT_LOSS"),
+    "TokenOpt_PixelPenalty": ("Pixel Penalty", "total_variation range", "TOKENOPT_LOSS"),
+    "TokenOpt_CombineLosses": (
+        "Combine Losses",
+        "loss_a loss_b weight_a weight_b",
+        "TOKENOPT_LOSS",
+    ),
+    "TokenOpt_Sweep": (
+        "Sweep",
+        "tokenizer tokens loss setting_1 values_1 setting_2 values_2 steps lr seed quantize "
+        "ema_decay noise_scale regularize reg_weight reset_every keep options",
+        "IMAGE IMAGE STRING",
+    ),
     "TokenOpt_Optimize": (
         "Token Optimizer",
         "tokenizer tokens loss steps lr seed quantize ema ema_decay token_noise noise_scale "

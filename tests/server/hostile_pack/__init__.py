@@ -77,6 +77,41 @@ class OddImage:
         return (image * 3 - 1,)
 
 
+class OddMask:
+    """A mask with its channel last."""
+
+    CATEGORY = "hostile"
+    RETURN_TYPES = ("MASK",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"mask": ("MASK",)}}
+
+    def run(self, mask):
+        return (mask[..., None],)
+
+
+class OddLoss:
+    """What a careless pack may put into a loss socket."""
+
+    KINDS = ("one number", "no tensor", "no loss")
+    CATEGORY = "hostile"
+    RETURN_TYPES = ("TOKENOPT_LOSS",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"kind": (list(cls.KINDS),)}}
+
+    def run(self, kind):
+        def loss(images):
+            return images.mean() if kind == "one number" else 1.0
+
+        loss.__name__ = kind
+        return (kind if kind == "no loss" else loss,)
+
+
 class Digest:
     """A fingerprint of a tensor or of tokens, or the identity of a model, as ui text."""
 
@@ -103,5 +138,7 @@ class Digest:
 NODE_CLASS_MAPPINGS = {
     "Hostile_Abuse": Abuse,
     "Hostile_OddImage": OddImage,
+    "Hostile_OddMask": OddMask,
+    "Hostile_OddLoss": OddLoss,
     "Hostile_Digest": Digest,
 }
