@@ -153,6 +153,7 @@ def image_prompt(edit):
         random_crops=False,
         crops=2,
         weight=1.0,
+        mirror=True,
     )
     edit["6"]["inputs"].update(loss=["20", 0], steps=25)
     return edit
