@@ -11,7 +11,13 @@ import torch
 from safetensors.torch import save_file
 
 from tokenopt_core.guides import Guide, load_guide
-from tokenopt_core.tokenizers import TiTok, TokenizerSpec, ViTSize
+from tokenopt_core.tokenizers import (
+    TiTok,
+    TokenizerSpec,
+    ViTSize,
+    build_tokenizer,
+    save_tokenizer,
+)
 
 TEXT = "a photo of red green blue circle square on the left right dark bright , ."
 WORDS = TEXT.split()
@@ -138,6 +144,18 @@ def vae() -> TiTok:
 def plain_tokenizer() -> TiTok:
     """A tokenizer whose codebook looks at lengths too."""
     return tiny_tokenizer(l2_normalized=False, token_size=10)
+
+
+@pytest.fixture
+def hub_layout(tmp_path) -> Callable[..., Path]:
+    """Spec -> a folder in hub layout with random weights, written anew at each call."""
+
+    def save(spec: TokenizerSpec, **options) -> Path:
+        torch.manual_seed(0)
+        save_tokenizer(build_tokenizer(spec), tmp_path / spec.name, **options)
+        return tmp_path / spec.name
+
+    return save
 
 
 @pytest.fixture

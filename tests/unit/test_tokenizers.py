@@ -1,57 +1,12 @@
-"""Tokenizers at their boundary: shapes, errors, dtypes and inference mode."""
+"""Tokenizers: saved and loaded again, batches, image sizes, dtypes and inference mode."""
 
 from __future__ import annotations
-
-from dataclasses import FrozenInstanceError, replace
 
 import pytest
 import torch
 
-from tokenopt_core.tokenizers import (
-    PixelStage,
-    Posterior,
-    TokenizerSpec,
-    ViTSize,
-    build_tokenizer,
-    load_tokenizer,
-    save_tokenizer,
-)
-
-SMALL = ViTSize(width=64, layers=2, heads=1)
-VQ = TokenizerSpec(
-    name="vq",
-    image_size=16,
-    num_tokens=4,
-    token_size=6,
-    codebook_size=32,
-    l2_normalized=True,
-    encoder=SMALL,
-    decoder=SMALL,
-    encoder_patch=8,
-    decoder_patch=8,
-)
-VAE = replace(VQ, name="vae", kind="vae", codebook_size=None, l2_normalized=False)
-TEXT = replace(VQ, name="text", layout="tatitok", text_length=3, text_size=5)
-LEGACY = replace(
-    VQ,
-    name="legacy",
-    legacy=True,
-    pixel_stage=PixelStage(
-        hidden_channels=32, channel_mult=(1, 1, 1, 1), z_channels=8, num_embeddings=16
-    ),
-)
-VQGAN = TokenizerSpec(
-    name="vqgan",
-    layout="maskgit-vqgan",
-    image_size=16,
-    num_tokens=16,
-    token_size=8,
-    codebook_size=16,
-    pixel_stage=PixelStage(
-        hidden_channels=32, channel_mult=(1, 2, 1), z_channels=8, num_embeddings=16
-    ),
-)
-ALL = [VQ, VAE, TEXT, LEGACY, VQGAN]
+from tests.unit.tokenizer_specs import ALL, VAE, VQ
+from tokenopt_core.tokenizers import Posterior, build_tokenizer, load_tokenizer
 
 
 @pytest.fixture(params=ALL, ids=lambda spec: spec.name)
@@ -60,30 +15,18 @@ def spec(request):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """Spec -> folder in hub layout with random weights."""
-
-    def save(spec, **options):
-        torch.manual_seed(0)
-        save_tokenizer(build_tokenizer(spec), tmp_path / spec.name, **options)
-        return tmp_path / spec.name
-
-    return save
-
-
-@pytest.fixture
-def vq(folder):
-    return load_tokenizer(folder(VQ))
+def vq(hub_layout):
+    return load_tokenizer(hub_layout(VQ))
 
 
 def text_of(spec, batch=2):
     return torch.rand(batch, spec.text_length, spec.text_size) if spec.text_length else None
 
 
-def test_saved_and_loaded_again_it_is_the_same(spec, folder):
+def test_saved_and_loaded_again_it_is_the_same(spec, hub_layout):
     torch.manual_seed(0)
     original = build_tokenizer(spec).eval()
-    path = folder(spec)
+    path = hub_layout(spec)
     loaded = load_tokenizer(path)
     assert loaded.spec == spec
     assert not loaded.training
@@ -108,8 +51,8 @@ def test_quantizing_tokens_gives_the_same_tokens(vq):
     assert tokens.norm(dim=-1).allclose(torch.ones(8, 4))
 
 
-def test_a_batch_is_its_images_one_by_one(spec, folder):
-    tokenizer, images = load_tokenizer(folder(spec)), torch.rand(3, 3, 16, 16)
+def test_a_batch_is_its_images_one_by_one(spec, hub_layout):
+    tokenizer, images = load_tokenizer(hub_layout(spec)), torch.rand(3, 3, 16, 16)
     one_by_one = torch.cat([tokenizer.encode(image[None]) for image in images])
     torch.testing.assert_close(tokenizer.encode(images), one_by_one, rtol=1e-4, atol=1e-5)
 
@@ -144,8 +87,8 @@ def test_large_images_are_resized_without_aliasing(vq):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_stops_at_the_boundary(dtype, spec, folder):
-    path = folder(spec)
+def test_half_precision_stops_at_the_boundary(dtype, spec, hub_layout):
+    path = hub_layout(spec)
     full, half = load_tokenizer(path), load_tokenizer(path, dtype=dtype)
     for key, weight in half.named_parameters():
         assert weight.dtype == (torch.float32 if key.startswith("quantize.") else dtype)
@@ -167,8 +110,8 @@ def test_half_precision_stops_at_the_boundary(dtype, spec, folder):
     assert slope.any()
 
 
-def test_weights_loaded_under_inference_mode_take_part_in_gradients(spec, folder):
-    path = folder(spec)
+def test_weights_loaded_under_inference_mode_take_part_in_gradients(spec, hub_layout):
+    path = hub_layout(spec)
     with torch.inference_mode():
         tokenizer = load_tokenizer(path, dtype=torch.bfloat16)
         assert torch.is_inference_mode_enabled()
@@ -178,8 +121,8 @@ def test_weights_loaded_under_inference_mode_take_part_in_gradients(spec, folder
     assert leaf.grad is not None
 
 
-def test_loading_leaves_the_random_state_alone(folder):
-    path = folder(VQ)
+def test_loading_leaves_the_random_state_alone(hub_layout):
+    path = hub_layout(VQ)
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
@@ -187,8 +130,8 @@ def test_loading_leaves_the_random_state_alone(folder):
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_posterior_of_a_vae(folder, vq):
-    tokenizer, images = load_tokenizer(folder(VAE)), torch.rand(2, 3, 16, 16)
+def test_posterior_of_a_vae(hub_layout, vq):
+    tokenizer, images = load_tokenizer(hub_layout(VAE)), torch.rand(2, 3, 16, 16)
     posterior = tokenizer.posterior(images)
     assert torch.equal(posterior.mean, tokenizer.encode(images))
     draws = [posterior.sample(torch.Generator().manual_seed(5)) for _ in range(2)]
@@ -201,82 +144,3 @@ def test_posterior_of_a_vae(folder, vq):
         vq.posterior(images)
     with pytest.raises(ValueError, match=r"'vae' is a VAE: it has no codes"):
         tokenizer.lookup(torch.zeros(1, 4, dtype=torch.long))
-
-
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        (torch.rand(3, 16, 16), r"images have shape \(3, 16, 16\), expected \(b, 3, h, w\)"),
-        (torch.rand(1, 4, 16, 16), r"expected \(b, 3, h, w\)"),
-        (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), r"uint8, expected floating point in \[0, 1"),
-        (torch.rand(1, 3, 0, 16), r"at least one pixel"),
-    ],
-)
-def test_unusable_images(vq, images, message):
-    with pytest.raises(ValueError, match=message):
-        vq.encode(images)
-
-
-@pytest.mark.parametrize("call", ["quantize", "decode"])
-@pytest.mark.parametrize(
-    ("tokens", "message"),
-    [
-        (torch.rand(1, 3, 6), r"have shape \(1, 3, 6\), expected \(b, 4, 6\) for tokenizer 'vq'"),
-        (torch.rand(1, 5, 6), r"expected \(b, 4, 6\)"),
-        (torch.rand(4, 6), r"expected \(b, 4, 6\)"),
-        (torch.rand(1, 6, 4), r"expected \(b, 4, 6\)"),
-        (torch.zeros(1, 4, 6, dtype=torch.long), r"int64, expected floating point"),
-    ],
-)
-def test_unusable_tokens(vq, call, tokens, message):
-    with pytest.raises(ValueError, match=message):
-        getattr(vq, call)(tokens)
-
-
-@pytest.mark.parametrize(
-    ("codes", "message"),
-    [
-        ([[0, 1, 2, 32]], r"between 0 and 32, expected 0 to 31"),
-        ([[-1, 1, 2, 3]], r"between -1 and 3, expected 0 to 31"),
-        ([[0, 1, 2]], r"shape \(1, 3\), expected \(b, 4\)"),
-        ([0, 1, 2, 3], r"shape \(4,\), expected \(b, 4\)"),
-        ([[0.0, 1.0, 2.0, 3.0]], r"float32, expected integers"),
-    ],
-)
-def test_unusable_codes(vq, codes, message):
-    with pytest.raises(ValueError, match=message):
-        vq.lookup(torch.tensor(codes))
-
-
-def test_text_is_for_text_aware_tokenizers(vq, folder):
-    tokens = torch.rand(2, 4, 6)
-    with pytest.raises(ValueError, match=r"tokenizer 'vq' takes none: only TA-TiTok"):
-        vq.decode(tokens, torch.rand(2, 3, 5))
-    aware = load_tokenizer(folder(TEXT))
-    with pytest.raises(ValueError, match=r"text has shape None, expected \(2, 3, 5\)"):
-        aware.decode(tokens)
-    with pytest.raises(ValueError, match=r"text has shape \(2, 4, 5\), expected \(2, 3, 5\)"):
-        aware.decode(tokens, torch.rand(2, 4, 5))
-    text = torch.rand(1, 3, 5)
-    assert torch.equal(aware.decode(tokens, text), aware.decode(tokens, text.expand(2, -1, -1)))
-
-
-def test_spec_is_frozen_and_checked():
-    with pytest.raises(FrozenInstanceError):
-        VQ.num_tokens = 5
-    for change, message in [
-        ({"num_tokens": 0}, "num_tokens is 0, expected a whole number of at least 1"),
-        ({"kind": "fsq"}, "kind is 'fsq', expected one of vq, vae"),
-        ({"layout": "x"}, "layout is 'x', expected one of titok"),
-        ({"image_size": 20}, "expected a multiple of its encoder patch 8"),
-        ({"kind": "vae"}, "is a VAE: it cannot have a codebook"),
-        ({"legacy": True}, "a legacy tokenizer ends in a pixel stage"),
-        ({"text_length": 3}, "'tatitok' needs both"),
-        ({"encoder": None}, "needs the sizes of its encoder"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            replace(VQ, **change)
-    with pytest.raises(ValueError, match="not a multiple of its 3 heads"):
-        ViTSize(width=64, layers=1, heads=3)
-    with pytest.raises(ValueError, match="expected the square of image_size=16 over the stride 4"):
-        replace(VQGAN, num_tokens=15)

@@ -33,6 +33,7 @@ KEYS = {
     "text_length": "text_context_length",
     "text_size": "text_embed_dim",
 }
+SWITCHES = ("use_l2_norm", "is_legacy", "finetune_decoder")
 STAGE_FIELDS = tuple(PixelStage.__dataclass_fields__)
 
 
@@ -46,6 +47,7 @@ def make_spec(name: str, shapes: Shapes, config: Mapping[str, Any] | None = None
     fields = infer_fields(shapes)
     if config is not None:
         fields |= _config_fields(config, fields)
+        _check_size(fields, shapes)
     if fields["layout"] == "maskgit-vqgan":
         fields["num_tokens"] = (fields["image_size"] // fields["pixel_stage"].stride) ** 2
     return TokenizerSpec(name=name, **fields)
@@ -68,7 +70,9 @@ def config_of(spec: TokenizerSpec) -> dict[str, Any]:
 
 
 def _config_fields(config: Mapping[str, Any], inferred: Mapping[str, Any]) -> dict[str, Any]:
-    values = {key: look_up(config, f"model.vq_model.{key}") for key in KEYS.values()}
+    names = {*KEYS.values(), *SWITCHES}
+    values = {key: look_up(config, f"model.vq_model.{key}") for key in names}
+    _check_switches(values, legacy=inferred.get("legacy"))
     fields = {field: values[key] for field, key in KEYS.items() if values[key] is not None}
     for side in ("encoder", "decoder"):
         if side in fields:
@@ -103,6 +107,8 @@ def look_up(config: Mapping[str, Any], path: str, depth: int = 0) -> Any:
             if depth == MAX_REFERENCES:
                 raise ValueError(f"the references in config.json at {path!r} lead in a circle.")
             value = look_up(config, target, depth + 1)
+            if value is None:
+                raise ValueError(f"{path} refers to {target}, which config.json does not have.")
     return value
 
 
@@ -127,5 +133,29 @@ def _pixel_stage(value: Any, inferred: PixelStage | None) -> PixelStage | None:
     if not isinstance(value, Mapping):
         raise ValueError(f"pixel_stage is {value!r}, expected an object with {STAGE_FIELDS}.")
     if inferred is None:
-        return None
+        raise ValueError("pixel_stage is given, but the weights have no such stage: remove it.")
     return PixelStage(**(asdict(inferred) | {k: value[k] for k in STAGE_FIELDS if k in value}))
+
+
+def _check_switches(values: Mapping[str, Any], legacy: bool | None) -> None:
+    """Switches are true or false; finetune_decoder only says again whether there is a stage."""
+    for key in SWITCHES:
+        if values[key] is not None and not isinstance(values[key], bool):
+            raise ValueError(f"{key} is {values[key]!r}, expected true or false.")
+    trained = values["finetune_decoder"]
+    if trained is not None and legacy is not None and trained != legacy:
+        raise ValueError(
+            f"finetune_decoder is {trained}, but the weights have "
+            f"{'a' if legacy else 'no'} pixel_decoder: expected {legacy}."
+        )
+
+
+def _check_size(fields: Mapping[str, Any], shapes: Shapes) -> None:
+    """Refuse a network of more blocks than there are tensors, before an hour is spent on it."""
+    towers = [fields[side] for side in ("encoder", "decoder") if fields.get(side)]
+    blocks = sum(size.layers for size in towers)
+    if fields.get("pixel_stage"):
+        stage = fields["pixel_stage"]
+        blocks += len(stage.channel_mult) * stage.num_res_blocks
+    if blocks > len(shapes):
+        raise ValueError(f"{blocks} blocks are described, but there are {len(shapes)} tensors.")

@@ -96,8 +96,9 @@ def _pixel_stage(shapes: Shapes, prefix: str, num_embeddings: int) -> PixelStage
 
 
 def _count(shapes: Shapes, prefix: str) -> int:
-    """How many numbered parts `prefix` has: one more than the highest number."""
+    """How many parts `prefix` has: numbered from 0, without a gap."""
     numbers = {key[len(prefix) :].split(".")[0] for key in shapes if key.startswith(prefix)}
-    if not numbers:
+    if "0" not in numbers:
         raise KeyError(f"{prefix}0")
-    return 1 + max(int(number) for number in numbers)
+    # Not the highest number: one tensor with a huge one must not make a huge network.
+    return next(count for count in range(1, len(numbers) + 1) if str(count) not in numbers)

@@ -1,16 +1,20 @@
 """Load a tokenizer: by name, from a folder in hub layout, or from a weights file.
 
-The network is built without memory (on the meta device) and takes over the file's tensors.
+The network is built without memory (on the meta device) and takes over copies of the file's
+tensors: the file may change or go away while the tokenizer is in use.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from ..names import nearest
 from .base import Tokenizer
 from .config import config_of, make_spec
 from .hub import Progress, fetch_release
@@ -23,6 +27,7 @@ from .weights import SUFFIXES, Weights, check_weights, read_weights
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+SHOWN = 100
 
 
 def load_tokenizer(
@@ -37,13 +42,14 @@ def load_tokenizer(
 
     Args:
         source: a name from `known_tokenizers()`, a folder with config.json and model.safetensors,
-            or a weights file (a config.json beside it is not needed).
+            that config.json, or a weights file (a config.json beside it is not needed).
         dtype: of the networks; the codebook and all inputs and outputs are float32.
         models_dir: where released weights are looked for, and downloaded to if they are missing;
             None means the hub's cache.
         progress: called with the bytes done and in all during a download.
 
     Raises:
+        TypeError: `source` is neither text nor a path.
         ValueError: unknown name, or a file that is not a complete tokenizer.
         FileNotFoundError: a folder without weights.
         DownloadError: the weights are missing and could not be downloaded.
@@ -58,8 +64,7 @@ def load_tokenizer(
         with torch.device("meta"):
             tokenizer = build_tokenizer(spec)
         check_weights(path, weights, tokenizer.state_dict())
-        state = {key: value.to(device, _dtype_of(key, dtype)) for key, value in weights.items()}
-        tokenizer.load_state_dict(state, strict=True, assign=True)
+        tokenizer.load_state_dict(_copies(weights, device, dtype), strict=True, assign=True)
         return tokenizer.requires_grad_(False).eval()
 
 
@@ -88,6 +93,19 @@ def build_tokenizer(spec: TokenizerSpec) -> Tokenizer:
     return MaskGitVqgan(spec) if spec.layout == "maskgit-vqgan" else TiTok(spec)
 
 
+def _copies(
+    weights: dict[str, Tensor], device: str | torch.device, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """The tensors on the device, in memory of their own; `weights` is emptied on the way.
+
+    What was read may be the pages of the file itself: a file that is overwritten would change the
+    tokenizer, and one that is cut short would end the program.
+    """
+    return {
+        key: weights.pop(key).to(device, _dtype_of(key, dtype), copy=True) for key in list(weights)
+    }
+
+
 def _resolve(
     source: str | Path, models_dir: str | Path | None, progress: Progress | None
 ) -> tuple[str, Path, dict[str, Any] | None]:
@@ -98,18 +116,34 @@ def _resolve(
         release = RELEASES[str(source)]
         folder = fetch_release(release, models_dir, progress)
         return str(source), folder / release.weights, None
-    path = Path(source).expanduser()
-    if path.is_dir():
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"tokenizer is {source!r}, expected a name or a path.")
+    path, kind = _look_at(source)
+    if kind == "folder":
         return path.name, *_in_folder(path)
-    if path.is_file() and path.suffix in SUFFIXES:
+    if kind == "file" and path.suffix in SUFFIXES:
         own_config = path.with_name(CONFIG) if path.stem in ("model", "pytorch_model") else None
         return path.stem, path, _read_config(own_config)
-    found = "a file of another kind" if path.is_file() else "not there"
+    found = "a file of another kind" if kind == "file" else "not there"
+    shown = str(source) if len(str(source)) <= SHOWN else f"{str(source)[:SHOWN]}..."
     raise ValueError(
-        f"tokenizer is {str(source)!r}, which is {found}: expected one of "
-        f"{', '.join(known_tokenizers())}, a folder with {CONFIG} and {WEIGHTS}, "
-        f"or a weights file ({', '.join(SUFFIXES)})."
+        f"tokenizer is {shown!r}, which is {found}: expected a name like "
+        f"{nearest(str(source), known_tokenizers())} (known_tokenizers() has all), a folder with "
+        f"{CONFIG} and {WEIGHTS}, or a weights file ({', '.join(SUFFIXES)})."
     )
+
+
+def _look_at(source: str | os.PathLike[str]) -> tuple[Path, str]:
+    """The path of a source, of the folder for a config.json, and "folder", "file" or ""."""
+    try:
+        path = Path(source).expanduser()
+        if path.name == CONFIG and path.is_file():
+            path = path.absolute().parent
+        # Path("") is the current folder, which nobody means.
+        kind = "file" if path.is_file() else "folder" if str(source) and path.is_dir() else ""
+    except (OSError, ValueError, RuntimeError):  # no name of a file: too long, NUL, unknown ~user
+        return Path(), ""
+    return path, kind
 
 
 def _in_folder(folder: Path) -> tuple[Path, dict[str, Any] | None]:
@@ -129,7 +163,7 @@ def _read_config(path: Path | None) -> dict[str, Any] | None:
     if path is None or not path.is_file():
         return None
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8-sig"))  # Windows editors write a BOM
     except ValueError as error:
         raise ValueError(f"{path} is not valid JSON ({error}): download it again.") from error
     if not isinstance(config, dict):

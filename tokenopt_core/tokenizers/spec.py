@@ -13,11 +13,25 @@ LAYOUTS = ("titok", "tatitok", "maskgit-vqgan")
 KINDS = ("vq", "vae")
 
 
+NORM_GROUPS = 32  # of the group normalization in a pixel stage
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
 def _positive(spec: object, *fields: str) -> None:
     for field in fields:
         value = getattr(spec, field)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if not _is_count(value):
             raise ValueError(f"{field} is {value!r}, expected a whole number of at least 1.")
+
+
+def _boolean(spec: object, *fields: str) -> None:
+    for field in fields:
+        value = getattr(spec, field)
+        if not isinstance(value, bool):
+            raise ValueError(f"{field} is {value!r}, expected true or false.")
 
 
 def _one_of(spec: object, field: str, allowed: tuple[str, ...]) -> None:
@@ -45,9 +59,6 @@ VIT_SIZES = {
     "small": ViTSize(width=512, layers=8, heads=8),
     "base": ViTSize(width=768, layers=12, heads=12),
     "large": ViTSize(width=1024, layers=24, heads=16),
-    # The names of the official code's sizes end here; these two are in the configs of test models.
-    "tiny": ViTSize(width=48, layers=2, heads=4),
-    "tinyb": ViTSize(width=64, layers=3, heads=4),
 }
 
 
@@ -62,10 +73,17 @@ class PixelStage:
     num_embeddings: int = 1024
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "channel_mult", tuple(self.channel_mult))
         _positive(self, "hidden_channels", "num_res_blocks", "z_channels", "num_embeddings")
-        if not self.channel_mult:
-            raise ValueError("pixel_stage.channel_mult is empty, expected one factor per level.")
+        factors = self.channel_mult
+        if not isinstance(factors, list | tuple) or not factors or not all(map(_is_count, factors)):
+            raise ValueError(
+                f"channel_mult is {factors!r}, expected one whole number of at least 1 per level."
+            )
+        object.__setattr__(self, "channel_mult", tuple(factors))
+        if self.hidden_channels % NORM_GROUPS:
+            raise ValueError(
+                f"hidden_channels is {self.hidden_channels}, expected a multiple of {NORM_GROUPS}."
+            )
 
     @property
     def stride(self) -> int:
@@ -102,6 +120,7 @@ class TokenizerSpec:
     def __post_init__(self) -> None:
         _one_of(self, "layout", LAYOUTS)
         _one_of(self, "kind", KINDS)
+        _boolean(self, "l2_normalized", "legacy")
         _positive(self, "image_size", "num_tokens", "token_size", "encoder_patch", "decoder_patch")
         if self.kind == "vq":
             _positive(self, "codebook_size")

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from .base import Tokenizer, check_text, check_tokens, fit_images
 from .quantize import VectorQuantizer
-from .spec import PixelStage, TokenizerSpec
+from .spec import NORM_GROUPS, PixelStage, TokenizerSpec
 
 
 class ResBlock(nn.Module):
@@ -133,8 +133,8 @@ def res_blocks(width_in: int, width_out: int, count: int) -> nn.Sequential:
 
 
 def group_norm(width: int) -> nn.GroupNorm:
-    """The checkpoints' normalization: 32 groups."""
-    return nn.GroupNorm(32, width, eps=1e-6)
+    """The checkpoints' normalization."""
+    return nn.GroupNorm(NORM_GROUPS, width, eps=1e-6)
 
 
 def _widths(stage: PixelStage) -> list[int]:

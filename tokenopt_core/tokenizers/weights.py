@@ -23,6 +23,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ValueError: the file is cut short, damaged, or holds anything but tensors by name.
     """
     weights = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    if isinstance(weights, dict) and isinstance(weights.get("state_dict"), dict):
+        weights = weights["state_dict"]  # as trainers write it, beside the state of the training
     if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
         raise ValueError(
             f"{path} holds a {type(weights).__name__} of other things, expected a state_dict: "
