@@ -51,6 +51,8 @@ class KnownPixels:
         """
         if target.ndim != 4 or target.shape[1] != 3:
             raise ValueError(f"target has shape {tuple(target.shape)}: expected (1 or b, 3, h, w).")
+        if not target.isfinite().all():
+            raise ValueError("target has pixels that are no numbers: check where it comes from.")
         check_mask(mask, tuple(target.shape[2:]))
         with torch.inference_mode(False):  # clones: both may come from a node, as inference tensors
             self._target = target.detach().clone().float()

@@ -102,6 +102,8 @@ class TestClipLoss:
             ({"crop_area": 0}, "crop_area is 0"),
             ({"crop_area": 1.2}, "crop_area is 1.2"),
             ({"negative_weight": -1.0}, "negative_weight is -1.0"),
+            ({"negative_weight": 5000.0}, "negative_weight is 5000.0: .* up to 1000"),
+            ({"negative_prompt": ["dark", ""]}, "negative_prompt is .*none of them empty"),
         ],
     )
     def test_bad_settings(self, guide, arguments, message):
@@ -165,6 +167,8 @@ class TestMaskedL1Loss:
             MaskedL1Loss(target, torch.ones(1, 1, 4, 4))
         with pytest.raises(ValueError, match="outside"):
             MaskedL1Loss(target, torch.full((1, 1, 4, 4), 2.0))
+        with pytest.raises(ValueError, match="target has pixels that are no numbers"):
+            MaskedL1Loss(target / 0, torch.zeros(1, 1, 4, 4))
 
     def test_images_that_do_not_fit(self, images):
         loss = MaskedL1Loss(torch.zeros(2, 3, 32, 32), torch.zeros(1, 1, 32, 32))
