@@ -1,0 +1,1 @@
+"""Experiments on the demo world: `python -m benchmarks.science`."""

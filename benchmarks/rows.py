@@ -1,0 +1,155 @@
+"""Every row of every table: what is optimized, from where, how, and what is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+# The defaults that the experiments are about; chosen with `--experiments tune` (other scenes).
+STEPS = 100
+LR = 0.1
+EMA = {"ema_decay": 0.95}
+NOISE = {"token_noise": 0.1}
+REGULARIZER = {"regularize": "seed", "reg_weight": 0.02}
+TWEAKS = EMA | NOISE | REGULARIZER
+CROPS = 8
+# The comparators get the step size that serves them best on the tuning scenes.
+NO_QUANTIZATION_LR = 0.03
+PIXEL_LR = 0.03
+HOLE_STEPS = 150
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One method.
+
+    Args:
+        key: its file name in the cache.
+        label: its name in the tables.
+        model: "demo", "grid", "vae" or "pixels".
+        task: "edit" (text) or "hole" (inpainting).
+        start: "image", "features" (random), "codes" (random), "best" (of several random
+            features), or "hole" (the seed with its hole filled by the mean of the rest).
+        config: fields of `OptimizeConfig`; steps 0 looks at the start.
+        crops: views of the text loss, 0 = the whole image.
+        rim: pixels of the hole's soft rim.
+        resets: put the known pixels back every `reset_every` steps.
+        traced: keep all features of the run, to look at many steps and stopping rules.
+    """
+
+    key: str
+    label: str
+    model: str = "demo"
+    task: str = "edit"
+    start: str = "image"
+    config: dict[str, Any] = field(default_factory=dict)
+    crops: int = CROPS
+    candidates: int = 16
+    rim: int = 0
+    traced: bool = False
+
+    @property
+    def steps(self) -> int:
+        return self.config.get("steps", STEPS)
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides the numbers: all but the names."""
+        values = asdict(self)
+        del values["key"], values["label"]
+        return values
+
+    def quick(self) -> Row:
+        """The same with next to no steps, to try the machinery."""
+        steps = min(self.steps, 4)
+        config = self.config | {"steps": steps}
+        return replace(self, config=config, crops=min(self.crops, 1), candidates=2)
+
+
+def _row(key: str, label: str, config: dict[str, Any] | None = None, **more: Any) -> Row:
+    return Row(key=key, label=label, config={"steps": STEPS, "lr": LR} | (config or {}), **more)
+
+
+def edit_rows() -> list[Row]:
+    """Who edits, who cheats (issue B, section 6)."""
+    free, pixels = {"quantize": False, "lr": NO_QUANTIZATION_LR}, {"lr": PIXEL_LR}
+    return [
+        _row("seed", "seed image", {"steps": 0}, model="pixels"),
+        _row("reconstruction", "seed, reconstructed", {"steps": 0}),
+        _row("tokens", "tokens with tweaks", TWEAKS),
+        _row("plain", "tokens, plain"),
+        _row("no-quantization", "tokens without quantization", free),
+        _row("pixels", "pixels", pixels, model="pixels"),
+        _row("pixels-no-crops", "pixels, no crops", pixels, model="pixels", crops=0),
+        _row("grid", "2D grid of tokens with tweaks", TWEAKS, model="grid"),
+        _row("vae", "VAE with tweaks", TWEAKS, model="vae"),
+        _row("noise", "tokens with tweaks, from noise", TWEAKS, start="features"),
+    ]
+
+
+def generation_rows() -> list[Row]:
+    """From noise: each tweak alone, all, and the ways to start (the paper's table 4)."""
+    rows = [
+        _row("g-none", "no tweak (one whole view)", crops=0),
+        _row("g-crops", "crops alone"),
+        _row("g-ema", "crops + EMA", EMA),
+        _row("g-noise", "crops + token noise", NOISE),
+        _row("g-reg", "crops + regularizer", REGULARIZER),
+        _row("noise", "all tweaks", TWEAKS),
+    ]
+    rows = [replace(row, start="features") for row in rows]
+    return [
+        *rows,
+        _row("g-codes", "all tweaks, from random codes", TWEAKS, start="codes"),
+        _row("g-best", "all tweaks, from the best of 16", TWEAKS, start="best"),
+    ]
+
+
+LOOKS = (50, 100, 200, 300, 400, 600)
+PATIENCES = (25, 50, 100)
+
+
+def step_rows() -> list[Row]:
+    """One long run each, looked at on the way (the paper's figure A5) and replayed for stopping."""
+    return [
+        _row("s-edit", "edit", TWEAKS | {"steps": LOOKS[-1]}, traced=True),
+        _row("s-noise", "from noise", TWEAKS | {"steps": LOOKS[-1]}, traced=True, start="features"),
+    ]
+
+
+def hole_rows() -> list[Row]:
+    """Inpainting, one tweak after the other."""
+    base = {"steps": HOLE_STEPS}
+    soft = {"rim": 4}
+    rows = [
+        _row("h-start", "mean fill, encoded and decoded", {"steps": 0}, **soft),
+        _row("h-hard", "L1, hard mask", base),
+        _row("h-soft", "L1, soft mask", base, **soft),
+        _row("h-reset", "soft + reset every 25 steps", base | {"reset_every": 25}, **soft),
+        _row("h-noise", "soft + token noise", base | NOISE, **soft),
+        _row("h-reg", "soft + regularizer", base | REGULARIZER, **soft),
+        _row("h-all", "soft + reset + all tweaks", base | TWEAKS | {"reset_every": 25}, **soft),
+    ]
+    return [replace(row, task="hole", start="hole", crops=0) for row in rows]
+
+
+def tuning_rows() -> list[Row]:
+    """Candidates for the defaults above, on scenes of their own."""
+    rows = [_row(f"t-lr{lr}", f"tokens with tweaks, lr {lr}", TWEAKS | {"lr": lr})
+            for lr in (0.05, 0.1, 0.2, 0.3)]  # fmt: skip
+    for noise in (0.2, 0.4):
+        rows.append(_row(f"t-n{noise}", f"tweaks, noise {noise}", TWEAKS | {"token_noise": noise}))
+    for ema in (0.9, 0.98):
+        rows.append(_row(f"t-e{ema}", f"tweaks, EMA {ema}", TWEAKS | {"ema_decay": ema}))
+    for weight in (0.005, 0.1):
+        rows.append(_row(f"t-r{weight}", f"tweaks, reg {weight}", TWEAKS | {"reg_weight": weight}))
+    rows += [_row(f"t-c{n}", f"tweaks, {n} crops", TWEAKS, crops=n) for n in (1, 4)]
+    for lr in (0.01, 0.03, 0.1):
+        free = {"quantize": False, "lr": lr}
+        rows.append(_row(f"t-nq{lr}", f"no quantization, lr {lr}", free))
+    for lr in (0.003, 0.01, 0.03, 0.1):
+        rows.append(_row(f"t-p{lr}", f"pixels, lr {lr}", {"lr": lr}, model="pixels"))
+    for model in ("grid", "vae"):
+        for lr in (0.05, 0.1, 0.2):
+            config = TWEAKS | {"lr": lr}
+            rows.append(_row(f"t-{model}{lr}", f"{model}, lr {lr}", config, model=model))
+    return rows
