@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import re
-
 import pytest
 import torch
 
@@ -19,7 +16,7 @@ from tokenopt_core import (
 )
 from tokenopt_core.demo import render as draw
 from tokenopt_core.demo import sample
-from tokenopt_core.losses import at, remarks, seeded
+from tokenopt_core.losses import at, seeded
 
 RED, BLUE = "a large red circle in the middle", "a small blue star on the left"
 
@@ -230,32 +227,3 @@ def test_several_guides_at_once(demo, siglip_folder, scenes):
     )
     torch.testing.assert_close(gradient_of(loss, scenes), expected)
     assert list(loss.terms(scenes)) == ["clip", "siglip"]
-
-
-class TestRemarks:
-    def test_unknown_words_and_cut_prompts_are_told_before_a_run(self, demo, caplog):
-        loss = WeightedSum([(1.0, ClipLoss(demo, f"{RED} | zebra:-1 | {'red ' * 90}:0.1"))] * 2)
-        with caplog.at_level(logging.WARNING):
-            lines = remarks(loss)
-        assert len(lines) == 2
-        assert "its end is ignored" in lines[0]
-        assert 'does not know "zebra"' in lines[1]
-        assert not caplog.records
-
-    @pytest.mark.parametrize(
-        ("prompt", "negative", "message"),
-        [
-            ("dark:-1", None, "'dark' only says what to avoid"),
-            ("dark:-1 | bright:0", None, "'dark | bright' only says what to avoid"),
-            ("dark:0", None, "has only weights of 0, so it changes nothing"),
-            ("a (red:1.3) circle", None, r"has \(red:1.3\): brackets do not weight words here"),
-            (RED, "dark:0.4", "negative prompt 'dark:0.4' is read as plain text"),
-            (RED, "dark | bright", "is read as plain text"),
-        ],
-    )
-    def test_what_is_seldom_meant(self, guide, prompt, negative, message):
-        assert re.search(message, "\n".join(ClipLoss(guide, prompt, negative).remarks()))
-
-    def test_ordinary_prompts_and_functions_have_none(self, demo):
-        assert remarks(ClipLoss(demo, f"{RED}:1 | {BLUE}:-0.4", "dark")) == []
-        assert remarks(WeightedSum([(1.0, lambda images: images.mean((1, 2, 3)))])) == []
