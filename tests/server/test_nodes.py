@@ -37,8 +37,8 @@ def succeed(client, graph):
 def test_every_input_is_explained(client):
     for name, info in client.object_info().items():
         if name.startswith("TokenOpt_"):
-            for group in info["input"].values():
-                for key, (_, options) in group.items():
+            for group in ("required", "optional"):
+                for key, (_, options) in info["input"].get(group, {}).items():
                     assert options.get("tooltip"), f"{name}.{key}"
             assert all(info["output_tooltips"]), name
             assert client.get(f"/extensions/tokenopt/docs/{name}.md").text.startswith("# ")
@@ -137,9 +137,12 @@ def test_masks_of_another_size(client, edit, size):
     assert pixels(client, run, "8").shape == (1, 64, 64, 3)
 
 
-@pytest.mark.parametrize("how", ["cast", "cast and back", "evict", "train"])
-def test_a_neighbour_that_spoils_the_weights_changes_nothing(client, edit, how):
+@pytest.mark.parametrize(
+    ("how", "seed"), [("cast", 51), ("cast and back", 52), ("evict", 53), ("train", 54)]
+)
+def test_a_neighbour_that_spoils_the_weights_changes_nothing(client, edit, how, seed):
     client.free()
+    edit["6"]["inputs"]["seed"] = seed  # a busy server may run this before it forgets its cache
     edit["9"] = node("Hostile_Abuse", tokenizer=["1", 0], guide=["2", 0], after=["6", 0], how=how)
     edit["10"] = node("TokenOpt_Encode", tokenizer=["9", 0], image=["3", 0])
     edit["11"] = node("TokenOpt_ClipLoss", **{**edit["5"]["inputs"], "guide": ["9", 1]})
