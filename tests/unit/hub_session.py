@@ -19,6 +19,8 @@ from pathlib import Path
 COMMIT = "0" * 40
 folder, work = Path(sys.argv[1]), Path(sys.argv[2])
 requests: list[str] = []
+BREAK = 100_000  # bytes after which the shaky repository's line breaks, while it is offline
+offline = threading.Event()
 
 
 def content(repo: str, file: str) -> bytes | None:
@@ -33,16 +35,26 @@ class Hub(BaseHTTPRequestHandler):
         owner, name, _, _, file = self.path.strip("/").split("/")
         data = content(f"{owner}/{name}", file)
         requests.append(f"{self.command} {name}/{file}")
-        self.send_response(404 if data is None else 200)
+        asked = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-")
+        start = int(asked) if self.command == "GET" and asked else 0
+        shaky = name == "shaky" and file == "model.safetensors" and self.command == "GET"
+        if start:
+            requests[-1] += f" from {start}"
+        if shaky and start and offline.is_set():
+            self.send_error(503)
+            return
+        self.send_response(404 if data is None else 206 if start else 200)
         self.send_header("X-Repo-Commit", COMMIT)
         if data is None:
             self.send_header("X-Error-Code", "EntryNotFound")
         else:
             self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
-        self.send_header("Content-Length", str(len(data or b"")))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(data or b"") - start))
         self.end_headers()
         if self.command == "GET" and data:
-            self.wfile.write(data)
+            self.wfile.write(data[start : BREAK if shaky and offline.is_set() else None])
 
     do_GET = do_HEAD
 
@@ -60,11 +72,18 @@ os.environ |= {
 for name in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN"):
     os.environ.pop(name, None)
 
+from huggingface_hub import constants  # noqa: E402
+
+from tokenopt_core import downloads  # noqa: E402
 from tokenopt_core.tokenizers import RELEASES, Release, find_release, load_tokenizer  # noqa: E402
 
 spec = load_tokenizer(folder).spec
-for kind in ("tiny", "cut", "absent"):
+for kind in ("tiny", "cut", "absent", "shaky"):
     RELEASES[kind] = Release(spec=replace(spec, name=kind), repo=f"lab/{kind}")
+
+
+downloads.WORTH_KEEPING = BREAK // 2  # these files are small
+constants.DOWNLOAD_CHUNK_SIZE = BREAK // 10
 
 
 class Cancelled(Exception):
@@ -112,6 +131,10 @@ results = {
     "cut, found": find_release(RELEASES["cut"]) is not None,
     "absent": attempt("absent", "absent"),
 }
+offline.set()
+results["broken"] = attempt("shaky", "shaky")
+offline.clear()
+results["resumed"] = attempt("shaky", "shaky")
 server.shutdown()
 server.server_close()
 results["offline"] = attempt("tiny", "offline")

@@ -83,6 +83,15 @@ def test_an_incomplete_file_is_refused_and_removed(session):
     assert not session["cut, found"]
 
 
+def test_a_broken_download_is_resumed(session):
+    broken, resumed = session["broken"], session["resumed"]
+    assert broken["error"].startswith("DownloadError: Could not download model.safetensors of 'sh")
+    assert {Path(name).parts[0] for name in broken["left"]} == {".shaky.partial"}
+    assert resumed["error"] is None
+    assert resumed["requests"][-1] == "GET shaky/model.safetensors from 100000"
+    assert resumed["left"] == ["shaky", *(f"shaky/{file}" for file in FILES)]
+
+
 @pytest.mark.parametrize(
     ("attempt", "file"), [("absent", "model.safetensors"), ("offline", "config.json")]
 )
@@ -95,10 +104,8 @@ def test_a_failed_download_tells_the_manual_way(session, attempt, file):
 
 
 def test_offline_without_a_models_folder(session):
-    assert (
-        "into a folder of your own (say, cut) and load that folder."
-        in (session["offline cache"]["error"])
-    )
+    error = session["offline cache"]["error"]
+    assert "into a folder FOLDER/cut and give models_dir=FOLDER." in error
 
 
 def test_what_is_there_needs_no_network(session):
