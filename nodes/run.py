@@ -117,6 +117,7 @@ def run_optimization(
             seeds=seeds,
             reset=known_pixels(parts) if config.reset_every else None,
             state=state,
+            quantized=tokens.quantized,
         )
         for step in steps:
             recorder.add(step)

@@ -33,6 +33,7 @@ def optimize(
     text: Tensor | None = None,
     noise: Callable[[int], Tensor] | None = None,
     state: RunState | None = None,
+    quantized: bool = False,
 ) -> Iterator[Step]:
     """One `Step` after another, until all are done or every image has stopped.
 
@@ -52,6 +53,8 @@ def optimize(
         text: (b, t, e), for a tokenizer that decodes with text.
         noise: step index -> standard normal numbers (b, n, d), in place of those from the seeds.
         state: `Step.state` of an earlier run, to go on from there instead of from `features`.
+        quantized: `features` are tokens already, for example those that a run with `quantize` off
+            has moved away from the codebook: with `quantize` off again they are taken as they are.
 
     Raises:
         RuntimeError: under inference mode, or with weights made or moved under it.
@@ -64,7 +67,7 @@ def optimize(
         raise ValueError("optimize() got neither features nor a state: give one to start from.")
     _check_inputs(tokenizer, features if state is None else state.features, config, reset)
     if state is None:
-        state = _begin(tokenizer, features, config)
+        state = _begin(tokenizer, features, config, quantized)
     elif state.quantize != config.quantize:
         raise ValueError(
             f"quantize is {config.quantize}, but the state is of a run with quantize "
@@ -84,10 +87,12 @@ def render(
 
 
 @torch.no_grad()
-def _begin(tokenizer: Tokenizer, features: Tensor, config: OptimizeConfig) -> RunState:
+def _begin(
+    tokenizer: Tokenizer, features: Tensor, config: OptimizeConfig, quantized: bool
+) -> RunState:
     """The state before the first step."""
     features = features.detach().clone().to(device_of(tokenizer), torch.float32)
-    if not config.quantize:
+    if not config.quantize and not quantized:
         features = tokenizer.quantize(features).tokens.float()
     return RunState.begin(features, config.quantize)
 
