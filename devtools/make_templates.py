@@ -10,7 +10,7 @@ import json
 import sys
 import uuid
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from .client import Client, Graph
 from .frontend import FrontEnd
@@ -20,6 +20,7 @@ from .template_notes import NOTES
 
 API_WORKFLOWS = ROOT / "workflows" / "api"
 THUMBNAIL = 384
+PAPER = (37, 39, 43)  # of the sweep's grid
 COLUMN_GAP, ROW_GAP = 60, 70  # the title bar of a node (30) lies above its position
 
 # Depth in the graph is the column; a node stands beside the middle of what feeds it, if it can.
@@ -68,6 +69,9 @@ SIZES = {
     "TokenOpt_ClipLoss": [400, 370],
     "TokenOpt_Optimize": [360, 780],  # with room for the live preview
     "TokenOpt_Quantize": [280, 0],
+    "TokenOpt_Sweep": [460, 1000],  # with room for the live grid and the table
+    "TokenOpt_Judge": [460, 320],
+    "SaveAnimatedWEBP": [300, 380],
     "SaveImage": [260, 300],
     "PreviewImage": [260, 300],
 }
@@ -128,22 +132,26 @@ def _save_thumbnail(client: Client, graph: Graph, name: str) -> None:
         sys.exit(
             f"dev.py: {name} failed in {run.error['node_type']}: {run.error['exception_message']}"
         )
-    savers = [
-        number
-        for number, node in graph.items()
-        if "after" in node["inputs"].get("filename_prefix", "")
-    ]
-    montage(client.images(run, savers[0])).save(ROOT / "workflows" / f"{name}.jpg", quality=90)
+    pictures = client.images(run, thumbnail_node(graph))
+    montage(pictures).save(ROOT / "workflows" / f"{name}.jpg", quality=90)
+
+
+def thumbnail_node(graph: Graph) -> str:
+    """The node that saves what the template is about: a grid, else the result."""
+    prefixes = {number: node["inputs"].get("filename_prefix", "") for number, node in graph.items()}
+    return next(n for word in ("grid", "after") for n, prefix in prefixes.items() if word in prefix)
 
 
 def montage(images: list[Image.Image]) -> Image.Image:
     """A square picture of one image, or of four."""
     count = 2 if len(images) >= 4 else 1
     size = THUMBNAIL // count
-    sheet = Image.new("RGB", (THUMBNAIL, THUMBNAIL))
+    sheet = Image.new("RGB", (THUMBNAIL, THUMBNAIL), PAPER)
     for place, image in enumerate(images[: count**2]):
-        large = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
-        sheet.paste(large, (size * (place % count), size * (place // count)))
+        fitted = ImageOps.contain(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC)
+        left, top = size * (place % count), size * (place // count)
+        room = (size - fitted.width) // 2, (size - fitted.height) // 2  # a grid is no square
+        sheet.paste(fitted, (left + room[0], top + room[1]))
     return sheet
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .recipes import LossRecipe
 from .sweep_settings import SETTINGS, Job, read_values
 
 NONE = "none"
@@ -28,6 +29,7 @@ class Axis:
 class Plan:
     """What a sweep runs: `jobs` row by row, a row for each value of the second axis."""
 
+    base: Job
     columns: Axis
     rows: Axis | None
     jobs: tuple[Job, ...]
@@ -44,6 +46,10 @@ class Plan:
     @property
     def steps(self) -> int:
         return sum(job.config.steps for job in self.jobs)
+
+    def judged_by(self, job: Job) -> LossRecipe:
+        """The loss that scores a job's result: one for all jobs where that makes sense."""
+        return self.base.loss if self.same_loss else job.loss
 
     def texts(self, number: int) -> tuple[str, ...]:
         """The values of a job as written, one for each axis."""
@@ -81,7 +87,7 @@ def make_plan(
         for row in range(len(rows.values) if rows else 1)
         for column in range(len(columns.values))
     )
-    return Plan(columns, rows, jobs)
+    return Plan(base, columns, rows, jobs)
 
 
 def _axis(name: str, text: str, label: str) -> Axis:

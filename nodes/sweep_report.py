@@ -14,7 +14,7 @@ from .images import preview
 from .stop import STOPPED
 from .sweep_grid import Tile, draw_grid
 from .sweep_plan import Plan
-from .sweep_run import LOOKS, Result
+from .sweep_run import Result
 
 TILE, WIDE_TILE, SMALL_TILE = 256, 512, 112  # one image, several side by side, while it runs
 MOST_IN_A_ROW = 6
@@ -61,7 +61,7 @@ def table(plan: Plan, results: Sequence[Result]) -> str:
 
 def notes(plan: Plan, results: Sequence[Result], stopped: bool) -> list[str]:
     """Sentences for the user: how to read the table, what is missing, what the losses remark."""
-    found = [f"loss and terms: mean of the last {LOOKS} steps, weights included; lower is better"]
+    found = ["loss and terms: of the images shown, weights included; lower is better"]
     if not plan.same_loss:
         names = " and ".join(axis.name for axis in plan.axes)
         found.append(f"{names}: the loss itself changes, so look at the images, not at the numbers")

@@ -5,23 +5,28 @@ Axes: b images, s = the tokenizer's image size.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from ..tokenopt_core.config import Step
-from .charts import Curve
+from ..tokenopt_core.losses import WeightedSum, at, seeded
+from ..tokenopt_core.randomness import image_seeds
 from .compat import ProgressBar, model_management
+from .gradients import activation_bytes, gradient_scope
 from .options import Options
+from .recipes import LossRecipe
 from .run import Outcome, run_optimization
 from .stop import StopFlag
 from .sweep_plan import Plan
+from .sweep_settings import Job
 from .types import LoadedTokenizer, Tokens
 
-LOOKS = 10  # with random crops and noise a single value of a loss says little
+LOOKS = 4  # with random crops a single value of a loss says little
+SCORE_SEED = 2**40  # of crops that no run is likely to have optimized
 PREVIEWS = 10  # of each run
 PREVIEW_SIZE = 1024
 
@@ -32,7 +37,7 @@ class Result:
 
     Args:
         images: (b, 3, s, s) in [0, 1] on the CPU.
-        loss, terms: means over the last looks, then over the images.
+        loss, terms: of the images, the mean over them, with the same crops for every run.
         steps: made, of `planned`.
         early: the run ended before its last step.
     """
@@ -82,33 +87,38 @@ def run_plan(
             follow=follow,
             stop=stop,
         )
-        results.append(_result(outcome))
+        results.append(_result(plan, job, tokenizer, outcome))
         if stop.raised:
             break
         done += job.config.steps
     return results
 
 
-def _result(outcome: Outcome) -> Result:
-    recorder = outcome.recorder
-    curve = recorder.loss_curve()
+def _result(plan: Plan, job: Job, tokenizer: LoadedTokenizer, outcome: Outcome) -> Result:
+    terms = _scores(plan.judged_by(job), tokenizer, outcome.images)
+    made, planned = len(outcome.recorder.loss_curve()), job.config.steps
     return Result(
         images=outcome.images,
-        loss=_final(curve),
-        terms={name: _final(values) for name, values in recorder.curves().items()},
-        steps=len(curve),
-        planned=recorder.config.steps,
-        seconds=recorder.seconds,
-        early=len(curve) < recorder.config.steps,
+        loss=sum(terms.values()),
+        terms=terms,
+        steps=made,
+        planned=planned,
+        seconds=outcome.recorder.seconds,
+        early=made < planned,
         remarks=outcome.remarks,
     )
 
 
-def _final(curve: Curve) -> float:
-    """The mean over the images of each one's mean over its last looks; nan if there is none."""
-    means = []
-    for column in zip(*curve, strict=True):
-        last = [value for value in column if math.isfinite(value)][-LOOKS:]
-        if last:
-            means.append(sum(last) / len(last))
-    return sum(means) / len(means) if means else math.nan
+@torch.no_grad()
+def _scores(recipe: LossRecipe, tokenizer: LoadedTokenizer, images: Tensor) -> dict[str, float]:
+    """The loss's terms for images (b, 3, s, s), as at the end of a run: the mean over the images
+    and over a few looks, whose crops are the same for every run."""
+    size, batch = tokenizer.spec.image_size, len(images)
+    memory = activation_bytes(size, batch, gradients=False)
+    with gradient_scope(tokenizer, *recipe.guides, memory=memory) as device:
+        total = WeightedSum(recipe.build(device, size, batch))
+        loss = at(seeded(total, image_seeds(SCORE_SEED, batch)), 1.0)
+        looks = [loss.terms(images.to(device)) for _ in range(LOOKS)]
+        return {
+            name: torch.stack([look[name] for look in looks]).mean().item() for name in looks[0]
+        }

@@ -6,6 +6,7 @@ import pytest
 
 from devtools.layout import ROOT
 from devtools.verdict import look_at
+from tokenopt_core.prompts import parse_prompt
 
 WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows" / "api").glob("*.json"))
 
@@ -101,8 +102,9 @@ def test_the_pack_loads_without_a_complaint(server):
         assert complaint not in "\n".join(line for line in log.splitlines() if "tokenopt" in line)
 
 
-def test_the_four_workflows_are_shipped():
-    assert {"text_edit", "generate_from_noise", "inpaint", "token_copy"} <= set(WORKFLOWS)
+def test_the_workflows_of_the_contract_are_shipped():
+    first = {"text_edit", "generate_from_noise", "inpaint", "token_copy"}
+    assert first | {"several_prompts", "image_prompt", "sweep", "trajectory"} <= set(WORKFLOWS)
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -110,8 +112,21 @@ def test_workflow_runs_and_the_judge_accepts_its_result(client, workflow, name):
     graph = workflow(name)
     run = client.run(graph)
     assert run.status == "success", run.error
-    prompts = [node["inputs"].get("prompt", "") for node in graph.values()]
     for number, node in graph.items():
         if node["class_type"] == "SaveImage" and "after" in node["inputs"]["filename_prefix"]:
-            for verdict in look_at(client.images(run, number), " ".join(prompts)):
+            images = client.images(run, number)
+            for image, wanted in zip(images, asked_of(graph, len(images)), strict=True):
+                (verdict,) = look_at([image], wanted)
                 assert verdict.success, f"wanted {verdict.wanted}, the judge sees {verdict}"
+
+
+def asked_of(graph, images: int) -> list[str]:
+    """What the CLIP Loss of a workflow asks of each image in the end, "" without one."""
+    prompts = [n["inputs"]["prompt"] for n in graph.values() if "ClipLoss" in n["class_type"]]
+    lines = [line for prompt in prompts for line in prompt.splitlines()] or [""]
+    texts = [
+        " ".join(part.text for part in parse_prompt(line) if part.weight_at(1.0) > 0)
+        for line in lines
+        if line
+    ] or [""]
+    return texts if len(texts) == images else [" ".join(texts)] * images
