@@ -20,41 +20,41 @@ A little noise on the tokens (`token_noise`) and an average over the last steps 
 result from getting stuck.""",
     "several_prompts": """## Several prompts at once
 
-Four copies of one image, four lines in *prompt*: each image follows its own line, and comes out as \
-if it had been alone.
+Four copies of one image, four lines in *prompt*: each image follows its own line, and comes out \
+as if it had been alone.
 
 A line can have several parts: `a red circle:1 | dark:-0.2` pulls towards the first and a little \
-away from the second; `a circle:1@0-0.5 | a star:1@0.5-1` changes its mind halfway. **Judge** tells \
-how each result fits, by CLIP and by somebody CLIP cannot fool.
+away from the second; `a circle:1@0-0.5 | a star:1@0.5-1` changes its mind halfway. **Judge** \
+tells how each result fits, by CLIP and by somebody CLIP cannot fool.
 
 Try your own lines, or one line for all four.""",
     "image_prompt": """## An image as the prompt
 
-**Image Prompt Loss** asks for images that look, to CLIP, like the *image prompt*: its content and \
-colours, not its pixels.
+**Image Prompt Loss** asks for images that look, to CLIP, like the *image prompt*: its content \
+and colours, not its pixels.
 
-Change the second **Demo Scene** and run again. Add a **CLIP Loss** by **Combine Losses** to say in \
-words what the picture does not say.
+Change the second **Demo Scene** and run again. Add a **CLIP Loss** by **Combine Losses** to say \
+in words what the picture does not say.
 
 For your own pictures put **Load Image** in place of both scenes.""",
     "inpaint": """## Change one part, keep the rest
 
-White in the mask may change. **CLIP Loss** says what shall be there, **L1 Masked Loss** keeps the \
-black part, and **Combine Losses** adds the two. At the end the known pixels are copied from the \
-original, so nothing outside the mask is lost.
+White in the mask may change. **CLIP Loss** says what shall be there, **L1 Masked Loss** keeps \
+the black part, and **Combine Losses** adds the two. At the end the known pixels are copied from \
+the original, so nothing outside the mask is lost.
 
 **Paint your own mask**: add **Load Image**, choose a picture, right-click it, *Open in Mask \
-Editor*, paint what may change, save. Connect its IMAGE in place of Demo Scene and its MASK in place \
-of *Mask*. (A picture has to be uploaded for that, so this template draws a mask that needs none. To \
-paint on the demo scene: right-click *Save before*, *Copy (Clipspace)*, and on Load Image *Paste \
-(Clipspace)*.)
+Editor*, paint what may change, save. Connect its IMAGE in place of Demo Scene and its MASK in \
+place of *Mask*. (A picture has to be uploaded for that, so this template draws a mask that needs \
+none. To paint on the demo scene: right-click *Save before*, *Copy (Clipspace)*, and on Load \
+Image *Paste (Clipspace)*.)
 
 `reset_every` puts the known pixels back and encodes again every so many steps.""",
     "sweep": """## Which value is best?
 
 **Sweep** runs the optimizer once for each pair of values and shows all results: the columns are \
-learning rates, the rows strengths of the noise. Its table, in the node, has the losses; the lowest \
-has a frame. Look at the images too: a low loss is not always a good picture.
+learning rates, the rows strengths of the noise. Its table, in the node, has the losses; the \
+lowest has a frame. Look at the images too: a low loss is not always a good picture.
 
 Try *setting_1* = prompt with two or three prompts, with `;` between them, or seed with 1; 2; 3.
 
