@@ -67,8 +67,9 @@ def fold_batch_norms(network: nn.Module) -> None:
             block.bn = nn.Sequential(block.bn.drop, block.bn.act)
 
 
+@lru_cache(maxsize=8)
 def weights_of(model: str) -> dict[str, str]:
-    """Checksums of all weights that a row on `model` depends on."""
+    """Checksums of all weights that a row on `model` depends on, as they were at the first call."""
     used = {name: value for name, value in checksums().items() if _used(name, model)}
     if model in COMPARATORS:
         require(model)

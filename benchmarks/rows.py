@@ -134,22 +134,30 @@ def hole_rows() -> list[Row]:
 
 def tuning_rows() -> list[Row]:
     """Candidates for the defaults above, on scenes of their own."""
-    rows = [_row(f"t-lr{lr}", f"tokens with tweaks, lr {lr}", TWEAKS | {"lr": lr})
-            for lr in (0.05, 0.1, 0.2, 0.3)]  # fmt: skip
-    for noise in (0.2, 0.4):
-        rows.append(_row(f"t-n{noise}", f"tweaks, noise {noise}", TWEAKS | {"token_noise": noise}))
+    rows = [_row(f"t-lr{lr}", f"lr {lr}", TWEAKS | {"lr": lr}) for lr in (0.1, 0.2, 0.3, 0.5)]
+    for lr in (0.2, 0.3, 0.5):
+        config = TWEAKS | {"lr": lr, "lr_schedule": "cosine"}
+        rows.append(_row(f"t-cos{lr}", f"lr {lr}, cosine", config))
+        for noise in (0.5, 1.0):
+            more = {"token_noise": noise}
+            rows.append(
+                _row(f"t-cos{lr}n{noise}", f"lr {lr}, cosine, noise {noise}", config | more)
+            )
+    for noise in (0.3, 1.0):
+        rows.append(_row(f"t-n{noise}", f"noise {noise}", TWEAKS | {"token_noise": noise}))
     for ema in (0.9, 0.98):
-        rows.append(_row(f"t-e{ema}", f"tweaks, EMA {ema}", TWEAKS | {"ema_decay": ema}))
+        rows.append(_row(f"t-e{ema}", f"EMA {ema}", TWEAKS | {"ema_decay": ema}))
     for weight in (0.005, 0.1):
-        rows.append(_row(f"t-r{weight}", f"tweaks, reg {weight}", TWEAKS | {"reg_weight": weight}))
-    rows += [_row(f"t-c{n}", f"tweaks, {n} crops", TWEAKS, crops=n) for n in (1, 4)]
+        rows.append(_row(f"t-r{weight}", f"regularizer {weight}", TWEAKS | {"reg_weight": weight}))
+    rows += [_row(f"t-c{n}", f"{n} crops", TWEAKS, crops=n) for n in (1, 4)]
+    rows.append(_row("t-s200", "200 steps", TWEAKS | {"steps": 200}))
     for lr in (0.01, 0.03, 0.1):
         free = {"quantize": False, "lr": lr}
         rows.append(_row(f"t-nq{lr}", f"no quantization, lr {lr}", free))
     for lr in (0.003, 0.01, 0.03, 0.1):
         rows.append(_row(f"t-p{lr}", f"pixels, lr {lr}", {"lr": lr}, model="pixels"))
     for model in ("grid", "vae"):
-        for lr in (0.05, 0.1, 0.2):
+        for lr in (0.05, 0.1, 0.2, 0.3):
             config = TWEAKS | {"lr": lr}
             rows.append(_row(f"t-{model}{lr}", f"{model}, lr {lr}", config, model=model))
     return rows
