@@ -221,11 +221,14 @@ def _mean(row: Sequence[float]) -> float:
 
 
 def _smooth(values: list[float]) -> list[float]:
-    """Means over a window around each value, narrower at both ends; it does not lag behind."""
-    reach = round(SMOOTHING * len(values) / 2)
-    result = []
-    for i, value in enumerate(values):
-        near = min(reach, i, len(values) - 1 - i)
-        mean = _mean(values[i - near : i + near + 1])
-        result.append(mean if math.isfinite(value) else math.nan)
-    return result
+    """Means over a window around each value, narrower at both ends, so that nothing lags behind;
+    taken twice, which turns the corners that a jump leaves into curves."""
+    reach = round(SMOOTHING * len(values) / 3)
+    for _ in range(2):
+        values = [_mean_around(values, i, reach) for i in range(len(values))]
+    return values
+
+
+def _mean_around(values: list[float], i: int, reach: int) -> float:
+    near = min(reach, i, len(values) - 1 - i)
+    return _mean(values[i - near : i + near + 1]) if math.isfinite(values[i]) else math.nan
