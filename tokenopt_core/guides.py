@@ -7,31 +7,26 @@ Axes: b images or texts, e embedding size, s = `Guide.image_size`.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .downloads import Progress
+from .guide_files import DEMO_FOLDER, KNOWN_GUIDES, GuideFiles, find_guide
 from .prompt_tokenizer import PromptTokenizer
 
 if TYPE_CHECKING:
     from open_clip import CLIP, CustomTextCLIP
 
-DEMO_FOLDER = Path(__file__).parent / "demo" / "clip"
-KNOWN_GUIDES = (
-    "demo",
-    "ViT-B-32/laion2b_s34b_b79k",
-    "ViT-B-16/datacomp_xl_s13b_b90k",
-    "ViT-L-14/datacomp_xl_s13b_b90k",
-    "ViT-B-16-SigLIP/webli",
-    "ViT-B-16-SigLIP2/webli",
-)
+__all__ = ["DEMO_FOLDER", "KNOWN_GUIDES", "Guide", "load_guide"]
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +101,7 @@ def load_guide(
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     models_dir: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> Guide:
     """A frozen guide on `device`.
 
@@ -113,23 +109,26 @@ def load_guide(
         source: "demo"; a folder with open_clip_config.json, weights and the tokenizer's files, or a
             file in it; "Model/tag" of a released model (open_clip.list_pretrained());
             "hf-hub:owner/name". Only the last two use the network, and only for files that are not
-            there yet.
+            there yet. No code that comes with a model is ever run.
         dtype: of the image tower.
-        models_dir: where released models are kept; None is the hub's own cache.
+        models_dir: where released models are looked for, and downloaded to if they are missing, in
+            a folder of their name (models_dir/Model/tag, models_dir/owner/name); None is the hub's
+            own cache.
+        progress: called with the bytes done and in all during a download; what it raises cancels.
 
     Raises:
-        ValueError: the source is not known; the message lists what is.
+        ValueError: the source is not known, or its files are damaged or do not fit each other.
         FileNotFoundError: a folder lacks a file.
+        DownloadError: files are missing and could not be downloaded.
     """
-    import open_clip  # here, because it takes seconds
-
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype is {dtype}, expected one of {', '.join(map(str, DTYPES))}.")
     with torch.inference_mode(False):  # inference weights could never take part in a gradient
-        name, options = _resolve(str(source))
-        cache = {"cache_dir": str(models_dir) if models_dir else None}
-        model = open_clip.create_model(name, **options, **cache, require_pretrained=True)
+        files = find_guide(source, models_dir, progress)
+        model = _build(files)
         if not hasattr(model, "visual") or hasattr(model, "text_decoder"):
             raise ValueError(f"guide {source} is a CoCa model: choose a CLIP or SigLIP model.")
-        tokenizer = PromptTokenizer(open_clip.get_tokenizer(name, **cache))
+        tokenizer = PromptTokenizer(_text_tokenizer(files))
         if tokenizer.vocabulary_size > model.vocab_size:
             raise ValueError(
                 f"guide {source} has {model.vocab_size} words, its tokenizer "
@@ -141,45 +140,45 @@ def load_guide(
         return guide
 
 
-def _resolve(source: str) -> tuple[str, dict[str, Any]]:
-    """open_clip's name for `source`, and the options of `create_model` that it needs."""
-    import open_clip
+def _build(files: GuideFiles) -> CLIP | CustomTextCLIP:
+    """The model with its weights, in memory of its own."""
+    import open_clip  # here, because it takes seconds
 
-    folder = DEMO_FOLDER if source == "demo" else Path(source)
-    if source == "demo" or (source and folder.exists()):
-        return f"local-dir:{_checked_folder(folder)}", {}
-    if source.startswith("hf-hub:"):
-        return source, {}
-    model, _, tag = source.rpartition("/")
-    tags = open_clip.list_pretrained_tags_by_model(model)
-    if tag not in tags:
-        known = f"{model} has the tags {', '.join(tags)}" if tags else ", ".join(KNOWN_GUIDES)
+    try:
+        return open_clip.create_model(files.model, **files.options, require_pretrained=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # a wrong configuration stops open_clip in many ways
         raise ValueError(
-            f"guide {source!r} is neither a folder nor a released model: expected 'demo', a "
-            f"folder, 'hf-hub:owner/name' or 'Model/tag' ({known})."
-        )
-    quick = open_clip.get_pretrained_cfg(model, tag).get("quick_gelu", False)
-    return model, {"pretrained": tag, "force_quick_gelu": quick}
+            f"{files.weights} and its configuration do not make a model ({_reason(error)}): check "
+            "that both belong together, or get them again."
+        ) from error
 
 
-def _checked_folder(path: Path) -> Path:
-    """The folder of a local model, after a look at its files."""
-    folder = path.parent if path.is_file() else path
-    config = folder / "open_clip_config.json"
-    if not config.is_file():
-        raise FileNotFoundError(
-            f"guide folder {folder} has no open_clip_config.json, which describes its weights."
-        )
-    if not any(entry.suffix in (".safetensors", ".bin", ".pth") for entry in folder.iterdir()):
-        raise FileNotFoundError(
-            f"guide folder {folder} has no weights: put open_clip_model.safetensors there."
-        )
-    text = json.loads(config.read_text(encoding="utf-8")).get("model_cfg", {}).get("text_cfg", {})
-    if text.get("hf_tokenizer_name") and not (folder / "tokenizer_config.json").is_file():
-        raise FileNotFoundError(
-            f"guide folder {folder} has no tokenizer_config.json, which its configuration asks for."
-        )
-    return Path(os.path.abspath(folder))
+def _text_tokenizer(files: GuideFiles) -> Any:
+    """The model's own tokenizer, read from files that are there."""
+    import open_clip
+    from open_clip.tokenizer import HFTokenizer
+
+    if files.tokenizer is None:
+        return open_clip.get_tokenizer(files.model)
+    options = dict(files.text.get("tokenizer_kwargs") or {})
+    if files.text.get("tokenizer_mode"):
+        options["tokenizer_mode"] = files.text["tokenizer_mode"]
+    options |= {"trust_remote_code": False, "local_files_only": True}
+    length = files.text.get("context_length", 77)
+    try:
+        return HFTokenizer(str(files.tokenizer), context_length=length, **options)
+    except Exception as error:  # as above: transformers has a word for everything
+        raise ValueError(
+            f"the text tokenizer in {files.tokenizer} cannot be read ({_reason(error)}): get "
+            "tokenizer.json and tokenizer_config.json again."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, on one line and short."""
+    return shorten(str(error) or type(error).__name__, 160, placeholder=" ...").rstrip(".")
 
 
 def _square(size: int | Sequence[int], name: str) -> int:

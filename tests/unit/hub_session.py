@@ -24,6 +24,9 @@ offline = threading.Event()
 
 
 def content(repo: str, file: str) -> bytes | None:
+    if repo == "lab/guide":
+        path = folder.parent / "guide" / file
+        return path.read_bytes() if path.is_file() else None
     if repo == "lab/absent" and file == "model.safetensors":
         return None
     data = (folder / file).read_bytes()
@@ -75,6 +78,7 @@ for name in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKE
 from huggingface_hub import constants  # noqa: E402
 
 from tokenopt_core import downloads  # noqa: E402
+from tokenopt_core.guides import load_guide  # noqa: E402
 from tokenopt_core.tokenizers import RELEASES, Release, find_release, load_tokenizer  # noqa: E402
 
 spec = load_tokenizer(folder).spec
@@ -102,7 +106,10 @@ def attempt(source: str, models: str | None, **options) -> dict[str, object]:
     options.setdefault("progress", lambda done, total: progress.append((done, total)))
     try:
         error = None
-        name = load_tokenizer(source, models_dir=models_dir, **options).spec.name
+        if source.startswith("hf-hub:"):
+            name = load_guide(source, models_dir=models_dir, **options).name
+        else:
+            name = load_tokenizer(source, models_dir=models_dir, **options).spec.name
     except Exception as caught:
         name, error = None, f"{type(caught).__name__}: {caught}"
     left = (
@@ -135,9 +142,16 @@ offline.set()
 results["broken"] = attempt("shaky", "shaky")
 offline.clear()
 results["resumed"] = attempt("shaky", "shaky")
+GUIDE = "hf-hub:lab/guide"
+results["guide, cancelled"] = attempt(GUIDE, "guides", progress=cancel)
+results["guide"] = attempt(GUIDE, "guides")
+results["guide, cache"] = attempt(GUIDE, None)
 server.shutdown()
 server.server_close()
 results["offline"] = attempt("tiny", "offline")
 results["offline cache"] = attempt("cut", None)
+results["guide, offline"] = attempt(GUIDE, "none")
+results["guide, there"] = attempt(GUIDE, "guides")
+results["guide, in the cache"] = attempt(GUIDE, None)
 results["offline, there"] = attempt("tiny", "models")
 sys.stdout.write(json.dumps(results))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ FILES = ["config.json", "model.safetensors"]
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory):
+def session(tmp_path_factory, clip_folder):
     """What hub_session.py reports, by the name of the attempt; run once."""
     work = tmp_path_factory.mktemp("hub")
     size = ViTSize(width=32, layers=1, heads=1)
@@ -35,6 +36,10 @@ def session(tmp_path_factory):
     )  # fmt: skip
     torch.manual_seed(0)
     save_tokenizer(build_tokenizer(spec), work / "published")
+    guide = shutil.copytree(clip_folder, work / "guide")
+    config = json.loads((guide / "open_clip_config.json").read_text(encoding="utf-8"))
+    config["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = "lab/guide"
+    (guide / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
     command = [sys.executable, HERE / "hub_session.py", work / "published", work / "computer"]
     ran = subprocess.run(
         command,
@@ -106,6 +111,36 @@ def test_a_failed_download_tells_the_manual_way(session, attempt, file):
 def test_offline_without_a_models_folder(session):
     error = session["offline cache"]["error"]
     assert "into a folder FOLDER/cut and give models_dir=FOLDER." in error
+
+
+GUIDE_FILES = ["open_clip_config.json", "open_clip_model.safetensors"]
+WORD_FILES = ["tokenizer.json", "tokenizer_config.json"]
+
+
+def test_a_guide_is_downloaded_with_progress(session):
+    guide = session["guide"]
+    assert guide["error"] is None
+    files = [f"lab/guide/{file}" for file in (*GUIDE_FILES, *WORD_FILES)]
+    assert guide["left"] == ["lab", "lab/guide", *files]
+    assert len([done for done, total in guide["progress"] if done == total]) == len(files)
+    assert session["guide, cancelled"]["error"].startswith("Cancelled: ")
+    assert session["guide, cancelled"]["left"] in ([], ["lab"])
+
+
+def test_a_guide_that_is_there_needs_no_network(session):
+    for attempt in ("guide, there", "guide, in the cache"):
+        assert session[attempt]["error"] is None
+        assert session[attempt]["name"] == "hf-hub:lab/guide"
+    assert session["guide, cache"]["error"] is None
+
+
+def test_a_guide_offline_tells_the_manual_way(session):
+    error = session["guide, offline"]["error"]
+    assert error.startswith(
+        "DownloadError: Could not download open_clip_config.json of 'lab/"
+    )
+    assert " from huggingface.co/lab/guide into " in error
+    assert error.rstrip(".").endswith("guide")
 
 
 def test_what_is_there_needs_no_network(session):
