@@ -145,7 +145,8 @@ def test_nothing_but_weights_of_zero(client, edit):
 
 @pytest.fixture
 def image_prompt(edit):
-    edit["19"] = node("TokenOpt_DemoScene", **{**edit["3"]["inputs"], "light": "dark"})
+    edit["19"] = node("TokenOpt_DemoScene", **edit["3"]["inputs"])
+    edit["19"]["inputs"].update(colour="green", background="sand")
     edit["20"] = node(
         "TokenOpt_ImagePromptLoss",
         guide=["2", 0],
@@ -155,20 +156,20 @@ def image_prompt(edit):
         weight=1.0,
         mirror=True,
     )
-    edit["6"]["inputs"].update(loss=["20", 0], steps=20, lr=0.05)
+    edit["6"]["inputs"].update(loss=["20", 0], steps=20, lr=0.1)
     return edit
 
 
 def test_image_prompt_comes_closer(client, image_prompt):
     loss = record(succeed(client, image_prompt))["terms"]["clip image"]
-    assert min(loss)[0] < loss[0][0] - 0.02
+    assert min(loss)[0] < loss[0][0] - 0.05
 
 
 def test_negative_weight_leaves_the_image(client, image_prompt):
     image_prompt["20"]["inputs"]["weight"] = -1.0
     loss = record(succeed(client, image_prompt))["terms"]["clip image"]
     assert loss[0][0] > 0
-    assert min(loss)[0] < loss[0][0] - 0.02
+    assert min(loss)[0] < loss[0][0] - 0.05
 
 
 def test_images_as_prompts_must_match_the_batch(client, image_prompt):

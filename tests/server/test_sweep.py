@@ -139,7 +139,7 @@ def test_prompts_are_tried_one_by_one(client, sweep):
         ("quantize", "on; off", True),
         ("keep", "last; best", True),
         ("lr_schedule", "constant; cosine", True),
-        ("max_grad_norm", "0; 0.00001", False),  # Adam does not see the gradient's size
+        ("max_grad_norm", "0; 0.00001", True),
         ("clip_weight", "1; 2", False),
         ("negative_weight", "0; 2", True),
     ],
