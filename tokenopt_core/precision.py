@@ -20,7 +20,9 @@ def compute_dtype(config: OptimizeConfig, device: torch.device) -> torch.dtype:
     if config.precision != "auto":
         return getattr(torch, config.precision)
     if config.official_rules or device.type not in ("cuda", "xpu"):
-        return torch.float32  # measured: no faster on a CPU; others are not known well enough
+        # Measured on a CPU with units for both, demo models: bfloat16 saves 11 % of the time, too
+        # little for its rounding; float16 takes 2.5 times as long. Other devices: unmeasured.
+        return torch.float32
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16

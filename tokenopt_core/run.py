@@ -82,10 +82,10 @@ class Run:
         penalty, pull = regularizer(config, self.tokenizer, position.features, state.start)
         gradient = choose(self.free, seen.gradient + pull, torch.zeros_like(pull))
         norms = gradient.flatten(1).norm(dim=1)
-        verdicts = self._judge(index, seen.loss, norms, began)
         if config.max_grad_norm:
             gradient = gradient * (config.max_grad_norm / norms).clamp(max=1).view(-1, 1, 1)
         moved = self._moved(index, position, gradient, seen.images)
+        verdicts = self._judge(index, seen.loss, norms, began)
         self.state = self._next(looked_at, position, moved, verdicts)
         return self._report(index, looked_at, seen, penalty, state)
 

@@ -66,7 +66,11 @@ class RunState:
         return tuple(watch.stopped for watch in self.watches)
 
     def reopened(self) -> RunState:
-        """The same with no image stopped and patience afresh; otherwise a stopped one stays so."""
+        """The same for a new purpose: no image has stopped, and the loss may be another.
+
+        What is known about the old loss is forgotten, and with it which features were the best.
+        Otherwise an image that stopped stays so.
+        """
         return replace(self, watches=tuple(watch.reopened() for watch in self.watches))
 
     def with_scale(self, scale: float) -> RunState:

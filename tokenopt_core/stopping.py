@@ -68,8 +68,8 @@ class LossWatch:
         return self if self.stopped else replace(self, stopped=reason)
 
     def reopened(self) -> LossWatch:
-        """The same, to go on with new patience."""
-        return replace(self, goal=math.inf, waited=0, stopped=None)
+        """As before the first look."""
+        return LossWatch(scale=self.scale)
 
 
 class Verdict(NamedTuple):

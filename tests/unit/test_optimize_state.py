@@ -110,6 +110,10 @@ def test_the_best_of_the_first_run_counts_in_the_second(tokenizer, features):
     second = list(optimize(tokenizer, greenness, None, config, state=first.state))[-1]
     assert torch.equal(second.result, first.result)
     assert torch.equal(second.best_loss, first.best_loss)
+    reopened = first.state.reopened()  # another loss: the old one's best means nothing
+    second = list(optimize(tokenizer, greenness, None, config, state=reopened))
+    assert (second[-1].best_loss > 3).all()
+    assert torch.equal(second[0].result, second[0].features)
 
 
 class TestInputs:
