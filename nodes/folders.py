@@ -7,6 +7,7 @@ only ever looked up in what was found here; they are never joined to a path.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..tokenopt_core.tokenizers.weights import SUFFIXES
@@ -29,16 +30,30 @@ def local_models(kind: str) -> dict[str, Path]:
     """Path of each model found: folders that hold a config, tokenizers also as one file."""
     roots = [Path(root) for root in folder_paths.get_folder_paths(kind)]
     found = {
-        config.parent.relative_to(root).as_posix(): config.parent
+        folder.relative_to(root).as_posix(): folder
         for root in reversed(roots)  # earlier roots win
-        for config in root.glob(f"[!.]*/{CONFIG_FILES[kind]}")  # .NAME.partial: being downloaded
+        for folder in _model_folders(root, CONFIG_FILES[kind])
     }
     if kind == TOKENIZERS:
         for name in folder_paths.get_filename_list(kind):
             file = folder_paths.get_full_path(kind, name)
-            if file and not any(Path(file).is_relative_to(folder) for folder in found.values()):
+            hidden = any(part.startswith(".") for part in Path(name).parts)  # .NAME.partial
+            inside = file and any(Path(file).is_relative_to(folder) for folder in found.values())
+            if file and not hidden and not inside:
                 found[Path(name).as_posix()] = Path(file)
     return dict(sorted(found.items()))
+
+
+def _model_folders(root: Path, config: str) -> Iterator[Path]:
+    """Folders below `root` that hold `config`, as deep as they lie, but not the hidden ones.
+
+    Linked folders count, as they do in ComfyUI's own search.
+    """
+    for place, folders, files in os.walk(root, followlinks=True):
+        if config in files and Path(place) != root:
+            folders.clear()  # what lies in a model's folder belongs to it
+            yield Path(place)
+        folders[:] = [name for name in folders if not name.startswith(".")]
 
 
 def download_folder(kind: str, name: str = ".") -> Path:

@@ -2,24 +2,67 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from ..tokenopt_core.guides import DEMO_FOLDER as DEMO_GUIDE
 from ..tokenopt_core.guides import KNOWN_GUIDES, load_guide
+from ..tokenopt_core.names import nearest
+from ..tokenopt_core.tokenizers.registry import DEMO_FOLDER as DEMO_TOKENIZER
 from ..tokenopt_core.tokenizers.registry import known_tokenizers
+from ..tokenopt_core.tokenizers.weights import SUFFIXES
 from . import folders
-from .compat import CATEGORY, ModelPatcher, ProgressBar, io, model_management
+from .compat import CATEGORY, ModelPatcher, ProgressBar, executing, io, model_management
 from .types import GuideSocket, LoadedGuide, LoadedModel, LoadedTokenizer, TokenizerSocket
 
 log = logging.getLogger(__name__)
 
+# What the files of a model were when this process had downloaded them, by their folder.
+_downloaded: dict[Path | None, tuple] = {}
 # Equal models are shared between nodes for as long as ComfyUI holds one of them.
 _loaded: weakref.WeakValueDictionary[tuple, LoadedModel] = weakref.WeakValueDictionary()
+
+
+@dataclass(frozen=True)
+class _Menu:
+    """The models that a node offers: known names, and what lies in models/KIND."""
+
+    input_name: str
+    known: tuple[str, ...]
+    kind: str
+    demo: Path
+
+    def choices(self) -> list[str]:
+        return list(dict.fromkeys([*self.known, *folders.local_models(self.kind)]))
+
+    def source(self, name: str) -> str | Path:
+        """What the library loads: a known name itself, or the path of a model found on disk."""
+        local = folders.local_models(self.kind)
+        if name not in self.known and name not in local:
+            raise ValueError(
+                f"{self.input_name} is {name!r}, which is neither a known model nor found in "
+                f"models/{self.kind}: did you mean one of {nearest(str(name), self.choices())}?"
+            )
+        return name if name in self.known else local[name]
+
+    def place(self, name: str) -> Path | None:
+        """Where the files of a model are, or will be; None for an unknown one."""
+        if name == "demo":
+            return self.demo
+        if name in self.known:
+            return folders.download_folder(self.kind, name) / name
+        return folders.local_models(self.kind).get(name)
+
+
+_TOKENIZERS = _Menu("tokenizer", known_tokenizers(), folders.TOKENIZERS, DEMO_TOKENIZER)
+_GUIDES = _Menu("model", KNOWN_GUIDES, folders.GUIDES, DEMO_GUIDE)
 
 
 class LoadTokenizer(io.ComfyNode):
@@ -36,7 +79,7 @@ class LoadTokenizer(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "tokenizer",
-                    options=_choices(known_tokenizers(), folders.TOKENIZERS),
+                    options=_TOKENIZERS.choices(),
                     default="demo",
                     tooltip="Which tokenizer. 'demo' ships with this pack (64x64 scenes of simple "
                     "shapes). A released model (256x256 photographs, 0.2-2.6 GB) is downloaded "
@@ -51,17 +94,21 @@ class LoadTokenizer(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, tokenizer: str) -> str:
+        return _fingerprint(_TOKENIZERS.place(tokenizer))
+
+    @classmethod
     def execute(cls, tokenizer: str) -> io.NodeOutput:
-        source = _source(tokenizer, "tokenizer", known_tokenizers(), folders.TOKENIZERS)
+        source = _TOKENIZERS.source(tokenizer)
         models_dir = folders.download_folder(folders.TOKENIZERS, tokenizer)
-        bar = _DownloadBar()
 
         def load() -> torch.nn.Module:
             from ..tokenopt_core.tokenizers import load_tokenizer  # reads files: only when run
 
-            return load_tokenizer(source, models_dir=models_dir, progress=bar)
+            return load_tokenizer(source, models_dir=models_dir, progress=_DownloadBar())
 
-        return io.NodeOutput(_share(LoadedTokenizer, tokenizer, source, load))
+        place = _TOKENIZERS.place(tokenizer)
+        return io.NodeOutput(_share(LoadedTokenizer, tokenizer, place, load))
 
 
 class LoadGuide(io.ComfyNode):
@@ -77,7 +124,7 @@ class LoadGuide(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model",
-                    options=_choices(KNOWN_GUIDES, folders.GUIDES),
+                    options=_GUIDES.choices(),
                     default="demo",
                     tooltip="Which model. 'demo' ships with this pack and knows only the demo "
                     "scenes. A released model (0.4-2.6 GB) is downloaded into models/titok_guides "
@@ -90,55 +137,62 @@ class LoadGuide(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, model: str) -> str:
+        return _fingerprint(_GUIDES.place(model))
+
+    @classmethod
     def execute(cls, model: str) -> io.NodeOutput:
-        source = _source(model, "model", KNOWN_GUIDES, folders.GUIDES)
-        models_dir = folders.download_folder(folders.GUIDES)
+        source = _GUIDES.source(model)
+        models_dir = folders.download_folder(folders.GUIDES, model)
 
         def load() -> torch.nn.Module:
-            return load_guide(source, models_dir=models_dir)
+            return load_guide(source, models_dir=models_dir, progress=_DownloadBar())
 
-        return io.NodeOutput(_share(LoadedGuide, model, source, load))
+        return io.NodeOutput(_share(LoadedGuide, model, _GUIDES.place(model), load))
 
 
 class _DownloadBar:
-    """Shows bytes done on the node, once there are any."""
+    """Shows bytes done on the node that loads, once there are any; also from another thread."""
 
     def __init__(self) -> None:
         self._bar = None
+        self._node = executing()[1]
 
     def __call__(self, done: int, total: int) -> None:
         model_management.throw_exception_if_processing_interrupted()
-        self._bar = self._bar or ProgressBar(total)
+        self._bar = self._bar or ProgressBar(total, node_id=self._node)
         self._bar.update_absolute(done, total)
 
 
-def _choices(known: Sequence[str], kind: str) -> list[str]:
-    return list(dict.fromkeys(["demo", *known, *folders.local_models(kind)]))
+def _fingerprint(place: Path | None) -> str:
+    """Name, size and time of a model's files: another text after any of them was replaced."""
+    facts = _facts(place)
+    # Files that this process downloaded are those it loaded: nothing was replaced.
+    return str(() if facts == _downloaded.get(place) else facts)
 
 
-def _source(name: str, input_name: str, known: Sequence[str], kind: str) -> str | Path:
-    """What the library loads: a known name itself, or the path of a model found on disk."""
-    if name in known:
-        return name
-    local = folders.local_models(kind)
-    if name not in local:
-        raise ValueError(
-            f"{input_name} is {name!r}, which is neither a known model nor found in models/{kind}; "
-            f"choose one of: {', '.join(_choices(known, kind))}."
-        )
-    return local[name]
+def _facts(place: Path | None) -> tuple[tuple[str, int, int], ...]:
+    files = () if place is None else sorted(place.iterdir()) if place.is_dir() else (place,)
+    facts = []
+    for file in files:
+        if file.suffix in (".json", *SUFFIXES):
+            with contextlib.suppress(OSError):  # a link that leads nowhere, or deleted just now
+                facts.append((file.name, file.stat().st_size, file.stat().st_mtime_ns))
+    return tuple(facts)
 
 
 def _share(
-    kind: type[LoadedModel], name: str, source: str | Path, load: Callable[[], torch.nn.Module]
+    kind: type[LoadedModel], name: str, place: Path | None, load: Callable[[], torch.nn.Module]
 ) -> LoadedModel:
     """The model, loaded at most once for all nodes; it moves to the GPU when it is first used."""
-    files = [source, *source.glob("*")] if isinstance(source, Path) else []
-    key = (kind, str(source), *(file.stat().st_mtime_ns for file in files))
+    missing = not _facts(place)
+    key = (kind, str(place), _fingerprint(place))
     model = _loaded.get(key)
     if model is None:
         with torch.inference_mode(False):
             module = load()
+            if missing:
+                _downloaded[place] = _facts(place)
             patcher = ModelPatcher(
                 module, model_management.get_torch_device(), model_management.unet_offload_device()
             )
