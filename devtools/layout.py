@@ -47,8 +47,17 @@ def make_base(base: Path, *more_packs: Path) -> Path:
     return base
 
 
+def _is_link(path: Path) -> bool:
+    """Whether it is a symbolic link or a Windows junction, also one that leads nowhere."""
+    try:
+        os.readlink(path)
+    except OSError:
+        return False
+    return True
+
+
 def _link(link: Path, target: Path) -> None:
-    if link.is_symlink():  # ours, but the repository was moved
+    if _is_link(link):  # ours, but the repository was moved
         link.unlink()
     elif link.exists():
         raise FileExistsError(f"{link} is in the way of the link to {target}: move it elsewhere.")
