@@ -136,9 +136,7 @@ def test_a_guide_that_is_there_needs_no_network(session):
 
 def test_a_guide_offline_tells_the_manual_way(session):
     error = session["guide, offline"]["error"]
-    assert error.startswith(
-        "DownloadError: Could not download open_clip_config.json of 'lab/"
-    )
+    assert error.startswith("DownloadError: Could not download open_clip_config.json of 'lab/")
     assert " from huggingface.co/lab/guide into " in error
     assert error.rstrip(".").endswith("guide")
 
