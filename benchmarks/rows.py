@@ -7,16 +7,17 @@ from typing import Any
 
 # The defaults that the experiments are about; chosen with `--experiments tune` (other scenes).
 STEPS = 100
-LR = 0.1
+LR = 0.2
 EMA = {"ema_decay": 0.95}
 NOISE = {"token_noise": 0.1}
 REGULARIZER = {"regularize": "seed", "reg_weight": 0.02}
 TWEAKS = EMA | NOISE | REGULARIZER
 CROPS = 8
 # The comparators get the step size that serves them best on the tuning scenes.
-NO_QUANTIZATION_LR = 0.03
+NO_QUANTIZATION_LR = 0.1
 PIXEL_LR = 0.03
 HOLE_STEPS = 150
+HOLE_LR = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,7 @@ def step_rows() -> list[Row]:
 
 def hole_rows() -> list[Row]:
     """Inpainting, one tweak after the other."""
-    base = {"steps": HOLE_STEPS}
+    base = {"steps": HOLE_STEPS, "lr": HOLE_LR}
     soft = {"rim": 4}
     rows = [
         _row("h-start", "mean fill, encoded and decoded", {"steps": 0}, **soft),
