@@ -15,7 +15,7 @@ TWEAKS = EMA | NOISE | REGULARIZER
 CROPS = 8
 # The comparators get the step size that serves them best on the tuning scenes.
 NO_QUANTIZATION_LR = 0.1
-PIXEL_LR = 0.03
+PIXEL_LR = 0.003
 HOLE_STEPS = 150
 HOLE_LR = 0.1
 
@@ -76,6 +76,8 @@ def edit_rows() -> list[Row]:
     return [
         _row("seed", "seed image", {"steps": 0}, model="pixels"),
         _row("reconstruction", "seed, reconstructed", {"steps": 0}),
+        _row("grid-reconstruction", "seed, by the 2D grid", {"steps": 0}, model="grid"),
+        _row("vae-reconstruction", "seed, by the VAE", {"steps": 0}, model="vae"),
         _row("tokens", "tokens with tweaks", TWEAKS),
         _row("plain", "tokens, plain"),
         _row("no-quantization", "tokens without quantization", free),

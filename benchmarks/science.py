@@ -93,7 +93,7 @@ def _plan(options: argparse.Namespace) -> tuple[dict[str, list[list[Job]]], list
                     for chunk in range(chunks)
                 ]
             )
-    return plans, list(missing.values())
+    return {name: jobs for name, jobs in plans.items() if jobs}, list(missing.values())
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

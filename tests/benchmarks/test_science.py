@@ -80,10 +80,10 @@ def test_a_second_run_computes_nothing_and_a_lost_result_alone_is_made_anew(repo
 
 
 def test_the_cache_knows_settings_problems_and_weights(tmp_path):
-    row = rows.edit_rows()[2]
+    row = next(row for row in rows.edit_rows() if row.key == "tokens")
     job = Job(row, "test", 0, 4, "bfloat16", tmp_path)
     others = [
-        job._replace(row=rows.edit_rows()[3]),
+        job._replace(row=next(row for row in rows.edit_rows() if row.key == "plain")),
         job._replace(split="tuning"),
         job._replace(chunk=1),
         job._replace(size=2),
@@ -96,7 +96,7 @@ def test_the_cache_knows_settings_problems_and_weights(tmp_path):
 
 def test_a_missing_comparator_is_left_out_with_the_way_to_train_it(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(models, "RUNS", tmp_path / "nothing")
-    arguments = ["--quick", "--n", "1", "--experiments", "edit", "--rows", "seed", "grid"]
+    arguments = ["--quick", "--n", "1", "--experiments", "edit", "steps", "--rows", "seed", "grid"]
     assert science.main([*arguments, "--out", str(tmp_path), "--cache", str(tmp_path)]) == 0
     assert "python -m training --only grid" in capsys.readouterr().err
     assert "Left out: the comparator 'grid'" in (tmp_path / "results.md").read_text("utf-8")
