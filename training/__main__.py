@@ -2,7 +2,7 @@
 
 python -m training                       everything, on two CPU cores in about three hours
 python -m training --only tokenizer      one stage: scenes, judge, features, tokenizer, clip,
-                                         clip-reconstructions, export, measure
+                                         clip-blends, export, measure
 python -m training --minutes 30          at most that long for each model (shorter schedules)
 python -m training --only grid vae       the comparators of benchmarks/science.py, not shipped
 """
@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 
 from tokenopt_core.tokenizers import load_tokenizer
 
+from .blends import BlendTask
 from .classifiers import FeatureNet, FeatureTask, JudgeTask
 from .clip import ClipTask
 from .evaluate import SHIPPED, checksums, measure
@@ -31,7 +32,7 @@ from .tokenizer import TokenizerTask, start_from
 from .vae import VaeTask, export_vae
 
 RUNS = Path(__file__).parent / "runs"
-STAGES = ("judge", "features", "tokenizer", "clip", "clip-reconstructions", "export", "measure")
+STAGES = ("judge", "features", "tokenizer", "clip", "clip-blends", "export", "measure")
 COMPARATORS = {"grid": GridTask, "vae": VaeTask}  # only when asked for
 
 
@@ -113,9 +114,9 @@ def _second_clip(pool: ScenePool) -> ClipTask:
     """CLIP goes on with half of its images as the tokenizer shows them."""
     export_tokenizer(_restored("tokenizer", pool), RUNS / "tokenizer")
     tokenizer = load_tokenizer(RUNS / "tokenizer")
-    shown = reconstructed(pool, tokenizer, _features(pool), len(pool.indices) // 2, seed=21)
+    shown = reconstructed(pool, tokenizer, _features(pool), len(pool.indices) // 8, seed=21)
     mixed = pool.merged(shown, share=0.5)
-    task = ClipTask(mixed, steps=4000, seed=12, name="clip-reconstructions", peak_lr=1e-3)
+    task = BlendTask(mixed, steps=4000, seed=12, name="clip-blends", peak_lr=1e-3)
     first = _restored("clip", pool)
     for name, module in task.modules.items():
         module.load_state_dict(first.modules[name].state_dict())
@@ -131,8 +132,8 @@ def _restored(stage: str, pool: ScenePool):
 
 def _export(arguments: argparse.Namespace) -> None:
     pool = _pool(arguments)
-    second = (RUNS / "clip-reconstructions.pt").exists()
-    clip = ClipTask(pool, name="clip-reconstructions" if second else "clip")
+    second = (RUNS / "clip-blends.pt").exists()
+    clip = ClipTask(pool, name="clip-blends" if second else "clip")
     restore(clip, RUNS)
     export_clip(clip, SHIPPED / "clip")
     export_tokenizer(_restored("tokenizer", pool), SHIPPED / "tokenizer")

@@ -127,7 +127,8 @@ class ClipTask:
         y, x = torch.randint(0, 9, (2,), generator=self.generator).tolist()
         crops = images[:, :, y : y + 56, x : x + 56]
         resized = functional.interpolate(crops, 64, mode="bilinear", antialias=True)
-        return torch.cat([resized[: self.batch * 3 // 4], images[self.batch * 3 // 4 :]])
+        cropped = len(images) * 3 // 4
+        return torch.cat([resized[:cropped], images[cropped:]])
 
     def _captions(self, indices: Tensor) -> tuple[list[str], Tensor, Tensor]:
         """For each image a right caption, then for each one that is wrong in one attribute.

@@ -16,7 +16,14 @@ from .invalid import invalid_images, miscounted_scenes
 from .scenes import ScenePool
 
 SHIPPED = Path(__file__).parents[1] / "tokenopt_core" / "demo"
-EDIT = {"steps": 100, "lr": 0.1, "ema_decay": 0.95, "token_noise": 0.1}
+EDIT = {
+    "steps": 200,
+    "lr": 0.3,
+    "lr_schedule": "cosine",
+    "ema_decay": 0.95,
+    "token_noise": 0.6,
+}
+CROPS = 4
 NAMES = list(ATTRIBUTES)
 
 
@@ -132,15 +139,15 @@ def _edit_figures(tokenizer, guide, n: int, seed: int) -> dict[str, object]:
     images = render(start, seed + 4)
     with torch.no_grad():
         features = tokenizer.encode(images)
-    loss = ClipLoss(guide, caption(wanted), flip=False)
+    loss = ClipLoss(guide, caption(wanted), crops=CROPS, flip=False)
     for step in optimize(tokenizer, loss, features, OptimizeConfig(**EDIT), seeds=0):
         last = step
     with torch.no_grad():
-        edited = tokenizer.decode(tokenizer.quantize(last.averaged).tokens).clamp(0, 1)
+        edited = tokenizer.decode(tokenizer.quantize(last.result).tokens).clamp(0, 1)
     before, after = judge(images), judge(edited)
     kept = after.indices[:, 2:] == indices[:, 2:]
     return {
-        "settings": EDIT,
+        "settings": EDIT | {"crops": CROPS},
         "n": n,
         "success_before": _share(before.agrees(wanted, ("shape", "colour"))),
         "success": _share(after.agrees(wanted, ("shape", "colour"))),

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from tokenopt_core.tokenizers.config import config_of
 
+from .attention import plain_attention
 from .classifiers import FeatureNet, JudgeTask
 from .clip import CONTEXT, MEAN, MODEL, STD, ClipTask, word_tokenizer
 from .scenes import ScenePool
@@ -86,8 +87,10 @@ def reconstructed(pool: ScenePool, tokenizer, network: FeatureNet, n: int, seed:
     images, indices = [], []
     for _ in tqdm(range(0, n, 250), desc="reconstruct scenes", unit_scale=250):
         scenes, attributes = pool.batch(250, generator)
-        shown = tokenizer.decode(tokenizer.quantize(tokenizer.encode(scenes)).tokens).clamp(0, 1)
-        seen = torch.stack([logits.argmax(1) for logits in network(shown)], dim=1)
+        with torch.autocast("cpu", torch.bfloat16), plain_attention():
+            shown = tokenizer.decode(tokenizer.quantize(tokenizer.encode(scenes)).tokens)
+            shown = shown.float().clamp(0, 1)
+            seen = torch.stack([logits.argmax(1) for logits in network(shown)], dim=1)
         kept = (seen == attributes).all(1)
         images.append((shown[kept] * 255).round().byte())
         indices.append(attributes[kept])
