@@ -6,16 +6,20 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 # The defaults that the experiments are about; chosen with `--experiments tune` (other scenes).
-STEPS = 100
-LR = 0.2
+STEPS = 200
+LR = 0.3
+SCHEDULE = "cosine"
 EMA = {"ema_decay": 0.95}
-NOISE = {"token_noise": 0.1}
+NOISE = {"token_noise": 0.6}
 REGULARIZER = {"regularize": "seed", "reg_weight": 0.02}
-TWEAKS = EMA | NOISE | REGULARIZER
-CROPS = 8
+TWEAKS = EMA | NOISE
+CROPS = 4
 # The comparators get the step size that serves them best on the tuning scenes.
 NO_QUANTIZATION_LR = 0.1
 PIXEL_LR = 0.003
+VAE_LR = 0.1
+# A step of a long run must not depend on how long the run is.
+LONG = {"steps": 600, "lr": 0.2, "lr_schedule": "constant"}
 HOLE_STEPS = 150
 HOLE_LR = 0.1
 
@@ -67,7 +71,8 @@ class Row:
 
 
 def _row(key: str, label: str, config: dict[str, Any] | None = None, **more: Any) -> Row:
-    return Row(key=key, label=label, config={"steps": STEPS, "lr": LR} | (config or {}), **more)
+    base = {"steps": STEPS, "lr": LR, "lr_schedule": SCHEDULE}
+    return Row(key=key, label=label, config=base | (config or {}), **more)
 
 
 def edit_rows() -> list[Row]:
@@ -84,7 +89,7 @@ def edit_rows() -> list[Row]:
         _row("pixels", "pixels", pixels, model="pixels"),
         _row("pixels-no-crops", "pixels, no crops", pixels, model="pixels", crops=0),
         _row("grid", "2D grid of tokens with tweaks", TWEAKS, model="grid"),
-        _row("vae", "VAE with tweaks", TWEAKS, model="vae"),
+        _row("vae", "VAE with tweaks", TWEAKS | {"lr": VAE_LR}, model="vae"),
         _row("noise", "tokens with tweaks, from noise", TWEAKS, start="features"),
     ]
 
@@ -97,13 +102,13 @@ def generation_rows() -> list[Row]:
         _row("g-ema", "crops + EMA", EMA),
         _row("g-noise", "crops + token noise", NOISE),
         _row("g-reg", "crops + regularizer", REGULARIZER),
-        _row("noise", "all tweaks", TWEAKS),
+        _row("noise", "crops + EMA + noise", TWEAKS),
     ]
     rows = [replace(row, start="features") for row in rows]
     return [
         *rows,
-        _row("g-codes", "all tweaks, from random codes", TWEAKS, start="codes"),
-        _row("g-best", "all tweaks, from the best of 16", TWEAKS, start="best"),
+        _row("g-codes", "crops + EMA + noise, from random codes", TWEAKS, start="codes"),
+        _row("g-best", "crops + EMA + noise, from the best of 16", TWEAKS, start="best"),
     ]
 
 
@@ -114,8 +119,8 @@ PATIENCES = (25, 50, 100)
 def step_rows() -> list[Row]:
     """One long run each, looked at on the way (the paper's figure A5) and replayed for stopping."""
     return [
-        _row("s-edit", "edit", TWEAKS | {"steps": LOOKS[-1]}, traced=True),
-        _row("s-noise", "from noise", TWEAKS | {"steps": LOOKS[-1]}, traced=True, start="features"),
+        _row("s-edit", "edit", TWEAKS | LONG, traced=True),
+        _row("s-noise", "from noise", TWEAKS | LONG, traced=True, start="features"),
     ]
 
 
@@ -130,7 +135,7 @@ def hole_rows() -> list[Row]:
         _row("h-reset", "soft + reset every 25 steps", base | {"reset_every": 25}, **soft),
         _row("h-noise", "soft + token noise", base | NOISE, **soft),
         _row("h-reg", "soft + regularizer", base | REGULARIZER, **soft),
-        _row("h-all", "soft + reset + all tweaks", base | TWEAKS | {"reset_every": 25}, **soft),
+        _row("h-all", "soft + reset + EMA + noise", base | TWEAKS | {"reset_every": 25}, **soft),
     ]
     return [replace(row, task="hole", start="hole", crops=0) for row in rows]
 

@@ -36,9 +36,9 @@ class Experiment(NamedTuple):
 
 EXPERIMENTS = {
     "edit": Experiment(rows.edit_rows(), 1.0),
-    "generation": Experiment(rows.generation_rows(), 0.5),
+    "generation": Experiment(rows.generation_rows(), 0.375),
     "steps": Experiment(rows.step_rows(), 0.25),
-    "inpainting": Experiment(rows.hole_rows(), 0.5),
+    "inpainting": Experiment(rows.hole_rows(), 0.375),
     "tune": Experiment(rows.tuning_rows(), 0.25),
 }
 DEFAULT = ("edit", "generation", "steps", "inpainting")

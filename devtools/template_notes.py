@@ -69,7 +69,7 @@ gets worse), a smaller `lr`, or `lr_schedule` = cosine, which comes to rest.""",
     "token_copy": """## What does a token mean?
 
 **Token Copy** takes the tokens at *positions* from the reference image and puts them into the \
-target. No optimization: only encode, copy, decode.
+target. No optimization: only encode, copy, decode. Here one token makes the sharp picture blurred.
 
 Try other positions, one at a time, and see what each of them carries.""",
 }

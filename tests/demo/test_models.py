@@ -40,21 +40,22 @@ def test_the_judge_is_to_be_trusted(figures):
 
 def test_the_tokenizer_keeps_what_it_should(figures):
     tokenizer = figures["tokenizer"]
-    assert tokenizer["psnr"] >= 28
+    assert tokenizer["psnr"] >= 30
     assert tokenizer["codes_used"] >= 0.9
     for name in ("colour", "position", "light"):
         assert tokenizer["kept"][name] >= 0.98
-    assert tokenizer["kept"]["shape"] >= 0.5  # goal: 0.88
+    assert tokenizer["kept"]["shape"] >= 0.93
+    assert tokenizer["kept"]["focus"] >= 0.9
 
 
 def test_clip_picks_the_right_caption(figures):
-    assert figures["clip"]["right_of_64"] >= 0.88
+    assert figures["clip"]["right_of_64"] >= 0.95
 
 
 def test_edits_by_text_succeed_and_were_needed(figures):
     edits = figures["edits"]
     assert edits["success_before"] == 0
-    assert edits["success"] >= 0.2  # goal: 0.7
+    assert edits["success"] >= 0.55  # of 32; docs/science has more of them
 
 
 def test_decoding_is_deterministic_and_batch_independent():
