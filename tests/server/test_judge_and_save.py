@@ -202,7 +202,9 @@ def test_the_best_start_has_the_lowest_loss(client, scene, workflow):
     run = succeed(client, graph)
     for number in ("20", "21"):
         scores.append([float(row.split()[1]) for row in table(run, number)[1:3]])
-    assert all(best > first for first, best in zip(*scores, strict=True))
+    # The start of one alone is among the twelve, and may be the best of them.
+    assert all(best >= first for first, best in zip(*scores, strict=True)), scores
+    assert scores[0] != scores[1]
 
 
 @pytest.mark.parametrize(
