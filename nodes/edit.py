@@ -2,42 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import torch
 
+from ..tokenopt_core.positions import parse_positions
 from .compat import CATEGORY, io
 from .types import Tokens, TokensSocket
-
-_RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
-
-
-def parse_positions(text: str, num_tokens: int, name: str = "positions") -> list[int]:
-    """Sorted token positions of a text such as "18, 31" or "0-3, 7" (both ends included).
-
-    Args:
-        name: of the input, for messages.
-
-    Raises:
-        ValueError: not of this form, or a position outside 0 to num_tokens - 1.
-    """
-    parts = [part.strip() for part in re.split(r"[,;\n]|(?<=\d)\s+(?=\d)", text) if part.strip()]
-    matches = [_RANGE.fullmatch(part) for part in parts]
-    if not parts or None in matches:
-        raise ValueError(
-            f"{name} is {text!r}, expected whole numbers and ranges such as '18, 31' or "
-            f"'0-3, 7'; a position is a token from 0 to {num_tokens - 1}."
-        )
-    positions: set[int] = set()
-    for part, match in zip(parts, matches, strict=True):
-        first, last = int(match[1]), int(match[2] or match[1])
-        if first > last or last >= num_tokens:
-            raise ValueError(
-                f"{name} contains {part!r}, expected tokens from 0 to {num_tokens - 1}, the "
-                "smaller end of a range first."
-            )
-        positions.update(range(first, last + 1))
-    return sorted(positions)
 
 
 class Copy(io.ComfyNode):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..tokenopt_core.config import LR_SCHEDULES, PRECISIONS
+from ..tokenopt_core.positions import parse_positions
 from .compat import CATEGORY, io
-from .edit import parse_positions
 
 OptionsSocket = io.Custom("TOKENOPT_OPTIONS")
 

@@ -1,0 +1,42 @@
+"""Token positions as people write them: "18, 31", "0-3, 7" or "all"."""
+
+from __future__ import annotations
+
+import re
+
+ALL = "all"
+_RANGE = re.compile(r"([0-9]+)(?:\s*-\s*([0-9]+))?")
+
+
+def parse_positions(text: str, num_tokens: int, name: str = "positions") -> list[int]:
+    """Sorted token positions of a text such as "18, 31", "0-3, 7" (both ends included) or "all".
+
+    Args:
+        name: of the input, for messages.
+
+    Raises:
+        ValueError: not of this form, or a position outside 0 to num_tokens - 1.
+    """
+    if text.strip().lower() == ALL:
+        return list(range(num_tokens))
+    parts = [part.strip() for part in re.split(r"[,;\n]|(?<=\d)\s+(?=\d)", text) if part.strip()]
+    matches = [_RANGE.fullmatch(part) for part in parts]
+    if not parts or None in matches:
+        raise ValueError(
+            f"{name} is {shortened(text)!r}, expected whole numbers and ranges such as '18, 31' or "
+            f"'0-3, 7', or 'all'; a position is a token from 0 to {num_tokens - 1}."
+        )
+    positions: set[int] = set()
+    for part, match in zip(parts, matches, strict=True):
+        if len(part) > 20 or not int(match[1]) <= int(match[2] or match[1]) < num_tokens:
+            raise ValueError(
+                f"{name} contains {shortened(part)!r}, expected tokens from 0 to {num_tokens - 1}, "
+                "the smaller end of a range first."
+            )
+        positions.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return sorted(positions)
+
+
+def shortened(text: str, longest: int = 40) -> str:
+    """The text, or its start and dots: what a message can quote."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
