@@ -31,6 +31,8 @@ from devtools.server import ComfyServer
 WORKFLOWS = ROOT / "workflows" / "api"
 PACKS = [ROOT / "tests" / "server" / name for name in ("hostile_pack", "warm_loss")]
 
+pytest.register_assert_rewrite("devtools.checks")
+
 executed: Counter[str] = Counter()
 skipped: dict[str, list[str]] = {}
 problems: list[str] = []

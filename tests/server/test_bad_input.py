@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from devtools.checks import fails_with, node
 from devtools.client import PromptRefused
-
-WORDS = 60  # longer messages are not one sentence
-
-
-def node(class_type: str, /, **inputs) -> dict:
-    return {"class_type": class_type, "inputs": inputs}
 
 
 @pytest.fixture
@@ -19,17 +14,6 @@ def edit(workflow):
     graph = workflow("text_edit")
     graph["6"]["inputs"].update(steps=1, preview_every=0)
     return graph
-
-
-def fails_with(client, graph, *parts: str) -> None:
-    run = client.run(graph)
-    assert run.status == "error"
-    message = run.error["exception_message"].strip()
-    assert run.error["exception_type"] == "ValueError", message
-    assert "\n" not in message, message
-    assert len(message.split()) <= WORDS, message
-    for part in parts:
-        assert part in message
 
 
 @pytest.mark.parametrize(

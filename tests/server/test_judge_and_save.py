@@ -6,9 +6,7 @@ import json
 
 import pytest
 
-
-def node(class_type: str, /, **inputs) -> dict:
-    return {"class_type": class_type, "inputs": inputs}
+from devtools.checks import fails_with, node, succeed
 
 
 @pytest.fixture
@@ -29,22 +27,6 @@ def scene():
         "2": node("TokenOpt_LoadGuide", model="demo"),
         "3": node("TokenOpt_DemoScene", seed=3, batch_size=2, **attributes),
     }
-
-
-def succeed(client, graph):
-    run = client.run(graph)
-    assert run.status == "success", run.error
-    return run
-
-
-def fails_with(client, graph, *parts: str) -> None:
-    run = client.run(graph)
-    assert run.status == "error"
-    message = run.error["exception_message"].strip()
-    assert run.error["exception_type"] == "ValueError", message
-    assert "\n" not in message
-    for part in parts:
-        assert part in message
 
 
 def table(run, number: str = "4") -> list[str]:

@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from devtools.checks import fails_with, node, succeed
+
 STEPS = 4
 PAGE = Path(__file__).parents[2] / "docs" / "losses.md"
-
-
-def node(class_type: str, /, **inputs) -> dict:
-    return {"class_type": class_type, "inputs": inputs}
 
 
 @pytest.fixture
@@ -27,25 +25,8 @@ def edit(workflow):
     return graph
 
 
-def succeed(client, graph):
-    run = client.run(graph)
-    assert run.status == "success", run.error
-    return run
-
-
 def record(run, number: str = "40") -> dict:
     return json.loads(run.outputs[number]["digest"][0])
-
-
-def fails_with(client, graph, *parts: str) -> None:
-    run = client.run(graph)
-    assert run.status == "error"
-    message = run.error["exception_message"].strip()
-    assert run.error["exception_type"] == "ValueError", message
-    assert "\n" not in message
-    assert len(message.split()) <= 60, message
-    for part in parts:
-        assert part in message
 
 
 def pixels(client, run, number: str = "8") -> np.ndarray:

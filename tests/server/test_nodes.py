@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from devtools.checks import node, succeed
+
 STEPS = 6
 
 
@@ -19,19 +21,9 @@ def edit(workflow):
     return graph
 
 
-def node(class_type: str, /, **inputs) -> dict:
-    return {"class_type": class_type, "inputs": inputs}
-
-
 def pixels(client, run, number: str) -> np.ndarray:
     """(b, h, w, c) of the images of a SaveImage or PreviewImage node."""
     return np.stack([np.asarray(image) for image in client.images(run, number)])
-
-
-def succeed(client, graph):
-    run = client.run(graph)
-    assert run.status == "success", run.error
-    return run
 
 
 def test_every_input_is_explained(client):

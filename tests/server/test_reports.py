@@ -7,11 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from devtools.checks import node, succeed
+
 STEPS = 6
-
-
-def node(class_type: str, /, **inputs) -> dict:
-    return {"class_type": class_type, "inputs": inputs}
 
 
 @pytest.fixture
@@ -38,12 +36,6 @@ def edit(workflow):
         trajectory_frames=4,
     )
     return graph
-
-
-def succeed(client, graph):
-    run = client.run(graph)
-    assert run.status == "success", run.error
-    return run
 
 
 def pixels(client, run, number: str) -> np.ndarray:

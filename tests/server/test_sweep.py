@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import requests
 
+from devtools.checks import fails_with, node, succeed
+
 STEPS = 3
-
-
-def node(class_type: str, /, **inputs) -> dict:
-    return {"class_type": class_type, "inputs": inputs}
 
 
 @pytest.fixture
@@ -44,12 +42,6 @@ def sweep(workflow):
     return graph
 
 
-def succeed(client, graph, **options):
-    run = client.run(graph, **options)
-    assert run.status == "success", run.error
-    return run
-
-
 def pixels(client, run, number: str = "9") -> np.ndarray:
     """(b, h, w, 3) of 0 to 255."""
     return np.stack([np.asarray(i.convert("RGB")) for i in client.images(run, number)])
@@ -62,17 +54,6 @@ def rows(run) -> list[list[str]]:
     return [
         [cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[:1] + lines[2:]
     ]
-
-
-def fails_with(client, graph, *parts: str) -> None:
-    run = client.run(graph)
-    assert run.status == "error"
-    message = run.error["exception_message"].strip()
-    assert run.error["exception_type"] == "ValueError", message
-    assert "\n" not in message
-    assert len(message.split()) <= 60, message
-    for part in parts:
-        assert part in message
 
 
 def test_every_run_is_the_optimizers(client, sweep):

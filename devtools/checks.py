@@ -1,0 +1,33 @@
+"""What tests of nodes say to a real ComfyUI: a node, a graph that succeeds, one that fails well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .client import Client, Event, Graph, Run
+
+WORDS = 60  # longer messages are not one sentence
+
+
+def node(class_type: str, /, **inputs) -> dict:
+    """A node in API format; an input is a value or the [number, output] of another node."""
+    return {"class_type": class_type, "inputs": inputs}
+
+
+def succeed(client: Client, graph: Graph, on_event: Callable[[Event], None] | None = None) -> Run:
+    """The run of a graph, which must end well."""
+    run = client.run(graph, on_event=on_event)
+    assert run.status == "success", run.error
+    return run
+
+
+def fails_with(client: Client, graph: Graph, *parts: str) -> None:
+    """A node of this graph must refuse its input: ValueError, one short line with these parts."""
+    run = client.run(graph)
+    assert run.status == "error", run.status
+    message = run.error["exception_message"].strip()
+    assert run.error["exception_type"] == "ValueError", message
+    assert "\n" not in message, message
+    assert len(message.split()) <= WORDS, message
+    for part in parts:
+        assert part in message, message
