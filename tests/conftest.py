@@ -18,6 +18,7 @@ def test_it(client, workflow):
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,8 +80,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[ComfyServer]:
-    base = make_base(DEV / "test-base", *PACKS)
-    with ComfyServer(base, log=DEV / "logs" / "server-tests.log") as running:
+    """A server on a free port, with a base folder in .dev/ and a log of the same name.
+
+    Two test sessions at the same time must not share the folder: the environment variable
+    TOKENOPT_TEST_BASE gives the second one another name than test-base.
+    """
+    base = make_base(DEV / (os.environ.get("TOKENOPT_TEST_BASE") or "test-base"), *PACKS)
+    with ComfyServer(base, log=DEV / "logs" / f"{base.name}.log") as running:
         yield running
 
 
