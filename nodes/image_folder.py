@@ -1,0 +1,144 @@
+"""Images of a folder in ComfyUI's input directory, for nodes that look at many of them.
+
+What a workflow names stays inside that directory: links that lead out of it count as not there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from ..tokenopt_core.tokenizers.base import fit_images
+from .compat import folder_paths, io
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+_KINDS = "png, jpg, webp or bmp"
+
+
+class BrokenImage(ValueError):
+    """A file that is no readable image; the message names it."""
+
+
+def folder_input(name: str = "folder", **more) -> io.Input:
+    """The widget for `list_images`."""
+    return io.String.Input(
+        name,
+        default="",
+        tooltip="A folder inside ComfyUI's input directory, such as photos/beach; . is the input "
+        f"directory itself. Its {_KINDS} files are used, those of folders in it are not.",
+        **more,
+    )
+
+
+def list_images(folder: str, name: str = "folder") -> list[Path]:
+    """The image files of a folder in the input directory, sorted by name; not what lies deeper.
+
+    Raises:
+        ValueError: no such folder inside the input directory, or no image in it; `name` is the
+            input's name in the message.
+    """
+    base = Path(folder_paths.get_input_directory()).resolve()
+    place = _inside(base, folder, name)
+    named = [path for path in place.iterdir() if path.suffix.lower() in SUFFIXES]
+    files = [p for p in named if p.is_file() and p.resolve().is_relative_to(base)]
+    if len(files) < len(named):
+        log.warning("%s %r: %d entries are no files of it.", name, folder, len(named) - len(files))
+    if not files:
+        raise ValueError(
+            f"{name} {folder!r} has no image, expected {_KINDS} files; put some into it, or choose "
+            "another folder of ComfyUI's input directory."
+        )
+    return sorted(files)
+
+
+def read_image(path: Path, size: int) -> Tensor:
+    """The central square (3, size, size) in [0, 1] of an image file.
+
+    Turned upright by its EXIF; transparency is ignored, as TiTok Encode does.
+
+    Raises:
+        BrokenImage: the file cannot be read.
+    """
+    try:
+        return decode_image(path.read_bytes(), path.name, size)
+    except OSError as error:
+        raise BrokenImage(f"{path.name} cannot be read ({error.strerror}).") from error
+
+
+def decode_image(content: bytes, name: str, size: int) -> Tensor:
+    """As `read_image`, of the bytes of the file `name`."""
+    try:
+        with Image.open(BytesIO(content)) as opened:
+            upright = ImageOps.exif_transpose(opened)
+            if upright.mode.startswith("I"):  # 16 bits of grey, which a conversion would cut off
+                upright = Image.fromarray((np.asarray(upright) // 257).clip(0, 255).astype("uint8"))
+            pixels = np.array(upright.convert("RGB"))
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file stops Pillow's decoders in many ways
+        raise BrokenImage(f"{name} is no readable image.") from error
+    with torch.inference_mode(False):
+        image = torch.from_numpy(pixels).movedim(2, 0).unsqueeze(0).float() / 255  # (1, 3, h, w)
+        return fit_images(image, size)[0].contiguous()
+
+
+def readable_images(
+    paths: Sequence[Path], size: int, skipped: list[str]
+) -> Iterator[tuple[Path, Tensor]]:
+    """The images that can be read, with their files, one at a time.
+
+    Args:
+        skipped: gets a sentence about each of the others.
+
+    Raises:
+        ValueError: at the end, if not a single one could be read.
+    """
+    found = False
+    for path in paths:
+        try:
+            image = read_image(path, size)
+        except BrokenImage as broken:
+            skipped.append(str(broken))
+            continue
+        found = True
+        yield path, image
+    if not found:
+        raise none_readable(len(paths))
+
+
+def none_readable(count: int, name: str = "folder") -> ValueError:
+    """The error of a folder whose images are all broken."""
+    return ValueError(
+        f"{name} has no image that can be read, only {count} broken, expected {_KINDS} images; "
+        "replace the broken files or choose another folder."
+    )
+
+
+def _inside(base: Path, folder: str, name: str) -> Path:
+    """The folder, if it is one and lies in `base`."""
+    try:
+        place = (base / folder.strip()).resolve()
+        outside, there = not place.is_relative_to(base), place.is_dir()
+    except (OSError, ValueError):  # a name too long for the disk, or with a null in it
+        outside, there = False, False
+    shown = folder if len(folder) <= 60 else folder[:57] + "..."
+    if outside:
+        raise ValueError(
+            f"{name} is {shown!r}, which leaves ComfyUI's input directory; expected a folder "
+            "inside it: move or copy the images there."
+        )
+    if not folder.strip() or not there:
+        raise ValueError(
+            f"{name} is {shown!r}, expected an existing folder inside ComfyUI's input directory, "
+            "such as photos, or . for the directory itself."
+        )
+    return place
