@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 _SEEDS = 2**64  # as in ComfyUI
 
 # One stream for each use of a seed, so that the same seed in two places means independent numbers.
-START_STREAM, CROP_STREAM, NOISE_STREAM, SAMPLE_STREAM = range(4)
+START_STREAM, CROP_STREAM, NOISE_STREAM, SAMPLE_STREAM, VARY_STREAM, RETRIEVAL_STREAM = range(6)
 
 
 def image_seeds(seeds: int | Sequence[int], count: int) -> list[int]:
