@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+
+import numpy as np
 
 from .client import Client, Event, Graph, Run
 
@@ -31,3 +34,18 @@ def fails_with(client: Client, graph: Graph, *parts: str) -> None:
     assert len(message.split()) <= WORDS, message
     for part in parts:
         assert part in message, message
+
+
+def pixels(client: Client, run: Run, number: str = "8") -> np.ndarray:
+    """(b, h, w, 3) of 0 to 255: the images of a SaveImage or PreviewImage node."""
+    return np.stack([np.asarray(image) for image in client.images(run, number)])
+
+
+def record(run: Run, number: str = "40") -> dict:
+    """The run record that a Hostile_Digest node was given."""
+    return json.loads(run.outputs[number]["digest"][0])
+
+
+def table(run: Run, number: str = "4") -> list[str]:
+    """The lines of the table that a node shows."""
+    return run.outputs[number]["tokenopt_notes"][0].splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from devtools.checks import node, succeed
+from devtools.checks import node, pixels, succeed
 
 STEPS = 6
 
@@ -19,11 +19,6 @@ def edit(workflow):
     graph["6"]["inputs"].update(steps=STEPS, preview_every=0, seed=0)
     graph["5"]["inputs"].update(crops=2)
     return graph
-
-
-def pixels(client, run, number: str) -> np.ndarray:
-    """(b, h, w, c) of the images of a SaveImage or PreviewImage node."""
-    return np.stack([np.asarray(image) for image in client.images(run, number)])
 
 
 def test_every_input_is_explained(client):

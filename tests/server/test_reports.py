@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from devtools.checks import node, succeed
+from devtools.checks import node, pixels, succeed
 
 STEPS = 6
 
@@ -36,11 +36,6 @@ def edit(workflow):
         trajectory_frames=4,
     )
     return graph
-
-
-def pixels(client, run, number: str) -> np.ndarray:
-    """(b, h, w, c) of the images of a SaveImage or PreviewImage node."""
-    return np.stack([np.asarray(image.convert("RGB")) for image in client.images(run, number)])
 
 
 def told(run, number: str = "6") -> dict:

@@ -1,0 +1,63 @@
+"""Save Image with Record in a real ComfyUI: every file tells how it was made."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from devtools.checks import fails_with, node, succeed
+
+
+@pytest.fixture
+def saved(scene, workflow):
+    """Two images optimized for two steps and saved with their record by node 9."""
+    scene["4"] = node("TokenOpt_Encode", tokenizer=["1", 0], image=["3", 0])
+    scene["5"], scene["6"] = (workflow("text_edit")[number] for number in ("5", "6"))
+    scene["6"]["inputs"].update(steps=2, seed=20, preview_every=0)
+    scene["9"] = node(
+        "TokenOpt_SaveImage", images=["6", 0], record=["6", 5], filename_prefix="kept/%width%_test"
+    )
+    return scene
+
+
+def test_each_file_carries_prompt_and_its_own_record(client, server, saved):
+    run = succeed(client, saved)
+    images = client.images(run, "9")
+    files = run.outputs["9"]["images"]
+    assert [file["subfolder"] for file in files] == ["kept", "kept"]
+    assert files[0]["filename"].startswith("64_test_")
+    assert (server.base / "output" / "kept" / files[1]["filename"]).is_file()
+    for k, image in enumerate(images):
+        record = json.loads(image.text["tokenopt"])
+        assert record["image"] == k
+        assert record["seeds"] == [20 + k]
+        assert [len(row) for row in record["terms"]["clip"]] == [1, 1]
+        assert json.loads(image.text["prompt"])["6"]["inputs"]["seed"] == 20
+    first, second = (json.loads(image.text["tokenopt"]) for image in images)
+    assert first["loss"] != second["loss"]
+
+
+def test_nothing_is_overwritten(client, saved):
+    names = []
+    for prefix in ("kept/counter", "kept/%year%", "kept/counter"):
+        saved["9"]["inputs"]["filename_prefix"] = prefix
+        run = succeed(client, saved)
+        names += [file["filename"] for file in run.outputs.get("9", {"images": []})["images"]]
+    assert len(names) == len(set(names)) == 6
+
+
+@pytest.mark.parametrize(
+    ("inputs", "parts"),
+    [
+        ({"record": "no json"}, ("record is 'no json'", "JSON object")),
+        ({"record": "[1]"}, ("record is '[1]'",)),
+        ({"record": "{}", "filename_prefix": "../escaped"}, ("filename_prefix", "output folder")),
+        ({"record": "{}", "filename_prefix": "/etc/x"}, ("filename_prefix", "output folder")),
+        ({"record": "{}", "filename_prefix": ""}, ("filename_prefix is ''",)),
+    ],
+)
+def test_save_bad_input(client, scene, inputs, parts):
+    inputs = {"images": ["3", 0], "filename_prefix": "kept/bad", **inputs}
+    scene["9"] = node("TokenOpt_SaveImage", **inputs)
+    fails_with(client, scene, *parts)
