@@ -24,6 +24,7 @@ from .blends import BlendTask
 from .classifiers import FeatureNet, FeatureTask, JudgeTask
 from .clip import ClipTask
 from .evaluate import SHIPPED, checksums, measure
+from .exchange import ExchangeTask
 from .export import export_clip, export_judge, export_tokenizer, reconstructed, write_json
 from .grid import GridTask
 from .loop import fit, restore
@@ -32,7 +33,16 @@ from .tokenizer import TokenizerTask, start_from
 from .vae import VaeTask, export_vae
 
 RUNS = Path(__file__).parent / "runs"
-STAGES = ("judge", "features", "tokenizer", "clip", "clip-blends", "export", "measure")
+STAGES = (
+    "judge",
+    "features",
+    "tokenizer",
+    "tokenizer-exchange",
+    "clip",
+    "clip-blends",
+    "export",
+    "measure",
+)
 COMPARATORS = {"grid": GridTask, "vae": VaeTask}  # only when asked for
 
 
@@ -99,6 +109,8 @@ def _task(stage: str, pool: ScenePool):
         return FeatureTask(pool)
     if stage == "tokenizer":
         return TokenizerTask(pool, _features(pool))
+    if stage == "tokenizer-exchange":
+        return _second_tokenizer(pool)
     if stage == "clip":
         return ClipTask(pool)
     return _second_clip(pool)
@@ -110,9 +122,18 @@ def _features(pool: ScenePool) -> FeatureNet:
     return task.net
 
 
+def _second_tokenizer(pool: ScenePool) -> ExchangeTask:
+    """The tokenizer goes on and learns to keep lighting and focus in one token each."""
+    task = ExchangeTask(pool, _features(pool), steps=6000, seed=31)
+    first = _restored("tokenizer", pool)
+    for name, module in task.modules.items():
+        module.load_state_dict(first.modules[name].state_dict())
+    return task
+
+
 def _second_clip(pool: ScenePool) -> ClipTask:
     """CLIP goes on with half of its images as the tokenizer shows them."""
-    export_tokenizer(_restored("tokenizer", pool), RUNS / "tokenizer")
+    export_tokenizer(_restored("tokenizer-exchange", pool), RUNS / "tokenizer")
     tokenizer = load_tokenizer(RUNS / "tokenizer")
     shown = reconstructed(pool, tokenizer, _features(pool), len(pool.indices) // 8, seed=21)
     mixed = pool.merged(shown, share=0.5)
@@ -136,7 +157,7 @@ def _export(arguments: argparse.Namespace) -> None:
     clip = ClipTask(pool, name="clip-blends" if second else "clip")
     restore(clip, RUNS)
     export_clip(clip, SHIPPED / "clip")
-    export_tokenizer(_restored("tokenizer", pool), SHIPPED / "tokenizer")
+    export_tokenizer(_restored("tokenizer-exchange", pool), SHIPPED / "tokenizer")
     export_judge(_restored("judge", pool), SHIPPED / "judge")
 
 
