@@ -39,7 +39,8 @@ def _feather_input(**more) -> io.Input:
         min=0,
         max=WIDEST_RIM,
         tooltip="Softens the mask's edge: a rim of so many pixels around the white part, of the "
-        "tokenizer's image (demo: 64 a side, released models: 256). Hides seams. 0: as painted.",
+        "tokenizer's image (demo: 64 a side, released models: 256). 0: as painted. Paper: soft "
+        "masks; on the demo world hard ones fill the hole better.",
         **more,
     )
 

@@ -83,8 +83,9 @@ def _tweaks() -> list[io.Input]:
         io.Boolean.Input(
             "token_noise",
             default=False,
-            tooltip="Add noise to the tokens in the first two thirds of the run, fading out: more "
-            "varied results, helps from random tokens and when inpainting.",
+            tooltip="Add noise to the tokens in the first two thirds of the run, fading out. "
+            "Paper: from random tokens and when inpainting. Demo world: edits gain by it together "
+            "with ema, inpainting does not; from random tokens it is not measured yet.",
         ),
         advanced(
             io.Float.Input(
@@ -103,7 +104,9 @@ def _tweaks() -> list[io.Input]:
             options=["none", "seed", "zero"],
             default="none",
             tooltip="Pull the tokens back: to where they started (seed: stays closer to the image) "
-            "or to zero (keeps them small, so that late steps still count).",
+            "or to zero (keeps them small, so that late steps still count). Paper: weakly, from "
+            "random tokens and when inpainting. Demo world: seed spoils inpainting, for what a hole "
+            "starts from is the hole.",
         ),
         advanced(
             io.Float.Input(
@@ -123,7 +126,8 @@ def _tweaks() -> list[io.Input]:
                 min=0,
                 max=10000,
                 tooltip="Every so many steps, put the known pixels of the L1 Masked Loss back and "
-                "encode again (inpainting). 0: never. Needs an L1 Masked Loss.",
+                "encode again (paper: when inpainting; demo world: no difference). 0: never. Needs "
+                "an L1 Masked Loss.",
             )
         ),
         advanced(
