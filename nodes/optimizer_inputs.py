@@ -105,8 +105,8 @@ def _tweaks() -> list[io.Input]:
             default="none",
             tooltip="Pull the tokens back: to where they started (seed: stays closer to the image) "
             "or to zero (keeps them small, so that late steps still count). Paper: weakly, from "
-            "random tokens and when inpainting. Demo world: seed spoils inpainting, for what a hole "
-            "starts from is the hole.",
+            "random tokens and when inpainting. Demo world: seed spoils inpainting, for what a hole"
+            " starts from is the hole.",
         ),
         advanced(
             io.Float.Input(
