@@ -48,13 +48,15 @@ class VectorQuantizer(Codebook):
             with torch.no_grad():
                 codebook = self.codebook()
                 codes = nearest(features, codebook)
-                offset = F.embedding(codes, codebook) - features
-            return Quantized(features + offset, codes)
+                tokens = F.embedding(codes, codebook)
+            # Adds zero, but with the features' gradient: the tokens are the entries to the last
+            # bit, as from `lookup`, so that codes alone give the same image again.
+            return Quantized(tokens + (features - features.detach()), codes)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Tokens (..., d) of codes (...)."""
         with torch.autocast(codes.device.type, enabled=False):
-            return self.normalize(F.embedding(codes, self.embedding.weight).float())
+            return F.embedding(codes, self.codebook())
 
     def loss(self, features: Tensor, codes: Tensor, commitment_cost: float = 0.25) -> QuantizerLoss:
         """Training losses of features (b, n, d) against the entries that quantization chose."""
