@@ -1,0 +1,126 @@
+"""Decodes one image with another code at one position and asks a loss, a batch at a time.
+
+However many codes are compared, no more than a batch of images is in memory, and one number stays
+of each. Nothing of a decode is shared between the codes: after the transformer's first block every
+position depends on the one that changes, and what could be kept before that is 5 % of the demo
+tokenizer's decode and below 1 % of TiTok-L-32's.
+
+Axes: n tokens, d token size, m codes, s = the tokenizer's image size.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .influence import Progress, variations
+from .losses import Loss
+from .precision import autocast
+from .tokenizers import Tokenizer
+
+SPARE = 8  # codes beyond the results that are ranked again in float32
+
+
+class Looker:
+    """What the search asks about codes at `position` of the image that is open.
+
+    Args:
+        batch: images decoded at once; halved when the device runs out of memory.
+        dtype: of the decoder and of guides in `judge`.
+        progress: called with codes done and `total` after each batch.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, batch: int, dtype: torch.dtype, progress: Progress | None
+    ):
+        self.tokenizer, self.batch, self.dtype = tokenizer, batch, dtype
+        self.device = next(tokenizer.parameters()).device
+        with torch.no_grad():
+            self.entries = tokenizer.quantize.codebook()  # (codebook size, d)
+        self.lowered = dtype != torch.float32
+        self.position, self.total = 0, 0
+        self.judge: Loss | None = None
+        self._progress, self._done = progress, 0
+
+    @torch.no_grad()
+    def open(self, codes: Tensor) -> None:
+        """Turns to the image with these codes (n,)."""
+        self.tokens = self.tokenizer.lookup(codes[None].to(self.device))[0]
+        self.original = self.tokenizer.decode(self.tokens[None]).clamp(0, 1)  # (1, 3, s, s)
+
+    def finalists(self, results: int) -> int:
+        """How many codes are ranked again in float32 for so many results."""
+        return min(2 * results + SPARE, len(self.entries) - 1) if self.lowered else 0
+
+    def losses(self, candidates: Tensor, *, exactly: bool = False) -> Tensor:
+        """The loss of each candidate (m,), on the CPU.
+
+        Args:
+            exactly: in float32, whatever the lowered type is.
+        """
+        dtype = torch.float32 if exactly else self.dtype
+        found = [torch.zeros(0)]
+        for part, images in self._decoded(candidates, dtype):
+            with autocast(dtype, self.device):
+                values = self.judge(images)
+            if self.lowered and not exactly and not values.isfinite().all():
+                values = self.losses(part, exactly=True)  # float16 ends at 65504
+            else:
+                self._tick(len(part))
+            found.append(values.cpu())
+        return torch.cat(found)
+
+    def images(self, candidates: Tensor) -> Tensor:
+        """The edited images (m, 3, s, s), in float32 on the CPU."""
+        parts = []
+        for part, images in self._decoded(candidates, torch.float32):
+            parts.append(images.cpu())
+            self._tick(len(part))
+        return torch.cat(parts)
+
+    def loss_and_gradient(self, candidates: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss (m,) of candidates and its gradient in the token there (m, d), on the CPU."""
+        losses, gradients = [], []
+        dtype = torch.float32 if self.dtype == torch.float16 else self.dtype  # it would underflow
+        for part in candidates.split(max(1, self.batch // 4)):  # a backward pass keeps all layers
+            with torch.enable_grad():
+                token = self.entries[part.to(self.device)].clone().requires_grad_()
+                edited = self.tokens.repeat(len(part), 1, 1)
+                edited[:, self.position] = token
+                with autocast(dtype, self.device):
+                    loss = self.judge(self.tokenizer.decode(edited).clamp(0, 1))
+                if not loss.requires_grad:
+                    raise ValueError(
+                        "the loss does not depend on the images by differentiable operations, "
+                        "which the method 'gradient' needs: choose 'guided' or 'exact'."
+                    )
+                (gradient,) = torch.autograd.grad(loss.sum(), token)
+            losses.append(loss.detach().cpu())
+            gradients.append(gradient.float().cpu())
+            self._tick(0)
+        return torch.cat(losses), torch.cat(gradients)
+
+    def _decoded(self, candidates: Tensor, dtype: torch.dtype):
+        """Pairs of candidates and their images in [0, 1], a batch at a time."""
+        done = 0
+        while done < len(candidates):
+            part = candidates[done : done + self.batch]
+            positions = torch.full((len(part),), self.position)
+            tokens = self.entries[part.to(self.device)]
+            try:
+                with autocast(dtype, self.device):
+                    ((_, images),) = variations(
+                        self.tokenizer, self.tokens, positions, tokens, len(part)
+                    )
+            except torch.OutOfMemoryError:
+                if self.batch == 1:
+                    raise
+                self.batch = max(1, self.batch // 2)
+                continue
+            done += len(part)
+            yield part, images
+
+    def _tick(self, count: int) -> None:
+        self._done += count
+        if self._progress:
+            self._progress(self._done, self.total)
