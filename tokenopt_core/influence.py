@@ -1,0 +1,98 @@
+"""What a token does to the image: each position in turn gets other tokens, and the pixels tell.
+
+arXiv 2506.08257, section 3.1, looks at what tokens carry. This is the causal side of it: nothing is
+optimized and nothing is compared with a text.
+
+Axes: b images, n tokens, d token size, v variations, s = the tokenizer's image size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from .randomness import VARY_STREAM, generators, image_seeds
+from .tokenizers import Tokenizer
+
+Progress = Callable[[int, int], None]  # done, total; what it raises ends the work
+
+
+@torch.no_grad()
+def pixel_influence(
+    tokenizer: Tokenizer,
+    tokens: Tensor,
+    *,
+    samples: int = 16,
+    seed: int = 0,
+    batch: int = 64,
+    progress: Progress | None = None,
+) -> Tensor:
+    """For each position the mean absolute change (n, s, s) of every pixel when its code varies.
+
+    The mean is over images, samples and colours; 0 is no change at all. An image's share does not
+    depend on its batch mates.
+
+    Args:
+        tokens: (b, n, d), quantized.
+        samples: how many other codes, random and all as likely, each position gets in each image.
+        seed: image k of the batch has seed + k.
+        batch: how many images are decoded at once; memory grows with it, not with b or samples.
+
+    Raises:
+        ValueError: the tokenizer is a VAE, which has no codes; or samples or batch is below 1.
+    """
+    if samples < 1 or batch < 1:
+        raise ValueError(f"samples is {samples} and batch {batch}: expected 1 or more of each.")
+    spec, device = tokenizer.spec, next(tokenizer.parameters()).device
+    maps = torch.zeros(spec.num_tokens, spec.image_size, spec.image_size, device=device)
+    positions = torch.arange(spec.num_tokens).repeat(samples)  # (v,)
+    total = len(tokens) * len(positions)
+    others = other_codes(tokenizer, tokens, samples, seed)  # (b, samples, n)
+    for k, (image, codes) in enumerate(zip(tokens.to(device), others, strict=True)):
+        before = tokenizer.decode(image[None]).clamp(0, 1)
+        replacements = tokenizer.lookup(codes.to(device)).flatten(0, 1)  # (v, d)
+        for rows, after in variations(tokenizer, image, positions, replacements, batch):
+            change = (after - before).abs().mean(1)  # (v, s, s)
+            maps.index_add_(0, positions[rows].to(device), change)
+            if progress:
+                progress(k * len(positions) + rows.stop, total)
+    return maps / (samples * len(tokens))
+
+
+def variations(
+    tokenizer: Tokenizer, tokens: Tensor, positions: Tensor, replacements: Tensor, batch: int
+) -> Iterator[tuple[slice, Tensor]]:
+    """Images (., 3, s, s) in [0, 1] of one image's tokens (n, d), each with one token replaced.
+
+    They come `batch` at a time, with the rows that they are of.
+
+    Args:
+        positions: (v,), which token.
+        replacements: (v, d), by what.
+    """
+    for first in range(0, len(positions), batch):
+        rows = slice(first, min(first + batch, len(positions)))
+        count = rows.stop - rows.start
+        edited = tokens.repeat(count, 1, 1)
+        edited[torch.arange(count), positions[rows]] = replacements[rows]
+        with torch.no_grad():
+            yield rows, tokenizer.decode(edited).clamp(0, 1)
+
+
+@torch.no_grad()
+def other_codes(tokenizer: Tokenizer, tokens: Tensor, samples: int, seed: int) -> Tensor:
+    """Random codes (b, samples, n) on the CPU, each another one than the image has there.
+
+    Raises:
+        ValueError: the tokenizer is a VAE.
+    """
+    size = tokenizer.spec.codebook_size
+    if size is None:
+        raise ValueError(f"{tokenizer.spec.name} is a VAE, which has no codes to vary.")
+    codes = tokenizer.quantize(tokens.to(next(tokenizer.parameters()).device)).codes.cpu()
+    sources = generators(image_seeds(seed, len(tokens)), VARY_STREAM)
+    shape = (samples, tokens.shape[1])
+    steps = torch.stack([torch.randint(1, size, shape, generator=source) for source in sources])
+    return (codes[:, None] + steps) % size
