@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .cache import Results
+from .rows import FEW, STEPS, association_key
+from .running import hits
 from .stats import gap, mean, share_text
 from .tables import markdown, successes
 
@@ -71,6 +73,12 @@ HOLE_CLAIMS = (
     ("the regularizer helps inpainting", "h-reg", "h-soft"),
     ("all together help inpainting", "h-all", "h-soft"),
 )
+ASSOCIATION_CLAIMS = (
+    ("the best seed of a pool beats a random one", "best", "random"),
+    ("one of its top 10 % beats a random one", "top", "random"),
+    ("the best one beats one of its top 10 %", "best", "top"),
+    ("the best one beats noise", "best", "noise"),
+)
 
 
 def claims(experiments: Mapping[str, Mapping[str, Results]]) -> str:
@@ -89,7 +97,21 @@ def claims(experiments: Mapping[str, Mapping[str, Results]]) -> str:
             pairs = zip(found[better].images, found[other].images, strict=True)
             size, half = mean([a["psnr"] - b["psnr"] for a, b in pairs])
             lines.append(_line(text, size, size - half, size + half, "dB"))
+    lines += _associations(experiments.get("association", {}))
     return markdown(("claim", "difference", "in the demo world"), lines)
+
+
+def _associations(found: Mapping[str, Results]) -> list[tuple[str, str, str]]:
+    """The claims about seeds, after few and after all steps; success is the whole prompt."""
+    lines = []
+    for steps in (FEW, STEPS):
+        for text, *starts in ASSOCIATION_CLAIMS:
+            keys = [association_key(start, steps) for start in starts]
+            if found.keys() >= set(keys):
+                whole = ([hits(image) for image in found[key].images] for key in keys)
+                size, low, high = (100 * x for x in gap(*whole))
+                lines.append(_line(f"{text} (all eight, {steps} steps)", size, low, high, "points"))
+    return lines
 
 
 def _line(text: str, size: float, low: float, high: float, unit: str) -> tuple[str, str, str]:

@@ -7,6 +7,7 @@ split and chunk alone, so more images mean more chunks, never other ones.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ SPLITS = {"tuning": 610_000_000, "test": 820_000_000}
 NAMES = list(ATTRIBUTES)
 CHANGED = ("shape", "colour")
 _CHUNK = 10_000  # seeds reserved for each chunk
+_POOL = 970_000_000
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ def restorations(split: str, chunk: int, size: int) -> Problems:
     """The scene itself, a part of whose object is missing."""
     start = sample(size, SPLITS[split] + _CHUNK * chunk)
     return _problems(start, start, SPLITS[split] + _CHUNK * chunk)
+
+
+@lru_cache(maxsize=2)
+def pool(size: int) -> Tensor:
+    """Images (size, 3, 64, 64) of scenes to choose seeds from, the same for all problems."""
+    return render(sample(size, _POOL), _POOL + 1)
 
 
 def _problems(start: Attributes, wanted: Attributes, base: int) -> Problems:

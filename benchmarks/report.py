@@ -14,6 +14,7 @@ from training.evaluate import checksums
 
 from . import claims, pictures, problems, tables
 from .cache import Job, Results
+from .rows import POOL
 
 SHOWN = 10  # pictures of each row
 
@@ -135,6 +136,10 @@ def _hole_body(results: Sequence[Results]) -> list[str]:
     return [tables.hole_table(results)]
 
 
+def _association_body(results: Sequence[Results]) -> list[str]:
+    return [tables.association_table(results)]
+
+
 def _steps_body(results: Sequence[Results]) -> list[str]:
     parts = [tables.steps_table(results), "## Best so far and early stopping", STOPPING]
     for result in results:
@@ -159,6 +164,9 @@ TITLES = {
     "here and over two thirds of its own steps in a shorter run.",
     "inpainting": "## 4. Inpainting\n\nThe right half of the object is missing; the known pixels "
     "are put back at the end.",
+    "association": "## 5. Seeds chosen for the prompt\n\nEach prompt of the edits is given a start "
+    f"out of a pool of {POOL} scenes: any, one of those that CLIP ranks highest, or the one that "
+    "it likes best. “0 steps” is the seed itself, encoded and decoded.",
     "tune": "## Candidates",
 }
 _BODIES = {
@@ -166,5 +174,6 @@ _BODIES = {
     "generation": _text_body,
     "steps": _steps_body,
     "inpainting": _hole_body,
+    "association": _association_body,
     "tune": _text_body,
 }

@@ -34,11 +34,14 @@ class Row:
         model: "demo", "grid", "vae" or "pixels".
         task: "edit" (text) or "hole" (inpainting).
         start: "image", "features" (random), "codes" (random), "best" (of several random
-            features), or "hole" (the seed with its hole filled by the mean of the rest).
+            features), "hole" (the seed with its hole filled by the mean of the rest), or "pool"
+            (a scene chosen for the prompt).
         config: fields of `OptimizeConfig`; steps 0 looks at the start.
         crops: views of the text loss, 0 = the whole image.
         rim: pixels of the hole's soft rim.
         resets: put the known pixels back every `reset_every` steps.
+        association: how a start from the pool is chosen: its "size", and the arguments "how" and
+            "percent" of `choose`.
         traced: keep all features of the run, to look at many steps and stopping rules.
     """
 
@@ -52,6 +55,7 @@ class Row:
     candidates: int = 16
     rim: int = 0
     traced: bool = False
+    association: dict[str, Any] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -61,13 +65,18 @@ class Row:
         """Everything that decides the numbers: all but the names."""
         values = asdict(self)
         del values["key"], values["label"]
+        if not self.association:
+            del values["association"]  # younger than results that are kept
         return values
 
     def quick(self) -> Row:
         """The same with next to no steps, to try the machinery."""
         steps = min(self.steps, 4)
         config = self.config | {"steps": steps}
-        return replace(self, config=config, crops=min(self.crops, 1), candidates=2)
+        pool = self.association and self.association | {"size": 8}
+        return replace(
+            self, config=config, crops=min(self.crops, 1), candidates=2, association=pool
+        )
 
 
 def _row(key: str, label: str, config: dict[str, Any] | None = None, **more: Any) -> Row:
@@ -138,6 +147,37 @@ def hole_rows() -> list[Row]:
         _row("h-all", "soft + reset + EMA + noise", base | TWEAKS | {"reset_every": 25}, **soft),
     ]
     return [replace(row, task="hole", start="hole", crops=0) for row in rows]
+
+
+POOL = 256
+ASSOCIATIONS = {
+    "random": ("a random scene", {"how": "random"}),
+    "top": ("one of the top 10 %", {"how": "top percent", "percent": 10.0}),
+    "best": ("the best scene", {"how": "best"}),
+}
+FEW = 50
+
+
+def association_key(start: str, steps: int) -> str:
+    """The key of a row below; the long one from noise is known from the edits."""
+    return "noise" if (start, steps) == ("noise", STEPS) else f"a-{start}-{steps}"
+
+
+def association_rows() -> list[Row]:
+    """Seeds chosen for a prompt out of a pool, as they are and after few and all steps (the paper's
+    section 5.2)."""
+    rows = []
+    for steps in (0, FEW, STEPS):
+        config = TWEAKS | {"steps": steps}
+        for start, (label, how) in ASSOCIATIONS.items():
+            key, pool = association_key(start, steps), {"size": POOL, **how}
+            rows.append(
+                _row(key, f"{label}, {steps} steps", config, start="pool", association=pool)
+            )
+        if steps:
+            key = association_key("noise", steps)
+            rows.append(_row(key, f"noise, {steps} steps", config, start="features"))
+    return rows
 
 
 def tuning_rows() -> list[Row]:

@@ -18,11 +18,12 @@ from tokenopt_core import (
     render,
 )
 from tokenopt_core.demo import judge
+from tokenopt_core.retrieval import choose, embed_images, similarities
 from tokenopt_core.starts import best_of, random_codes, random_features
 from training.attention import plain_attention
 
 from . import models
-from .problems import NAMES, Problems
+from .problems import NAMES, Problems, pool
 from .rows import LOOKS, PATIENCES, Row
 from .stopping import Trace
 
@@ -118,12 +119,22 @@ def _start(row: Row, problems: Problems, dtype: torch.dtype) -> Tensor:
         loop = models.tokenizer(row.model, dtype)
         return best_of(loop, loss, torch.stack(drawn, dim=1), seeds=seeds)[0]
     images = problems.images
+    if row.start == "pool":
+        images = _associated(row, problems)
     if row.start == "hole":
         known = 1 - feather(problems.holes, row.rim)
         fill = (images * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)
         images = images * known + fill * (1 - known)
     with torch.no_grad():
         return exact.encode(images)
+
+
+def _associated(row: Row, problems: Problems) -> Tensor:
+    """A scene (n, 3, 64, 64) of the pool for each caption, as CLIP sees the two."""
+    options = dict(row.association)
+    scenes = pool(options.pop("size"))
+    scores = similarities(models.guide(), problems.captions, embed_images(models.guide(), scenes))
+    return scenes[choose(scores, **options, seed=problems.seeds)]
 
 
 def _finish(row: Row, problems: Problems, tokenizer, features: Tensor) -> Tensor:

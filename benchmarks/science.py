@@ -1,6 +1,6 @@
 """Measures on the demo world what the optimizer and each of its options is worth.
 
-python -m benchmarks.science --workers 2       everything, about 40 minutes on two CPU cores
+python -m benchmarks.science --workers 2       everything, about 45 minutes on two CPU cores
 python -m benchmarks.science --quick           the machinery in a minute; its numbers mean nothing
 python -m benchmarks.science --experiments tune    candidates for the defaults, on other scenes
 
@@ -39,9 +39,10 @@ EXPERIMENTS = {
     "generation": Experiment(rows.generation_rows(), 0.375),
     "steps": Experiment(rows.step_rows(), 0.25),
     "inpainting": Experiment(rows.hole_rows(), 0.375),
+    "association": Experiment(rows.association_rows(), 0.375),
     "tune": Experiment(rows.tuning_rows(), 0.25),
 }
-DEFAULT = ("edit", "generation", "steps", "inpainting")
+DEFAULT = ("edit", "generation", "steps", "inpainting", "association")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -48,6 +48,28 @@ def text_table(results: Sequence[Results]) -> str:
     return markdown(head, lines)
 
 
+def association_table(results: Sequence[Results]) -> str:
+    """Rows from chosen seeds: how much of the whole prompt came true."""
+    head = ("from, for so long", "N", "all eight right, %", "of eight right, mean",
+            "shape and colour right, %", "valid, %", "CLIP similarity", "s per image")  # fmt: skip
+    lines = []
+    for result in results:
+        images = result.images
+        lines.append(
+            (
+                result.row.label,
+                str(len(images)),
+                share_text([hits(image) for image in images]),
+                mean_text([sum(image["right"]) for image in images], 1),
+                share_text(successes(images)),
+                share_text([image["valid"] > 0.5 for image in images]),
+                mean_text([image["clip"] for image in images], 3),
+                f"{result.seconds:.1f}",
+            )
+        )
+    return markdown(head, lines)
+
+
 def hole_table(results: Sequence[Results]) -> str:
     """Inpainting rows: the hole against what was there, and the judge on the whole picture."""
     base = next((r for r in results if r.row.key == "h-soft"), results[0])

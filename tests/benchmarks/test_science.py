@@ -15,7 +15,18 @@ from benchmarks.running import hits, run_row
 from benchmarks.stopping import Trace
 from tokenopt_core import ClipLoss, OptimizeConfig, load_guide, load_tokenizer, optimize
 
-KEYS = ("seed", "tokens", "pixels", "no-quantization", "noise", "s-edit", "h-soft", "h-reset")
+KEYS = (
+    "seed",
+    "tokens",
+    "pixels",
+    "no-quantization",
+    "noise",
+    "s-edit",
+    "h-soft",
+    "h-reset",
+    "a-best",
+    "a-random",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -44,11 +55,22 @@ def run(folder, *more: str) -> None:
 
 def test_the_report_has_every_section(report):
     assert "**A quick run: the numbers mean nothing.**" in report
-    for title in ("## The bars", "## 1. Editing", "## 2. Generation", "## 3. Number of steps",
-                  "## Best so far and early stopping", "## 4. Inpainting"):  # fmt: skip
+    for title in (
+        "## The bars",
+        "## 1. Editing",
+        "## 2. Generation",
+        "## 3. Number of steps",
+        "## Best so far and early stopping",
+        "## 4. Inpainting",
+        "## 5. Seeds",
+    ):
         assert title in report, title
     assert "| seed image | 2 | 0 [0, 66] | 100 ± 0 |" in report
     assert "editing tokens beats editing pixels" in report
+    for steps in (50, 200):
+        assert f"the best seed of a pool beats a random one (all eight, {steps} steps)" in report
+        assert f"| the best scene, {steps} steps | 2 |" in report
+    assert "the best one beats noise (all eight, 200 steps)" in report
 
 
 def test_every_table_is_rectangular(report):
@@ -59,7 +81,7 @@ def test_every_table_is_rectangular(report):
 
 
 def test_pictures_are_light_and_named_in_the_report(report, folder):
-    for name in ("edit", "generation", "steps", "inpainting"):
+    for name in ("edit", "generation", "steps", "inpainting", "association"):
         path = folder / "out" / f"{name}.png"
         assert f"({name}.png)" in report
         assert path.stat().st_size < LIMIT
@@ -92,6 +114,16 @@ def test_the_cache_knows_settings_problems_and_weights(tmp_path):
     assert len({job.path(), *(other.path() for other in others)}) == 6
     assert any(name.startswith("tokenizer/") for name in models.weights_of("demo"))
     assert not any(name.startswith("tokenizer/") for name in models.weights_of("pixels"))
+
+
+def test_what_was_kept_before_seeds_could_be_chosen_is_still_known():
+    """A row without an association has the settings that it had then."""
+    known = next(row for row in rows.edit_rows() if row.key == "noise").settings()
+    fields = {"model", "task", "start", "config", "crops", "candidates", "rim", "traced"}
+    assert known.keys() == fields
+    chosen = {row.key: row.settings() for row in rows.association_rows()}
+    assert chosen["noise"] == known
+    assert all("association" in chosen[key] for key in chosen if "noise" not in key)
 
 
 def test_a_missing_comparator_is_left_out_with_the_way_to_train_it(monkeypatch, tmp_path, capsys):
@@ -129,6 +161,17 @@ def test_an_edit_changes_shape_and_colour_only():
 def quick(key: str) -> rows.Row:
     every = [*rows.edit_rows(), *rows.step_rows(), *rows.hole_rows()]
     return next(row for row in every if row.key == key).quick()
+
+
+def test_the_best_seed_shows_more_of_the_prompt_than_a_random_one():
+    problems = edits("tuning", 3, 16)
+    steps = {row.key: row for row in rows.association_rows()}
+    best, top, random = (
+        run_row(steps[f"a-{how}-0"], problems, "float32")[0]["images"]
+        for how in ("best", "top", "random")
+    )
+    right = [sum(sum(image["right"]) for image in images) for images in (best, top, random)]
+    assert right[0] > right[1] > right[2]
 
 
 def test_a_hole_hides_part_of_the_object_and_known_pixels_come_back():
