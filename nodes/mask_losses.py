@@ -11,6 +11,7 @@ from torch import Tensor
 from .compat import CATEGORY, io
 from .images import to_images, to_masks
 from .losses import loss_output, weight_input
+from .numbers import check_finite
 from .recipes import NORMS, CompositeTerm, LossRecipe, MaskedTerm, recipe_of
 from .types import LossSocket
 
@@ -77,6 +78,7 @@ class MaskedL1Loss(io.ComfyNode):
     def execute(
         cls, image: Tensor, mask: Tensor, weight: float, feather: int = 0, norm: str = "L1"
     ) -> io.NodeOutput:
+        check_finite(weight=weight)
         if norm not in NORMS:
             raise ValueError(f"norm is {norm!r}; expected one of: {', '.join(NORMS)}.")
         target, masks = _read(image, mask)

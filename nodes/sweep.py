@@ -7,6 +7,7 @@ import torch
 from ..tokenopt_core.config import KEEPS, REGULARIZERS
 from .compat import CATEGORY, advanced, io
 from .images import from_images
+from .numbers import check_finite
 from .options import Options, OptionsSocket
 from .recipes import LossRecipe, recipe_of
 from .run import make_config
@@ -60,6 +61,7 @@ class Sweep(io.ComfyNode):
         options: Options | None = None,
         **settings,
     ) -> io.NodeOutput:
+        check_finite(**settings)
         tokens.check_tokenizer(tokenizer)
         config = make_config(tokenizer, options, ema=True, token_noise=True, **settings)
         base = Job(config, recipe_of(loss), seed)

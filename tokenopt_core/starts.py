@@ -8,6 +8,7 @@ Axes: b images, k candidates for each, n tokens, d token size, h and w pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -24,7 +25,11 @@ def random_features(spec: TokenizerSpec, seeds: Sequence[int], spread: float = 1
 
     Where the codebook looks at directions only, `spread` does not change the first image: it sets
     the tokens' length, and with it how far a step of `lr` turns them.
+
+    Raises:
+        ValueError: `spread` is not a finite number above 0.
     """
+    _check_spread(spread)
     return spread * normal(generators(seeds), (spec.num_tokens, spec.token_size))
 
 
@@ -37,8 +42,9 @@ def random_codes(
     of `random_features`, so that a step of `lr` turns both kinds of start equally far.
 
     Raises:
-        ValueError: the tokenizer is a VAE.
+        ValueError: the tokenizer is a VAE, or `spread` is not a finite number above 0.
     """
+    _check_spread(spread)
     spec = tokenizer.spec
     size = spec.codebook_size
     if size is None:
@@ -100,3 +106,8 @@ def best_of(
     losses = torch.stack(losses, dim=1)  # (b, k)
     chosen = losses.nan_to_num(nan=torch.inf).argmin(1).to(candidates.device)
     return candidates[torch.arange(len(candidates), device=chosen.device), chosen], losses
+
+
+def _check_spread(spread: float) -> None:
+    if not 0 < spread < math.inf:  # NaN too
+        raise ValueError(f"spread is {spread}: expected a finite number above 0.")

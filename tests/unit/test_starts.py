@@ -46,6 +46,13 @@ class TestRandom:
         with pytest.raises(ValueError, match="tiny is a VAE, which has no codes: use random_fea"):
             random_codes(vae, [0])
 
+    @pytest.mark.parametrize("spread", [float("nan"), float("inf"), 0.0, -1.0])
+    def test_a_spread_that_is_none(self, tokenizer, spread):
+        with pytest.raises(ValueError, match=f"spread is {spread}: expected a finite number above"):
+            random_features(tokenizer.spec, [0], spread)
+        with pytest.raises(ValueError, match="spread"):
+            random_codes(tokenizer, [0], spread)
+
 
 class TestSample:
     def test_draws_from_the_posterior(self, vae, images, untouched_rng):
