@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .compat import CATEGORY, io
 from .images import from_images
+from .numbers import check_finite
 from .optimizer_inputs import optimizer_inputs
 from .options import Options
 from .recipes import LossRecipe, recipe_of
@@ -62,6 +63,7 @@ class Optimize(io.ComfyNode):
         options: Options | None = None,
         **settings,
     ) -> io.NodeOutput:
+        check_finite(**settings)
         tokens.check_tokenizer(tokenizer)
         loss = recipe_of(loss)
         config = make_config(tokenizer, options, **settings)
