@@ -4,6 +4,8 @@ from .codec import Decode, Encode, Quantize
 from .compat import ComfyExtension, io
 from .demo import DemoScene
 from .edit import Copy
+from .importance import TokenImportance
+from .influence import PixelInfluence
 from .judge import Judge
 from .load import LoadGuide, LoadTokenizer
 from .losses import ClipLoss, CombineLosses, ImagePromptLoss
@@ -35,6 +37,8 @@ NODES = [
     Sweep,
     Judge,
     SaveImage,
+    TokenImportance,
+    PixelInfluence,
 ]
 
 

@@ -106,7 +106,8 @@ def test_the_effect_adds_its_columns_and_can_be_repeated(client, graph, effect):
     names = ["position", "bright / dark", "class changes", "similarity drops", "image changes"]
     assert re.split(r"  +", rows[0].strip()) == names
     changes = [float(row.split()[-1]) for row in rows[1:]]
-    assert all(0 < change < 0.5 for change in changes)
+    assert max(changes) > 0.01
+    assert all(0 <= change < 0.5 for change in changes)
     assert len(text(run, "6").split(",")) == 2
     graph["3"]["inputs"]["seed"] = 6  # other images, and back: the same figures
     assert text(succeed(client, graph), "7") != text(run, "7")
