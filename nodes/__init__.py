@@ -1,20 +1,30 @@
 """ComfyUI nodes over `tokenopt_core`: each converts its inputs, calls the library and reports."""
 
+from .attribute import AttributeVector
+from .attribute_apply import ApplyAttribute
+from .attribute_files import LoadAttribute, SaveAttribute
+from .blend import Blend
+from .code_text import TextToTokens, TokensToText
 from .codec import Decode, Encode, Quantize
 from .compat import ComfyExtension, io
 from .demo import DemoScene
-from .edit import Copy
+from .edit import Copy, SetCodes
 from .importance import TokenImportance
 from .influence import PixelInfluence
+from .inspect import Inspect
 from .judge import Judge
 from .load import LoadGuide, LoadTokenizer
 from .losses import ClipLoss, CombineLosses, ImagePromptLoss
 from .mask_losses import MaskedComposite, MaskedL1Loss
 from .optimizer import Optimize
 from .options import OptimizeOptions
+from .perturb import PerturbSearch
 from .pixel_losses import PixelPenalty
+from .position_preset import PositionPreset
 from .save import SaveImage
+from .saved_codes import SavedImageTokens
 from .sweep import Sweep
+from .token_files import LoadTokens, SaveTokens
 from .tokens import RandomTokens
 
 NODES = [
@@ -37,8 +47,22 @@ NODES = [
     Sweep,
     Judge,
     SaveImage,
+    AttributeVector,
+    ApplyAttribute,
+    SaveAttribute,
+    LoadAttribute,
+    PositionPreset,
+    Inspect,
     TokenImportance,
     PixelInfluence,
+    Blend,
+    SetCodes,
+    TokensToText,
+    TextToTokens,
+    SaveTokens,
+    LoadTokens,
+    SavedImageTokens,
+    PerturbSearch,
 ]
 
 

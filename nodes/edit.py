@@ -1,12 +1,21 @@
-"""Token Copy: edits by carrying tokens between images (arXiv 2506.08257, section 3.1)."""
+"""Token Copy and Token Set: edits by single tokens (arXiv 2506.08257, section 3.1)."""
 
 from __future__ import annotations
 
 import torch
 
 from ..tokenopt_core.positions import parse_positions
+from ..tokenopt_core.token_edits import (
+    Positions,
+    copy_tokens,
+    parse_codes,
+    positions_of_mask,
+    set_codes,
+)
 from .compat import CATEGORY, io
-from .types import Tokens, TokensSocket
+from .gradients import gradient_scope
+from .images import to_masks
+from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 
 class Copy(io.ComfyNode):
@@ -21,18 +30,28 @@ class Copy(io.ComfyNode):
             description="Copies tokens at chosen positions from a reference image to a target "
             "image. Single positions often carry one property, such as lighting or blur.",
             inputs=[
-                TokensSocket.Input("target", tooltip="Tokens of the image to change."),
+                TokensSocket.Input(
+                    "target", tooltip="Tokens of the image to change: one, or one per reference."
+                ),
                 TokensSocket.Input(
                     "reference",
                     tooltip="Tokens of the image to copy from: one for all targets, or one each. "
-                    "Same tokenizer, and quantized or not like the target.",
+                    "Same tokenizer.",
                 ),
                 io.String.Input(
                     "positions",
                     default="0",
                     placeholder="18, 31 or 0-3, 7",
                     tooltip="Which tokens to copy, counted from 0: numbers and ranges (both ends "
-                    "included), separated by commas. One or two keep the rest of the image best.",
+                    "included), separated by commas, or all. One or two keep the rest of the image "
+                    "best.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Chooses the tokens instead of positions: its columns are the tokens, "
+                    "from left to right; one more than half white is copied. One mask, or one per "
+                    "image.",
                 ),
             ],
             outputs=[
@@ -43,30 +62,79 @@ class Copy(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, target: Tokens, reference: Tokens, positions: str) -> io.NodeOutput:
-        _check_pair(target, reference)
-        chosen = parse_positions(positions, target.values.shape[1])
+    def execute(
+        cls,
+        target: Tokens,
+        reference: Tokens,
+        positions: str,
+        mask: torch.Tensor | None = None,
+    ) -> io.NodeOutput:
+        check_pair(target, reference)
+        chosen = _chosen(positions, mask, target.values.shape[1])
         with torch.inference_mode(False):
-            batch = max(len(target), len(reference))
-            values = target.values.expand(batch, -1, -1).clone()
-            values[:, chosen] = reference.values[:, chosen]
-        return io.NodeOutput(Tokens(values, target.quantized, target.tokenizer))
+            values = copy_tokens(target.values, reference.values, chosen)
+        # Entries of the codebook are their own nearest, so among features they mean the same.
+        quantized = target.quantized and reference.quantized
+        return io.NodeOutput(Tokens(values, quantized, target.tokenizer))
 
 
-def _check_pair(target: Tokens, reference: Tokens) -> None:
+class SetCodes(io.ComfyNode):
+    """Some tokens replaced by entries of the codebook, by number."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TokenOpt_Set",
+            display_name="Token Set",
+            category=CATEGORY,
+            description="Sets the codes of chosen positions by hand.",
+            inputs=[
+                TokenizerSocket.Input("tokenizer", tooltip="The one that made the tokens."),
+                TokensSocket.Input("tokens", tooltip="Tokens to change, in every image alike."),
+                io.String.Input(
+                    "codes",
+                    default="0: 0",
+                    placeholder="3: 417, 7: 12",
+                    tooltip="position: code, separated by commas. Codes count the entries of the "
+                    "codebook from 0 (demo 0-1023, L-32 0-4095); TiTok Quantize shows those of an "
+                    "image.",
+                ),
+            ],
+            outputs=[
+                TokensSocket.Output(
+                    display_name="tokens", tooltip="The tokens with these codes, else unchanged."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, tokenizer: LoadedTokenizer, tokens: Tokens, codes: str) -> io.NodeOutput:
+        tokens.check_tokenizer(tokenizer)
+        chosen = parse_codes(codes, tokenizer.spec)
+        with gradient_scope(tokenizer), torch.no_grad():
+            values = set_codes(tokens.values, chosen, tokenizer.module)
+        return io.NodeOutput(Tokens(values, tokens.quantized, tokenizer.name))
+
+
+def check_pair(target: Tokens, reference: Tokens) -> None:
+    """Raises ValueError if the two come from different tokenizers."""
     if target.tokenizer != reference.tokenizer:
         raise ValueError(
             f"target has tokens of {target.tokenizer!r} and reference of {reference.tokenizer!r}; "
             "make both with the same Load TiTok node."
         )
-    if target.quantized != reference.quantized:
-        states = ["not quantized", "quantized"]
+
+
+def _chosen(positions: str, mask: torch.Tensor | None, num_tokens: int) -> Positions:
+    """What the mask chooses if there is one, else the text."""
+    if mask is None:
+        return parse_positions(positions, num_tokens)
+    masks = to_masks(mask, tuple(mask.shape[-2:]))
+    with torch.inference_mode(False):
+        chosen = positions_of_mask(masks[:, 0], num_tokens)
+    if not chosen.any():
         raise ValueError(
-            f"target is {states[target.quantized]} and reference is {states[reference.quantized]}; "
-            "put a TiTok Quantize node before the one that is not quantized."
+            f"mask chooses no token: its columns stand for the {num_tokens} tokens from left to "
+            "right, and none of them is more than half white; paint wider, or invert the mask."
         )
-    if len(target) != len(reference) and 1 not in (len(target), len(reference)):
-        raise ValueError(
-            f"reference has {len(reference)} images and target {len(target)}; expected one for "
-            "all, or one each."
-        )
+    return chosen

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..tokenopt_core.code_text import codes_to_text
 from .charts import Curve, draw_chart
 from .compat import COMFYUI_VERSION
 from .recipes import LossRecipe
 from .run import Outcome
 from .stop import STOPPED
-from .types import LoadedGuide
+from .types import LoadedGuide, LoadedTokenizer
 
 _PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
@@ -39,9 +40,12 @@ def chart(outcome: Outcome) -> Tensor:
     return pixels.movedim(2, 0)[None].float() / 255
 
 
-def record_text(outcome: Outcome, loss: LossRecipe) -> str:
+def record_text(outcome: Outcome, loss: LossRecipe, tokenizer: LoadedTokenizer) -> str:
     """The run record as JSON text."""
     record = outcome.recorder.record()
+    codes = outcome.recorder.after
+    text = "" if codes is None else codes_to_text(tokenizer.module, codes, tokenizer.name)
+    record["codes_text"] = text.splitlines() or None
     record["guides"] = [guide.name for guide in loss.guides]
     record["losses"] = _described(loss)
     record["stopped_by_user"] = outcome.stopped_by_user

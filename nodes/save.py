@@ -10,10 +10,14 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from .code_text import text_of
 from .compat import CATEGORY, folder_paths, io, metadata_wanted
 from .images import to_images
+from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 CHUNK = "tokenopt"
+CODES_CHUNK = "tokenopt_codes"  # what Text to Tokens reads
+CODES = "codes_text"  # of a record: one line per image
 PER_IMAGE = ("seeds", "stopped", "best_loss", "codes_before", "codes_after", "changed_positions")
 CURVES = ("loss", "penalty")  # [step][image]
 
@@ -27,15 +31,18 @@ class SaveImage(io.ComfyNode):
             node_id="TokenOpt_SaveImage",
             display_name="Save Image with Record",
             category=CATEGORY,
-            description="Saves images as PNG files that carry the optimizer's record: seeds, "
-            "settings, curves, times and versions, beside ComfyUI's own prompt and workflow.",
+            description="Saves images as PNG files that carry the optimizer's record (seeds, "
+            "settings, curves, times, versions) and the image's codes as text, beside ComfyUI's "
+            "own prompt and workflow.",
             is_output_node=True,
             inputs=[
                 io.Image.Input("images", tooltip="What to save; one file each."),
                 io.String.Input(
                     "record",
                     force_input=True,
-                    tooltip="The record output of Token Optimizer; any JSON object will do.",
+                    optional=True,
+                    tooltip="The record output of Token Optimizer, which has the codes too; any "
+                    "JSON object will do.",
                 ),
                 io.String.Input(
                     "filename_prefix",
@@ -43,24 +50,43 @@ class SaveImage(io.ComfyNode):
                     tooltip="Start of the file names, in ComfyUI's output folder; a / makes a "
                     "folder. A counter is added, so nothing is ever overwritten.",
                 ),
+                TokensSocket.Input(
+                    "tokens",
+                    optional=True,
+                    tooltip="The tokens that the images were decoded from, to keep their codes in "
+                    "the files; needs tokenizer. Instead of the codes in record.",
+                ),
+                TokenizerSocket.Input(
+                    "tokenizer", optional=True, tooltip="The one that made the tokens."
+                ),
             ],
             outputs=[],
         )
 
     @classmethod
-    def execute(cls, images: torch.Tensor, record: str, filename_prefix: str) -> io.NodeOutput:
+    def execute(
+        cls,
+        images: torch.Tensor,
+        filename_prefix: str,
+        record: str | None = None,
+        tokens: Tokens | None = None,
+        tokenizer: LoadedTokenizer | None = None,
+    ) -> io.NodeOutput:
         pixels = to_images(images, "images")
-        details = read_record(record)
+        details = {} if record is None else read_record(record)
+        if tokens is not None:
+            details[CODES] = _lines(tokens, tokenizer, len(pixels))
+        lines = _per_image(details.pop(CODES, None), len(pixels))
         height, width = pixels.shape[2:]
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
             _checked(filename_prefix), folder_paths.get_output_directory(), width, height
         )
         saved = []
         for i, image in enumerate(pixels):
-            file = f"{name.replace('%batch_num%', str(i))}_{counter + i:05}_.png"
+            file = _free(folder, name.replace("%batch_num%", str(i)), counter + i)
             array = (image.movedim(0, 2) * 255).round().byte().numpy()
             own = {**record_of_image(details, i, len(pixels)), "image": i}
-            _write(os.path.join(folder, file), array, _chunks(cls.hidden, own))
+            _write(os.path.join(folder, file), array, _chunks(cls.hidden, own, lines[i]))
             saved.append({"filename": file, "subfolder": subfolder, "type": "output"})
         return io.NodeOutput(ui={"images": saved})
 
@@ -78,6 +104,34 @@ def read_record(record: str) -> dict[str, Any]:
             "Optimizer."
         )
     return details
+
+
+def _lines(tokens: Tokens, tokenizer: LoadedTokenizer | None, count: int) -> list[str]:
+    """The codes of each image as text."""
+    if tokenizer is None:
+        raise ValueError(
+            "tokens is connected, but tokenizer is not, which is needed to write their codes; "
+            "connect Load TiTok to it."
+        )
+    if len(tokens) != count:
+        raise ValueError(
+            f"tokens has {len(tokens)} images and images {count}; expected the tokens that the "
+            "images were decoded from."
+        )
+    return text_of(tokenizer, tokens).splitlines()
+
+
+def _per_image(lines: Any, count: int) -> list[str | None]:
+    """The lines of a record, if they are of these images."""
+    fit = isinstance(lines, list) and len(lines) == count
+    return [line if isinstance(line, str) else None for line in lines] if fit else [None] * count
+
+
+def _free(folder: str, name: str, counter: int) -> str:
+    """The name of a file that is not there yet; with %batch_num% ComfyUI's counter stands still."""
+    while os.path.exists(os.path.join(folder, f"{name}_{counter:05}_.png")):
+        counter += 1
+    return f"{name}_{counter:05}_.png"
 
 
 def _checked(prefix: str) -> str:
@@ -108,14 +162,15 @@ def record_of_image(record: dict[str, Any], index: int, count: int) -> dict[str,
     return own
 
 
-def _chunks(hidden: Any, record: dict[str, Any]) -> dict[str, str]:
-    """Texts of one file, by name: ComfyUI's own, and the record."""
+def _chunks(hidden: Any, record: dict[str, Any], codes: str | None) -> dict[str, str]:
+    """Texts of one file, by name: ComfyUI's own, the record, and the codes of the image."""
     if not metadata_wanted():
         return {}
     found = {"prompt": hidden.prompt} if hidden.prompt else {}
     found |= hidden.extra_pnginfo or {}
     found[CHUNK] = record
-    return {name: json.dumps(value) for name, value in found.items()}
+    texts = {name: json.dumps(value) for name, value in found.items()}
+    return texts if codes is None else {**texts, CODES_CHUNK: codes}
 
 
 def _write(path: str, array, chunks: dict[str, str]) -> None:

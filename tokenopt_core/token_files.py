@@ -20,7 +20,7 @@ from .tokenizers import Tokenizer
 
 FORMAT = "tokenopt-tokens"
 VERSION = "1"
-SUFFIX = ".safetensors"
+SUFFIX = ".tokens.safetensors"
 MOST_BYTES = 64 * 2**20  # 40,000 images of 32 tokens; no honest file of this kind is larger
 
 

@@ -68,12 +68,6 @@ def test_positions(client, workflow, positions, found):
     fails_with(client, graph, "positions", found, "0 to 15")
 
 
-def test_copy_between_states(client, workflow):
-    graph = workflow("token_copy")
-    graph["8"]["inputs"]["target"] = ["4", 0]
-    fails_with(client, graph, "target is not quantized", "TiTok Quantize")
-
-
 def test_copy_between_batches(client, workflow):
     graph = workflow("token_copy")
     graph["2"]["inputs"]["batch_size"] = 2

@@ -63,6 +63,21 @@ CONTRACT = {
     ),
     "TokenOpt_Judge": ("Judge", "image guide prompt judge before", "STRING"),
     "TokenOpt_SaveImage": ("Save Image with Record", "images record filename_prefix", ""),
+    "TokenOpt_Blend": (
+        "Token Blend",
+        "tokenizer target reference positions strength steps quantize",
+        "TOKENOPT_TOKENS",
+    ),
+    "TokenOpt_Set": ("Token Set", "tokenizer tokens codes", "TOKENOPT_TOKENS"),
+    "TokenOpt_TokensToText": ("Tokens to Text", "tokenizer tokens", "STRING"),
+    "TokenOpt_TextToTokens": ("Text to Tokens", "tokenizer text", "TOKENOPT_TOKENS"),
+    "TokenOpt_SaveTokens": ("Save Tokens", "tokenizer tokens filename_prefix", ""),
+    "TokenOpt_LoadTokens": ("Load Tokens", "tokenizer file", "TOKENOPT_TOKENS"),
+    "TokenOpt_SavedImageTokens": (
+        "Tokens of a Saved Image",
+        "tokenizer image",
+        "TOKENOPT_TOKENS STRING",
+    ),
 }
 
 

@@ -15,7 +15,7 @@ from tokenopt_core.token_files import load_tokens, save_tokens
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "image_00001_.safetensors"
+    return tmp_path / f"image_00001_{token_files.SUFFIX}"
 
 
 @pytest.mark.parametrize("state", ["features", "codes", "tokens"])
@@ -76,7 +76,7 @@ def test_damaged_files(path, tokenizer, features):
         b"PK\x03\x04" * 300,
     ):
         path.write_bytes(spoilt)
-        with pytest.raises(ValueError, match=r"'image_00001_.safetensors' is damaged or no safe"):
+        with pytest.raises(ValueError, match=r"'image_00001_.tokens.*' is damaged or no"):
             load_tokens(path, tokenizer, "tiny")
 
 

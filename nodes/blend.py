@@ -1,0 +1,104 @@
+"""Token Blend: between two images, and all the way as a morph."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..tokenopt_core.positions import parse_positions
+from ..tokenopt_core.token_edits import blend_tokens, morph_strengths
+from .compat import CATEGORY, io
+from .edit import check_pair
+from .gradients import gradient_scope
+from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+
+MOST_STEPS = 240
+
+
+class Blend(io.ComfyNode):
+    """Tokens on the way from a target to a reference: one place on it, or many in a row."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TokenOpt_Blend",
+            display_name="Token Blend",
+            category=CATEGORY,
+            description="Moves tokens of a target towards those of a reference. With several "
+            "steps: a morph, one image per step.",
+            inputs=[
+                TokenizerSocket.Input("tokenizer", tooltip="The one that made both."),
+                TokensSocket.Input("target", tooltip="Where the way begins: one image, or many."),
+                TokensSocket.Input(
+                    "reference", tooltip="Where it leads: one for all targets, or one each."
+                ),
+                io.String.Input(
+                    "positions",
+                    default="all",
+                    placeholder="all, 18, 31 or 0-3, 7",
+                    tooltip="Which tokens move, counted from 0; all others stay the target's.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How far: 0 is the target, 1 has the reference's tokens.",
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=1,
+                    min=1,
+                    max=MOST_STEPS,
+                    tooltip="1: the blend alone. More: so many images per target, from the target "
+                    "to the full strength in even steps.",
+                ),
+                io.Boolean.Input(
+                    "quantize",
+                    default=False,
+                    tooltip="Off: tokens between the codes, for a smooth way. On: each is rounded "
+                    "to the nearest code when decoded, so that tokens jump one after another.",
+                ),
+            ],
+            outputs=[
+                TokensSocket.Output(
+                    display_name="tokens", tooltip="All steps of the first image, then the next."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        tokenizer: LoadedTokenizer,
+        target: Tokens,
+        reference: Tokens,
+        positions: str,
+        strength: float,
+        steps: int,
+        quantize: bool,
+    ) -> io.NodeOutput:
+        check_pair(target, reference)
+        target.check_tokenizer(tokenizer)
+        chosen = parse_positions(positions, target.values.shape[1])
+        with gradient_scope(tokenizer), torch.no_grad():
+            ends = [
+                tokens.values.clone() if quantize else _as_decoded(tokenizer, tokens)
+                for tokens in (target, reference)
+            ]
+            values = blend_tokens(
+                *ends,
+                chosen,
+                morph_strengths(strength, steps),
+                directions=tokenizer.spec.l2_normalized,
+            )
+        return io.NodeOutput(Tokens(values, not quantize, tokenizer.name))
+
+
+def _as_decoded(tokenizer: LoadedTokenizer, tokens: Tokens) -> Tensor:
+    """The tokens (b, n, d) that a decoder would get, on the CPU."""
+    if tokens.quantized:
+        return tokens.values.clone()
+    device = next(tokenizer.module.parameters()).device
+    return tokenizer.module.quantize(tokens.values.to(device)).tokens.float().cpu()

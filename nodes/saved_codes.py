@@ -1,0 +1,87 @@
+"""Tokens of a Saved Image: the codes that a PNG of Save Image with Record carries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from .code_text import tokens_of
+from .compat import CATEGORY, folder_paths, io
+from .safe_files import saved_file
+from .save import CODES_CHUNK
+from .types import LoadedTokenizer, TokenizerSocket, TokensSocket
+
+SUFFIX = ".png"
+KIND = "a saved image"
+
+
+class SavedImageTokens(io.ComfyNode):
+    """What was behind a saved image, without encoding it again."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TokenOpt_SavedImageTokens",
+            display_name="Tokens of a Saved Image",
+            category=CATEGORY,
+            description="Reads the codes that Save Image with Record has kept in a PNG file: the "
+            "tokens behind that image, exactly, which encoding it again would not give.",
+            inputs=[
+                TokenizerSocket.Input("tokenizer", tooltip="The one that the image was made with."),
+                io.Combo.Input(
+                    "image",
+                    options=_uploaded(),
+                    upload=io.UploadType.image,
+                    tooltip="A PNG that Save Image with Record wrote: drop it onto the node.",
+                ),
+            ],
+            outputs=[
+                TokensSocket.Output(
+                    display_name="tokens", tooltip="Quantized; decode to see the image."
+                ),
+                io.String.Output(
+                    display_name="text", tooltip="The codes, as Tokens to Text writes them."
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, image: str) -> bool:
+        return True  # files of the output folder are not in the menu; `execute` looks for them
+
+    @classmethod
+    def fingerprint_inputs(cls, image: str, **_) -> str:
+        try:
+            facts = saved_file(image, SUFFIX, KIND).stat()
+        except (OSError, ValueError):
+            return ""
+        return f"{facts.st_size} {facts.st_mtime_ns}"
+
+    @classmethod
+    def execute(cls, tokenizer: LoadedTokenizer, image: str) -> io.NodeOutput:
+        text = read_codes(saved_file(image, SUFFIX, KIND))
+        return io.NodeOutput(tokens_of(tokenizer, text), text)
+
+
+def read_codes(path: Path) -> str:
+    """The codes in a PNG file, as text; raises ValueError if it has none."""
+    try:
+        with Image.open(path) as opened:
+            text = opened.info.get(CODES_CHUNK)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file stops Pillow in many ways
+        raise ValueError(f"image {path.name!r} is damaged or no PNG; choose another.") from error
+    if not isinstance(text, str):
+        raise ValueError(
+            f"image {path.name!r} carries no codes: only PNG files of Save Image with Record do, "
+            "as long as no other program has rewritten them; use TiTok Encode instead."
+        )
+    return text
+
+
+def _uploaded() -> list[str]:
+    """PNG files in the input folder, as in ComfyUI's own Load Image."""
+    folder = Path(folder_paths.get_input_directory())
+    return sorted(path.name for path in folder.glob(f"*{SUFFIX}") if path.is_file())

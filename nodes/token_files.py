@@ -1,0 +1,91 @@
+"""Save Tokens and Load Tokens: small safetensors files in ComfyUI's own folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ..tokenopt_core.token_files import SUFFIX, load_tokens, save_tokens
+from .compat import CATEGORY, io
+from .gradients import gradient_scope
+from .safe_files import new_output_file, saved_file, saved_files
+from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+
+KIND = "tokens"
+
+
+class SaveTokens(io.ComfyNode):
+    """Tokens of a whole batch in one file of the output folder."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TokenOpt_SaveTokens",
+            display_name="Save Tokens",
+            category=CATEGORY,
+            description="Saves tokens in a small file, exactly as they are, for Load Tokens.",
+            is_output_node=True,
+            inputs=[
+                TokenizerSocket.Input("tokenizer", tooltip="The one that made the tokens."),
+                TokensSocket.Input("tokens", tooltip="What to save; a batch goes into one file."),
+                io.String.Input(
+                    "filename_prefix",
+                    default="tokens/image",
+                    tooltip="Start of the file name, in ComfyUI's output folder; a / makes a "
+                    "folder. A counter is added, so nothing is ever overwritten.",
+                ),
+            ],
+            outputs=[],
+        )
+
+    @classmethod
+    def execute(
+        cls, tokenizer: LoadedTokenizer, tokens: Tokens, filename_prefix: str
+    ) -> io.NodeOutput:
+        tokens.check_tokenizer(tokenizer)
+        path, place = new_output_file(filename_prefix, SUFFIX)
+        with gradient_scope(tokenizer), torch.no_grad():
+            save_tokens(path, tokenizer.module, tokens.values, tokens.quantized, tokenizer.name)
+        note = f"saved {Path(place['subfolder'], path.name).as_posix()} in the output folder"
+        return io.NodeOutput(ui={"tokenopt_notes": [note]})
+
+
+class LoadTokens(io.ComfyNode):
+    """Tokens of a file in the input or output folder."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TokenOpt_LoadTokens",
+            display_name="Load Tokens",
+            category=CATEGORY,
+            description="Loads tokens that Save Tokens wrote.",
+            inputs=[
+                TokenizerSocket.Input("tokenizer", tooltip="The one that the tokens are of."),
+                io.Combo.Input(
+                    "file",
+                    options=list(saved_files(SUFFIX)),
+                    tooltip="A .tokens.safetensors file in ComfyUI's input folder or, marked "
+                    "[output], in its output folder. Press R to see new files.",
+                ),
+            ],
+            outputs=[
+                TokensSocket.Output(display_name="tokens", tooltip="Exactly those that were saved.")
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str, **_) -> str:
+        try:
+            facts = saved_file(file, SUFFIX, KIND).stat()
+        except (OSError, ValueError):
+            return ""
+        return f"{facts.st_size} {facts.st_mtime_ns}"
+
+    @classmethod
+    def execute(cls, tokenizer: LoadedTokenizer, file: str) -> io.NodeOutput:
+        path = saved_file(file, SUFFIX, KIND)
+        with gradient_scope(tokenizer), torch.no_grad():
+            values, quantized = load_tokens(path, tokenizer.module, tokenizer.name)
+            return io.NodeOutput(Tokens(values, quantized, tokenizer.name))
