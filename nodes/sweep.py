@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import torch
 
-from ..tokenopt_core.config import KEEPS, REGULARIZERS
 from .compat import CATEGORY, advanced, io
 from .images import from_images
 from .numbers import check_finite
-from .options import Options, OptionsSocket
+from .options import Options
 from .recipes import LossRecipe, recipe_of
 from .run import make_config
+from .run_inputs import (
+    ema_decay_input,
+    keep_input,
+    lr_input,
+    noise_scale_input,
+    options_input,
+    quantize_input,
+    reg_weight_input,
+    regularize_input,
+    reset_every_input,
+    seed_input,
+    steps_input,
+)
 from .stop import stoppable
 from .sweep_plan import MOST_CELLS, NONE, make_plan
 from .sweep_report import grid, live_grid, notes, table
 from .sweep_run import run_plan
 from .sweep_settings import SETTINGS, Job
-from .tokens import SEEDS
 from .types import LoadedTokenizer, LossSocket, TokenizerSocket, Tokens, TokensSocket
 
 
@@ -129,87 +140,20 @@ def _settings() -> list[io.Input]:
 def _base() -> list[io.Input]:
     """Everyday settings of the runs."""
     return [
-        io.Int.Input(
-            "steps",
-            default=100,
-            min=1,
-            max=10000,
-            tooltip="Steps of each run. Fewer than for a final result often show enough.",
-        ),
-        io.Float.Input(
-            "lr",
-            default=0.1,
-            min=0.0,
-            max=10.0,
-            step=0.01,
-            tooltip="Learning rate of each run, as in the Token Optimizer.",
-        ),
-        io.Int.Input(
-            "seed",
-            default=0,
-            min=0,
-            max=SEEDS - 1,
-            control_after_generate=True,
-            tooltip="Chooses crops and noise; the same for every run, so that only the swept "
-            "settings differ.",
-        ),
+        steps_input(100, "Steps of each run. Fewer than for a final result often show enough."),
+        lr_input(),
+        seed_input("The same for every run, so that only the swept settings differ."),
     ]
 
 
 def _rest() -> list[io.Input]:
     more = [
-        io.Boolean.Input(
-            "quantize", default=True, tooltip="Decode only tokens of the codebook, in each run."
-        ),
-        io.Float.Input(
-            "ema_decay",
-            default=0.95,
-            min=0.0,
-            max=0.9999,
-            step=0.01,
-            round=0.0001,
-            tooltip="Memory of the average that each run returns. 0: no average.",
-        ),
-        io.Float.Input(
-            "noise_scale",
-            default=0.0,
-            min=0.0,
-            max=10.0,
-            step=0.0001,
-            round=0.0001,
-            tooltip="Noise on the tokens at the start of each run, fading out. 0: none.",
-        ),
-        io.Combo.Input(
-            "regularize",
-            options=list(REGULARIZERS),
-            default="none",
-            tooltip="Pull the tokens of each run back, to their start (seed) or to zero. A swept "
-            "reg_weight pulls to the start where this is none.",
-        ),
-        io.Float.Input(
-            "reg_weight",
-            default=0.02,
-            min=0.0,
-            max=100.0,
-            step=0.001,
-            round=0.0001,
-            tooltip="Strength of that pull.",
-        ),
-        io.Int.Input(
-            "reset_every",
-            default=0,
-            min=0,
-            max=10000,
-            tooltip="Every so many steps put the L1 Masked Loss's known pixels back. 0: never.",
-        ),
-        io.Combo.Input(
-            "keep",
-            options=list(KEEPS),
-            default="average",
-            tooltip="What each run returns: average, best or last, as in the Token Optimizer.",
-        ),
+        quantize_input(),
+        ema_decay_input(" 0: no average."),
+        noise_scale_input(0.0, "0: none."),
+        regularize_input("A swept reg_weight pulls to the start where this is none."),
+        reg_weight_input(),
+        reset_every_input(),
+        keep_input("the running average, or the last tokens where ema_decay is 0"),
     ]
-    options = OptionsSocket.Input(
-        "options", optional=True, tooltip="More settings, from Token Optimizer Options."
-    )
-    return [*map(advanced, more), options]
+    return [*map(advanced, more), options_input()]
