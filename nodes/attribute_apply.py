@@ -1,0 +1,125 @@
+"""Apply Attribute: tokens moved along an attribute, or against it.
+
+After arXiv 2506.08257, section 3.1, where whole tokens are copied.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import torch
+
+from ..tokenopt_core.attribute_vectors import Attribute, add_attribute
+from ..tokenopt_core.positions import parse_positions, shortened
+from .attribute import AttributeSocket
+from .compat import CATEGORY, io
+from .types import Tokens, TokensSocket
+
+MOST = 100.0
+MOST_STRENGTHS = 64
+
+
+class ApplyAttribute(io.ComfyNode):
+    """Tokens moved along an attribute, or against it."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TokenOpt_ApplyAttribute",
+            display_name="Apply Attribute",
+            category=CATEGORY,
+            description="Gives images a property, or takes it away, by moving their tokens along "
+            "an attribute. No optimization: it is instant.",
+            inputs=[
+                TokensSocket.Input(
+                    "tokens", tooltip="Tokens of the images to change, quantized or not."
+                ),
+                AttributeSocket.Input(
+                    "attribute", tooltip="From Attribute Vector or Load Attribute."
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=-MOST,
+                    max=MOST,
+                    step=0.05,
+                    tooltip="1: by as much as the two sets differ. 0: unchanged. Below 0 takes the "
+                    "property away. Often 1 to 2 is needed.",
+                ),
+                io.String.Input(
+                    "positions",
+                    default="",
+                    placeholder="the attribute's own",
+                    optional=True,
+                    tooltip="Other positions to change than the attribute's own: all, or numbers "
+                    "and ranges. Empty: its own.",
+                ),
+                io.String.Input(
+                    "strengths",
+                    default="",
+                    placeholder="-1, 0.5, 1",
+                    optional=True,
+                    tooltip="Several strengths at once, separated by commas: each image comes out "
+                    "once for each. Empty: strength alone.",
+                ),
+            ],
+            outputs=[
+                TokensSocket.Output(
+                    display_name="tokens",
+                    tooltip="Not quantized: TiTok Decode takes the nearest codes.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        tokens: Tokens,
+        attribute: Attribute,
+        strength: float,
+        positions: str = "",
+        strengths: str = "",
+    ) -> io.NodeOutput:
+        if tokens.tokenizer != attribute.tokenizer:
+            raise ValueError(
+                f"attribute was made with the tokenizer {attribute.tokenizer!r}, but tokens with "
+                f"{tokens.tokenizer!r}; make both with the same Load TiTok node."
+            )
+        _, count, _ = tokens.values.shape
+        chosen = parse_positions(positions, count) if positions.strip() else None
+        steps = parse_strengths(strengths) if strengths.strip() else [checked(strength, "strength")]
+        with torch.inference_mode(False), torch.no_grad():
+            values = tokens.values.clone()
+            moved = [add_attribute(values, attribute, step, chosen) for step in steps]
+            row = torch.stack(moved, dim=1).flatten(0, 1)  # all strengths of an image together
+        return io.NodeOutput(Tokens(row, False, tokens.tokenizer))
+
+
+def parse_strengths(text: str) -> list[float]:
+    """The numbers of a text such as "-1, 0.5, 1"; raises ValueError if it is none."""
+    parts = re.findall(r"[^,;\s]+", text)
+    if len(parts) > MOST_STRENGTHS:
+        raise ValueError(
+            f"strengths has {len(parts)} numbers, expected at most {MOST_STRENGTHS}; use fewer."
+        )
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise ValueError(
+            f"strengths is {shortened(text)!r}, expected numbers separated by commas, such as "
+            "'-1, 0.5, 1'."
+        )
+    return [checked(number, "strengths") for number in numbers]
+
+
+def checked(strength: float, name: str) -> float:
+    """A strength within the widget's range; what comes over the API may be NaN."""
+    if not (math.isfinite(strength) and abs(strength) <= MOST):
+        raise ValueError(
+            f"{name} contains {strength:g}, expected numbers from {-MOST:g} to {MOST:g}, such as 1 "
+            "or -1."
+        )
+    return strength
