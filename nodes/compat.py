@@ -9,7 +9,7 @@ from comfy import model_management
 from comfy.cli_args import args as options
 from comfy.model_patcher import ModelPatcher
 from comfy.utils import ProgressBar
-from comfy_api.latest import ComfyExtension, io
+from comfy_api.latest import ComfyExtension, io, ui
 from comfy_execution.utils import get_executing_context
 from comfyui_version import __version__ as COMFYUI_VERSION
 from server import PromptServer
@@ -47,5 +47,6 @@ __all__ = [
     "io",
     "metadata_wanted",
     "model_management",
+    "ui",
     "web",
 ]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..tokenopt_core.config import OptimizeConfig, Step
-from ..tokenopt_core.losses import Loss, MaskedLoss, WeightedSum, remarks
+from ..tokenopt_core.losses import Loss, MaskedLoss, WeightedSum
 from ..tokenopt_core.optimize import optimize, render
 from ..tokenopt_core.randomness import image_seeds
 from ..tokenopt_core.run_record import RunRecorder
@@ -21,8 +21,10 @@ from ..tokenopt_core.state import RunState
 from .compat import ProgressBar, model_management
 from .gradients import activation_bytes, gradient_scope
 from .images import preview
+from .loss_feed import LossFeed
 from .options import Options
 from .recipes import LossRecipe
+from .run_remarks import run_remarks
 from .stop import StopFlag
 from .trajectory import Trajectory
 from .types import LoadedTokenizer, Tokens
@@ -42,7 +44,7 @@ class Outcome:
         frames: (f, 3, H, W), from the start to the result.
         recorder: has followed the run to its end.
         stopped_by_user: the run ended early because a flag was raised.
-        remarks: sentences of the losses for the user.
+        remarks: sentences for the user, of the losses and about settings that do not fit them.
     """
 
     images: Tensor
@@ -54,7 +56,7 @@ class Outcome:
 
 
 class Follower:
-    """Shows a run on its node: progress, image, and an end within one step on cancel.
+    """Shows a run on its node: progress, loss, image, and an end within one step on cancel.
 
     Args:
         total: steps of the whole node; `start` of them were made by earlier runs of it.
@@ -64,9 +66,11 @@ class Follower:
     def __init__(self, total: int, preview_every: int = 0, *, start: int = 0):
         self.bar, self.total = ProgressBar(total), total
         self.preview_every, self.start = preview_every, start
+        self.feed = LossFeed(total - start)
 
     def __call__(self, step: Step) -> None:
         model_management.throw_exception_if_processing_interrupted()
+        self.feed.add(step)
         done = self.start + step.index + 1
         every = self.preview_every
         show = every and (done % every == 0 or done == self.total)
@@ -136,7 +140,7 @@ def run_optimization(
             frames=trajectory.finish(images),
             recorder=recorder,
             stopped_by_user=stop is not None and stop.raised,
-            remarks=tuple(dict.fromkeys(remarks(total))),
+            remarks=tuple(run_remarks(total, config)),
         )
 
 

@@ -17,6 +17,7 @@ from ..tokenopt_core.losses import WeightedSum, at, seeded
 from ..tokenopt_core.randomness import image_seeds
 from .compat import ProgressBar, model_management
 from .gradients import activation_bytes, gradient_scope
+from .loss_feed import LossFeed
 from .options import Options
 from .recipes import LossRecipe
 from .run import Outcome, run_optimization
@@ -67,11 +68,13 @@ def run_plan(
     """
     options = replace(options or Options(), trajectory_frames=0)
     bar, done, results = ProgressBar(plan.steps), 0, []
-    for job in plan.jobs:
+    for number, job in enumerate(plan.jobs, 1):
         every = max(1, job.config.steps // PREVIEWS)
+        feed = LossFeed(job.config.steps, f"run {number} of {len(plan.jobs)}")
 
-        def follow(step: Step, done: int = done, every: int = every) -> None:
+        def follow(step: Step, done: int = done, every: int = every, feed: LossFeed = feed) -> None:
             model_management.throw_exception_if_processing_interrupted()
+            feed.add(step)
             image = None
             if step.index % every == 0:
                 image = ("JPEG", draw(results, step.images), PREVIEW_SIZE)

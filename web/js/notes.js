@@ -2,35 +2,50 @@
 // inside the node, there only while there is something to say.
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
-import { ComfyWidgets } from "/scripts/widgets.js";
+import { addBox } from "./box.js";
 import { findNode } from "./find_node.js";
 
 const NAME = "tokenopt_notes";
+const LINE = 15, MOST_HEIGHT = 190, LETTER = 6.7; // pixels; the widest letter's
+const STYLE = `height: 100%; max-height: 100%; box-sizing: border-box; overflow: auto;
+    padding: 6px 8px; border-radius: 8px; font: 11px/${LINE}px monospace; cursor: text;
+    user-select: text; color: var(--input-text, #ddd); background: var(--comfy-input-bg, #222);
+    scrollbar-width: thin; text-align: left;`;
 
-function box(node) {
-    const found = node.widgets?.find((widget) => widget.name === NAME);
-    if (found) return found;
-    const { widget } = ComfyWidgets.STRING(node, NAME, ["STRING", { multiline: true }], app);
-    widget.serialize = false; // neither in saved workflows ...
-    widget.options.serialize = false; // ... nor in prompts
-    const element = widget.inputEl ?? widget.element;
-    element.readOnly = true;
-    element.style.fontFamily = "monospace";
-    element.style.overflow = "auto";
-    return widget;
+const boxes = new WeakMap(); // node -> { element, box }
+
+function addNotes(node) {
+    const element = document.createElement("div");
+    element.style.cssText = STYLE;
+    element.tabIndex = 0;
+    element.setAttribute("role", "note");
+    element.addEventListener("pointerdown", (event) => event.stopPropagation());
+    const height = () => Math.min(rows(element.textContent, node.size[0]) * LINE + 12, MOST_HEIGHT);
+    const getValue = () => element.textContent;
+    const box = addBox(node, NAME, element, height, { fills: true, getValue });
+    boxes.set(node, { element, box, height });
+}
+
+const isTable = (text) => text.includes("  "); // columns: better scrolled than broken
+
+// Lines of the text in a node of that width; one more for a table's scroll bar.
+function rows(text, width) {
+    const wide = Math.max(10, Math.floor((width - 40) / LETTER));
+    const lines = text.split("\n");
+    if (isTable(text)) return lines.length + 1;
+    return lines.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / wide)), 0);
 }
 
 function show(node, notes) {
+    const found = boxes.get(node);
+    if (!found) return;
     const text = (notes ?? []).join("\n\n");
-    if (!text && !node.widgets?.some((widget) => widget.name === NAME)) return;
-    const widget = box(node);
-    widget.value = text;
-    widget.hidden = !text;
-    const table = text.includes("  "); // columns: better scrolled than broken
-    (widget.inputEl ?? widget.element).style.whiteSpace = table ? "pre" : "pre-wrap";
-    const least = node.computeSize();
-    node.setSize([node.size[0], Math.max(node.size[1], least[1])]);
-    node.setDirtyCanvas(true, true);
+    const { element, box, height } = found;
+    element.textContent = text;
+    element.style.whiteSpace = isTable(text) ? "pre" : "pre-wrap";
+    element.style.minHeight = `${height()}px`;
+    box.show(Boolean(text));
+    if (text) box.fit();
 }
 
 app.registerExtension({
@@ -43,6 +58,7 @@ app.registerExtension({
     },
     nodeCreated(node) {
         if (!node.comfyClass?.startsWith("TokenOpt_")) return;
+        addNotes(node);
         const onExecuted = node.onExecuted;
         node.onExecuted = function (output) {
             onExecuted?.apply(this, arguments);

@@ -2,6 +2,7 @@
 // early and lets the graph go on with what it has. Without a browser: POST /tokenopt/stop.
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
+import { addBox } from "./box.js";
 import { findNode } from "./find_node.js";
 
 const NODES = ["TokenOpt_Optimize", "TokenOpt_Sweep"];
@@ -9,7 +10,13 @@ const LABEL = "Stop and keep the result";
 const STOPPING = "Stopping after this step ...";
 const ENDS = ["execution_success", "execution_error", "execution_interrupted"];
 
-let running = null; // { node, id, button } of the node that shows its button now
+const HEIGHT = 26;
+const STYLE = `width: 100%; height: ${HEIGHT}px; padding: 0; border-radius: 8px; cursor: pointer;
+    font: 12px Inter, system-ui, sans-serif; color: var(--input-text, #ddd);
+    background: var(--comfy-input-bg, #222); border: 1px solid var(--border-color, #555);`;
+
+const buttons = new WeakMap(); // node -> { button, box }
+let running = null; // { node, id, button, box } of the node that shows its button now
 
 async function stop(id) {
     const body = id === undefined ? {} : { node_id: String(id) };
@@ -28,38 +35,39 @@ async function stop(id) {
 
 function show(node, id) {
     hide();
-    const button = node.widgets?.find((widget) => widget.name === "stop_and_keep");
-    if (!button) return;
-    button.label = LABEL;
-    button.disabled = false;
-    button.hidden = false;
-    running = { node, id, button };
-    grow(node);
+    if (!buttons.has(node)) return;
+    running = { node, id, ...buttons.get(node) };
+    label(LABEL, false);
+    running.box.show(true);
 }
 
 function hide() {
-    if (!running) return;
-    running.button.hidden = true;
-    running.node.setDirtyCanvas(true, true);
+    running?.box.show(false);
     running = null;
 }
 
-// The node never shrinks by this: a size that the user chose stays.
-function grow(node) {
-    const least = node.computeSize();
-    if (node.size[1] < least[1]) node.setSize([node.size[0], least[1]]);
-    node.setDirtyCanvas(true, true);
+function label(text, disabled) {
+    const { button } = running;
+    button.textContent = text;
+    button.disabled = disabled;
+    button.style.opacity = disabled ? 0.6 : 1;
 }
 
 function press(node) {
     if (running?.node !== node) return;
-    const { button, id } = running;
-    button.label = STOPPING;
-    button.disabled = true;
-    node.setDirtyCanvas(true, true);
-    stop(id).then((heard) => {
+    label(STOPPING, true);
+    stop(running.id).then((heard) => {
         if (!heard) hide();
     });
+}
+
+function addButton(node) {
+    const button = document.createElement("button");
+    button.style.cssText = STYLE;
+    button.title = "End this run now; the graph goes on with the result so far.";
+    button.addEventListener("pointerdown", (event) => event.stopPropagation());
+    button.addEventListener("click", () => press(node));
+    buttons.set(node, { button, box: addBox(node, "stop_and_keep", button, () => HEIGHT) });
 }
 
 app.registerExtension({
@@ -85,12 +93,6 @@ app.registerExtension({
         for (const end of ENDS) api.addEventListener(end, hide);
     },
     nodeCreated(node) {
-        if (!NODES.includes(node.comfyClass)) return;
-        const button = node.addWidget("button", "stop_and_keep", null, () => press(node));
-        button.label = LABEL;
-        button.tooltip = "End this run now; the graph goes on with the result so far.";
-        button.serialize = false; // neither in saved workflows ...
-        button.options.serialize = false; // ... nor in prompts
-        button.hidden = true;
+        if (NODES.includes(node.comfyClass)) addButton(node);
     },
 });

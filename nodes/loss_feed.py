@@ -1,0 +1,67 @@
+"""The loss of a run while it goes on, for the curve in its node (web/js/loss_curve.js)."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from torch import Tensor
+
+from ..tokenopt_core.config import Step
+from .compat import PromptServer, executing
+
+EVENT = "tokenopt.loss"
+INTERVAL = 0.2  # seconds between messages
+MOST_POINTS = 300  # of a run
+
+
+class LossFeed:
+    """Sends the mean loss over the images, and each term's, to the page that queued the run.
+
+    Steps are gathered on their device, so that it is waited for only when a message goes out.
+    Nothing is gathered or sent where no page listens.
+
+    Args:
+        steps: that the run will make at most.
+        title: of the run, where a node makes several.
+    """
+
+    def __init__(self, steps: int, title: str = ""):
+        self.steps, self.title = steps, title
+        self.stride = math.ceil(steps / MOST_POINTS)
+        self.client, (_, self.node) = _page(), executing()
+        self._waiting: list[tuple[int, dict[str, Tensor], Tensor]] = []
+        self._sent = 0.0
+        self._first = True
+
+    def add(self, step: Step) -> None:
+        """Take note of a step; goes out with the next message."""
+        if self.client is None:
+            return
+        last = step.index + 1 >= self.steps
+        if step.index % self.stride == 0 or last:
+            self._waiting.append((step.index, step.terms, step.loss))
+        if last or time.monotonic() - self._sent >= INTERVAL:
+            self._send()
+
+    def _send(self) -> None:
+        if not self._waiting:
+            return
+        names = list(self._waiting[0][1])
+        rows = [[loss, *(terms[name] for name in names)] for _, terms, loss in self._waiting]
+        table = torch.stack([torch.stack([value.mean() for value in row]) for row in rows]).tolist()
+        points = [
+            [index, *(value if math.isfinite(value) else None for value in row)]
+            for (index, _, _), row in zip(self._waiting, table, strict=True)
+        ]
+        message = {"node": self.node, "title": self.title, "steps": self.steps}
+        message |= {"first": self._first, "names": names, "points": points}
+        PromptServer.instance.send_sync(EVENT, message, self.client)
+        self._waiting, self._first, self._sent = [], False, time.monotonic()
+
+
+def _page() -> str | None:
+    """Id of the page, or other client, that queued this run and listens; None without one."""
+    server = PromptServer.instance
+    return server.client_id if server.client_id in server.sockets else None

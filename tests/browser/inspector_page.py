@@ -1,0 +1,127 @@
+"""What the tests of the Token Inspector see and do on the page."""
+
+from __future__ import annotations
+
+from devtools.checks import node
+from devtools.client import Graph
+from devtools.frontend import FrontEnd
+
+RENDERERS = ("classic", "new")
+SCENE = {
+    "seed": 7,
+    "batch_size": 1,
+    "shape": "heart",
+    "colour": "yellow",
+    "size": "large",
+    "position": "middle",
+    "background": "sky",
+    "pattern": "plain",
+}
+COLUMNS = [["1", "2", "3"], ["4", "5"], ["6", "7"], ["8", "9"]]
+PLACE = """([columns, fixed]) => {
+    columns.forEach((column, x) => column.forEach((id, y) => {
+        app.graph.getNodeById(id).pos = [x * 520, y * 480];
+    }));
+    for (const node of app.graph._nodes)
+        for (const widget of node.widgets ?? [])
+            if (widget.name in fixed) widget.value = fixed[widget.name];
+}"""
+SETTING = """async (on) => {
+    if (app.extensionManager.setting.get('Comfy.VueNodes.Enabled') !== on)
+        await app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on);
+}"""
+ELEMENT = "id => app.graph.getNodeById(id).widgets.find(w => w.name === 'tokenopt_strips').element"
+
+
+def two_inspectors() -> Graph:
+    """A bright scene inspected by node 6 and a dark one by node 7; 8 copies position 0 from 7 to 6,
+    9 saves the image of 6."""
+
+    def inspect(number: str) -> dict:
+        source = {"tokenizer": ["1", 0], "tokens": [number, 0]}
+        return node("TokenOpt_Inspect", **source, edits="", positions="")
+
+    def encode(number: str) -> dict:
+        source = {"tokenizer": ["1", 0], "image": [number, 0]}
+        return node("TokenOpt_Encode", **source, sample=False, sample_seed=0)
+
+    return {
+        "1": node("TokenOpt_LoadTokenizer", tokenizer="demo"),
+        "2": node("TokenOpt_DemoScene", **SCENE, light="bright", focus="sharp"),
+        "3": node("TokenOpt_DemoScene", **SCENE, light="dark", focus="sharp"),
+        "4": encode("2"),
+        "5": encode("3"),
+        "6": inspect("4"),
+        "7": inspect("5"),
+        "8": node("TokenOpt_Copy", target=["6", 0], reference=["7", 0], positions="0"),
+        "9": node("SaveImage", images=["6", 2], filename_prefix="tokenopt/inspected"),
+    }
+
+
+def use_renderer(frontend: FrontEnd, name: str) -> None:
+    """Switches to ComfyUI's classic or new ("Nodes 2.0") rendering of nodes."""
+    frontend.page.evaluate(SETTING, name == "new")
+    frontend.page.wait_for_timeout(300)
+
+
+def open_inspectors(frontend: FrontEnd, renderer: str) -> tuple[Inspector, Inspector]:
+    use_renderer(frontend, "classic")
+    frontend.load_api(two_inspectors(), "inspect")
+    fixed = {"control_after_generate": "fixed", "seed": SCENE["seed"]}
+    frontend.page.evaluate(PLACE, [COLUMNS, fixed])
+    use_renderer(frontend, renderer)
+    frontend.fit_view()
+    return Inspector(frontend, "6"), Inspector(frontend, "7")
+
+
+class Inspector:
+    """A Token Inspector node on the page."""
+
+    def __init__(self, frontend: FrontEnd, number: str) -> None:
+        self.page, self.number = frontend.page, number
+
+    def find(self, selector: str):
+        element = self.page.evaluate_handle(ELEMENT, self.number).as_element()
+        return element.query_selector(selector)
+
+    def cell(self, position: int, image: int = 0):
+        return self.find(f'.ti-cell[data-image="{image}"][data-position="{position}"]')
+
+    def codes(self) -> list[int]:
+        cells = self.page.evaluate_handle(ELEMENT, self.number).as_element()
+        return [int(code.inner_text()) for code in cells.query_selector_all(".ti-code")]
+
+    def widget(self, name: str) -> str:
+        return widget_value(self.page, self.number, name)
+
+    def status(self) -> str:
+        return self.find(".ti-status").inner_text()
+
+    def click(self, position: int, *keys: str) -> None:
+        self.cell(position).click(modifiers=keys)
+
+    def drag(self, position: int, target) -> None:
+        """Drags a cell onto another element, like a hand: in some steps."""
+        x, y = middle(self.cell(position))
+        mouse = self.page.mouse
+        mouse.move(x, y)
+        mouse.down()
+        mouse.move(*middle(target), steps=4)
+        mouse.up()
+
+    def focused(self) -> int | None:
+        """Position of this inspector's cell with the focus."""
+        script = "(root) => root.contains(document.activeElement) ? document.activeElement : null"
+        root = self.page.evaluate_handle(ELEMENT, self.number)
+        found = self.page.evaluate_handle(script, root).as_element()
+        return int(found.get_attribute("data-position")) if found else None
+
+
+def middle(element) -> tuple[float, float]:
+    box = element.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def widget_value(page, number: str, name: str) -> str:
+    script = "([id, name]) => app.graph.getNodeById(id).widgets.find(w => w.name === name).value"
+    return page.evaluate(script, [number, name])

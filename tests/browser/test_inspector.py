@@ -1,0 +1,148 @@
+"""The Token Inspector in a real browser: what is clicked, typed and dragged becomes the image.
+
+Each test does its deeds in ComfyUI's classic and in its new rendering of nodes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from devtools.checks import succeed
+from devtools.layout import DEV
+from tests.browser.inspector_page import (
+    RENDERERS,
+    open_inspectors,
+    two_inspectors,
+    use_renderer,
+    widget_value,
+)
+
+SCREENSHOTS = DEV / "screenshots"
+
+
+@pytest.fixture(params=RENDERERS)
+def renderer(request, frontend):
+    yield request.param
+    use_renderer(frontend, "classic")
+
+
+def run(frontend) -> None:
+    frontend.queue()
+    frontend.wait_until_idle(60)
+    frontend.page.wait_for_timeout(400)
+
+
+def last_image(client) -> np.ndarray:
+    entry = list(client.get("/history").json().values())[-1]
+    assert entry["status"]["status_str"] == "success"
+    return np.asarray(client.view(entry["outputs"]["9"]["images"][0]))
+
+
+def image_by_api(client, edits: str) -> np.ndarray:
+    graph = two_inspectors()
+    graph["6"]["inputs"]["edits"] = edits
+    return np.asarray(client.images(succeed(client, graph), "9")[0])
+
+
+def test_select_edit_copy_and_run(frontend, client, renderer):
+    bright, dark = open_inspectors(frontend, renderer)
+    assert "Run the workflow" in bright.status()  # nothing to show yet, and nothing broken
+    assert frontend.alerts() == [] or renderer == "new"  # which asks whether it is liked
+    run(frontend)
+    before, other = bright.codes(), dark.codes()
+    assert len(before) == 16
+    assert before != other
+    assert bright.find("img").evaluate("(image) => image.naturalWidth") == 64
+
+    bright.click(2)
+    bright.click(5, "Shift")
+    bright.click(9, "Control")
+    assert bright.widget("positions") == "2-5, 9"
+    assert widget_value(frontend.page, "8", "positions") == "2-5, 9"  # Token Copy, connected to it
+    bright.click(9, "Control")
+    bright.click(4)
+    assert bright.widget("positions") == "4"
+
+    bright.cell(3).dblclick()
+    field = bright.find("input")
+    field.fill("1024")
+    assert field.get_attribute("aria-invalid") == "true"
+    assert "0 to 1023" in bright.status()
+    field.fill("417")
+    field.press("Enter")
+    bright.cell(8).dblclick()
+    bright.find("input").fill("1")
+    bright.find("input").press("Escape")
+    assert bright.widget("edits") == "3: 417"
+
+    dark.drag(6, bright.cell(6))
+    edits = f"3: 417, 6: {other[6]}"
+    assert bright.widget("edits") == edits
+    assert dark.widget("edits") == ""
+    assert "ti-pending" in bright.cell(6).get_attribute("class")
+    run(frontend)
+    after = bright.codes()
+    assert [(p, after[p]) for p in range(16) if after[p] != before[p]] == [(3, 417), (6, other[6])]
+    assert f"edited from {before[3]}, was {before[3]} in the last run" in bright.cell(
+        3
+    ).get_attribute("title")
+    assert "ti-changed" in bright.cell(6).get_attribute("class")
+    assert "ti-changed" not in bright.cell(7).get_attribute("class")
+    frontend.screenshot(SCREENSHOTS / f"inspector-{renderer}.png")
+    seen = last_image(client)
+    assert (seen == image_by_api(client, edits)).all()
+    assert (seen != image_by_api(client, "")).any()
+    assert frontend.errors == []
+
+
+def test_keyboard_alone(frontend, renderer):
+    bright, dark = open_inspectors(frontend, renderer)
+    run(frontend)
+    press = frontend.page.keyboard.press
+    before, other = bright.codes(), dark.codes()
+    bright.cell(0).focus()
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "Space"):
+        press(key)
+    assert (bright.focused(), bright.widget("positions")) == (8, "8")
+    press("Shift+ArrowRight")
+    assert bright.widget("positions") == "8, 9"
+    press("Enter")
+    frontend.page.keyboard.type("77")
+    press("Enter")
+    assert bright.widget("edits") == "9: 77"
+    assert bright.focused() == 9
+    assert "code 77" in bright.status()
+    press("Delete")
+    assert bright.widget("edits") == ""
+    assert len(bright.codes()) == 16  # and the node is still there
+    assert bright.codes() == before
+
+    dark.cell(6).focus()
+    press("Control+c")
+    bright.cell(0).focus()
+    press("Control+v")
+    assert bright.widget("edits") == f"6: {other[6]}"
+    press("Escape")
+    assert bright.widget("positions") == ""
+    assert bright.cell(6).get_attribute("role") == "gridcell"
+    assert f"code {other[6]}" in bright.cell(6).get_attribute("aria-label")
+    assert frontend.errors == []
+
+
+def test_what_is_saved_are_the_widgets(frontend):
+    bright, _ = open_inspectors(frontend, "classic")
+    run(frontend)
+    bright.click(3)
+    bright.cell(3).dblclick()
+    bright.find("input").fill("9")
+    bright.find("input").press("Enter")
+    saved = frontend.workflow()
+    values = {node["id"]: node.get("widgets_values") for node in saved["nodes"]}
+    assert values[6] == ["3: 9", "3"]
+    assert frontend.prompt()["6"]["inputs"].keys() == {"tokenizer", "tokens", "edits", "positions"}
+    frontend.page.evaluate("(saved) => app.loadGraphData(saved)", saved)
+    frontend.page.wait_for_timeout(500)
+    assert (bright.widget("edits"), bright.widget("positions")) == ("3: 9", "3")
+    assert frontend.errors == []
+    assert frontend.alerts() == []
