@@ -21,6 +21,7 @@ from .options import OptimizeOptions
 from .perturb import PerturbSearch
 from .pixel_losses import PixelPenalty
 from .position_preset import PositionPreset
+from .retrieval import SeedRetrieval
 from .save import SaveImage
 from .saved_codes import SavedImageTokens
 from .sweep import Sweep
@@ -63,6 +64,7 @@ NODES = [
     LoadTokens,
     SavedImageTokens,
     PerturbSearch,
+    SeedRetrieval,
 ]
 
 

@@ -78,6 +78,11 @@ CONTRACT = {
         "tokenizer image",
         "TOKENOPT_TOKENS STRING",
     ),
+    "TokenOpt_PerturbSearch": (
+        "Token Perturb Search",
+        "tokenizer tokens positions search share direction top_k loss mask",
+        "IMAGE TOKENOPT_TOKENS STRING STRING IMAGE",
+    ),
 }
 
 
