@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
@@ -58,6 +59,16 @@ def list_images(folder: str, name: str = "folder") -> list[Path]:
             "another folder of ComfyUI's input directory."
         )
     return sorted(files)
+
+
+def folder_fingerprint(folder: str | None) -> str:
+    """Another text after the images of a folder have changed; never an error."""
+    try:
+        files = list_images(folder) if (folder or "").strip() else []
+        facts = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    except (OSError, ValueError):  # said when the node runs
+        return ""
+    return sha256(repr(facts).encode()).hexdigest()
 
 
 def read_image(path: Path, size: int) -> Tensor:
