@@ -71,6 +71,10 @@ SIZES = {
     "TokenOpt_Quantize": [280, 0],
     "TokenOpt_Sweep": [460, 1000],  # with room for the live grid and the table
     "TokenOpt_Judge": [460, 320],
+    "TokenOpt_TokensToText": [400, 150],  # with room for the text
+    "TokenOpt_TextToTokens": [400, 150],
+    "TokenOpt_SaveImage": [300, 330],
+    "TokenOpt_Importance": [560, 900],  # with room for its table
     "SaveAnimatedWEBP": [300, 380],
     "SaveImage": [260, 300],
     "PreviewImage": [260, 300],

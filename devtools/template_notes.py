@@ -69,7 +69,41 @@ gets worse), a smaller `lr`, or `lr_schedule` = cosine, which comes to rest.""",
     "token_copy": """## What does a token mean?
 
 **Token Copy** takes the tokens at *positions* from the reference image and puts them into the \
-target. No optimization: only encode, copy, decode. Here one token makes the sharp picture blurred.
+target. No optimization: only encode, copy, decode. Here token 6 brings the dark into the bright \
+picture, and nothing else.
 
 Try other positions, one at a time, and see what each of them carries.""",
+    "token_importance": """## Which token carries the light?
+
+**Token Importance** sorts 64 scenes by CLIP: *bright* or *dark*, and below the empty line *sharp* \
+or *blurred*. The positions whose tokens differ most win; the *chart* shows all of them, and below \
+what happens to an image when the mean takes a token's place.
+
+The winners go straight into **Token Copy**: the target gets the light and the focus of the \
+reference, and nothing else. **Pixel Influence** shows where in the target each token acts.
+
+Try other prompts: `a shape on the left` / `a shape on the right`, or `plain background` / \
+`striped background`. Not every property sits in one token: raise *best*, and look at the result.
+
+For your own pictures put them into a folder of ComfyUI's input directory, write its name into \
+*folder*, and disconnect *image*.""",
+    "morph": """## From one image to another
+
+**Token Blend** moves every token of the first image a little further towards the second; \
+**TiTok Decode** makes an image of each step, **Save Animated WEBP** a film of all. Below, the \
+same way in four stages.
+
+Between two codes the tokens mean something too: switch *quantize* on to see what the codes alone \
+can do. Change the scenes, or let only some *positions* move. A shape that has to cross the \
+picture does not fly: it dissolves, and forms anew.""",
+    "image_as_text": """## An image as a line of text
+
+**Tokens to Text** writes the whole image as 48 letters, shown in the node; **Text to Tokens** \
+makes the same image of them, to the last bit.
+
+Copy the line, disconnect the link to **Text to Tokens**, paste it there: with this tokenizer it \
+gives this image, in any workflow. Change one letter, and you are told.
+
+**Save Image with Record** keeps the line inside the PNG. Drop such a file onto **Tokens of a \
+Saved Image** to go on where it was made.""",
 }

@@ -84,6 +84,6 @@ class Optimize(io.ComfyNode):
             from_images(chart(outcome)),
             from_images(outcome.frames),
             outcome.recorder.changes_text(),
-            record_text(outcome, loss),
+            record_text(outcome, loss, tokenizer),
             ui={"tokenopt": [ui_report(outcome)], "tokenopt_notes": notes(outcome)},
         )
