@@ -83,6 +83,12 @@ class ClipLoss:
         other._progress = progress
         return other
 
+    @property
+    def scheduled(self) -> bool:
+        """Whether a text counts in a part of the run only."""
+        parts = [part for term in self._terms for part in term.parts if part and part.weight]
+        return any(part.start > 0 or part.end < 1 for part in parts)
+
     def terms(self, images: Tensor) -> dict[str, Tensor]:
         """The part (b,) of every text; 0 while the schedule leaves it out."""
         for term in self._terms:

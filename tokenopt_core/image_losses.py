@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from .losses import Loss, at, loss_terms, remarks, seeded
+from .losses import Loss, at, is_scheduled, loss_terms, remarks, seeded
 from .masks import KnownPixels
 
 
@@ -69,6 +69,11 @@ class MaskedComposite:
     def at(self, progress: float) -> MaskedComposite:
         """A copy with the inner loss at this share of the run."""
         return self._with(at(self.loss, progress))
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether the inner loss is."""
+        return is_scheduled(self.loss)
 
     def terms(self, images: Tensor) -> dict[str, Tensor]:
         """The inner loss's terms, of the composite."""

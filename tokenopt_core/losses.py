@@ -1,7 +1,7 @@
 """What an image should become: losses as plain callables that compose by weighting.
 
 A loss takes images (b, 3, h, w) in [0, 1] and gives one number per image (b,), lower is better,
-differentiable in the images. Any function of that kind will do. Four methods are used when present:
+differentiable in the images. Any function of that kind will do. These are used when present:
 
 `seeded(seeds, calls=0) -> loss`
     A copy that draws its random numbers from one CPU generator per image, advancing at each call;
@@ -9,6 +9,8 @@ differentiable in the images. Any function of that kind will do. Four methods ar
     needs.
 `at(progress) -> loss`
     A copy for this moment of the run, from 0 (first step) to 1 (last). Called before each step.
+`scheduled: bool`
+    False: the loss has `at`, but asks for the same during the whole run.
 `terms(images) -> dict[str, (b,)]`
     The weighted parts by name, the same names at each step; the loss is their sum.
 `remarks() -> list[str]`
@@ -48,6 +50,11 @@ def seeded(loss: Loss, seeds: Sequence[int], calls: int = 0) -> Loss:
 def at(loss: Loss, progress: float) -> Loss:
     """The loss at a share of the run from 0 to 1; a loss that never changes as it is."""
     return loss.at(progress) if hasattr(loss, "at") else loss
+
+
+def is_scheduled(loss: Loss) -> bool:
+    """Whether it asks for something else later in the run: then values of steps do not compare."""
+    return hasattr(loss, "at") and getattr(loss, "scheduled", True)
 
 
 def loss_terms(loss: Loss, images: Tensor) -> dict[str, Tensor]:
@@ -151,6 +158,11 @@ class WeightedSum:
     def at(self, progress: float) -> WeightedSum:
         """A copy with every part at this share of the run."""
         return WeightedSum([(weight, at(loss, progress)) for weight, loss in self.parts])
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether a part that counts is."""
+        return any(weight and is_scheduled(loss) for weight, loss in self.parts)
 
     def terms(self, images: Tensor) -> dict[str, Tensor]:
         """The weighted terms of every part; a name that is taken gets a number."""

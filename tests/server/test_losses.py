@@ -53,6 +53,27 @@ def test_a_prompt_without_remarks_shows_none(client, edit):
     assert succeed(client, edit).outputs["5"]["tokenopt_notes"] == []
 
 
+@pytest.mark.parametrize(
+    ("prompt", "settings", "named"),
+    [
+        ("a star:1@0-0.5 | a circle:1@0.5-1", {"keep": "best", "target": "-5"}, "keep = best, tar"),
+        ("a star:1@0-0.5 | a circle:1@0.5-1", {"patience": 9}, "but patience compares"),
+        ("a star:1@0-0.5 | a circle:1@0.5-1", {}, None),
+        ("a star:1 | a circle:1", {"keep": "best", "target": "-5"}, None),
+    ],
+)
+def test_settings_that_compare_losses_of_different_prompts(client, edit, prompt, settings, named):
+    options = client.object_info()["TokenOpt_OptimizeOptions"]["input"]["required"]
+    plain = {name: more.get("default", kind) for name, (kind, more) in options.items()}
+    plain |= {"lr_schedule": "constant", "precision": "auto"}
+    edit["5"]["inputs"]["prompt"] = prompt
+    edit["6"]["inputs"]["keep"] = settings.pop("keep", "average")
+    edit["6"]["inputs"]["options"] = ["30", 0]
+    edit["30"] = node("TokenOpt_OptimizeOptions", **{**plain, **settings})
+    told = succeed(client, edit).outputs["6"]["tokenopt_notes"]
+    assert any(named in line for line in told) if named else told == []
+
+
 def test_null_is_no_negative_prompt(client, edit):
     edit["5"]["inputs"]["negative_prompt"] = None
     assert list(record(succeed(client, edit))["terms"]) == ["clip"]
