@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from devtools.checks import fails_with, node
+from devtools.checks import fails_with, node, succeed
 from devtools.client import PromptRefused
 
 
@@ -23,6 +25,9 @@ def edit(workflow):
         ("6", "tokens", ["3", 0], "return_type_mismatch"),
         ("5", "crops", 1000, "value_bigger_than_max"),
         ("6", "lr", "fast", "invalid_input_type"),
+        ("6", "lr", -0.1, "value_smaller_than_min"),
+        ("5", "weight", -1.0, "value_smaller_than_min"),
+        ("5", "weight", 1001.0, "value_bigger_than_max"),
     ],
 )
 def test_refused_before_it_runs(client, edit, number, key, value, kind):
@@ -104,6 +109,25 @@ def test_learning_rate_zero(client, edit):
     fails_with(client, edit, "lr is 0")
 
 
+def test_one_step_with_everything_on(client, edit):
+    edit["6"]["inputs"].update(ema=True, token_noise=True, regularize="seed", reg_weight=100.0)
+    run = succeed(client, edit)
+    assert run.progress("6") == [(1, 1)]
+    assert client.images(run, "8")[0].size == (64, 64)
+
+
+@pytest.mark.parametrize("weight", [1000.0, -1000.0])
+def test_huge_weights(client, edit, weight):
+    """A million in all: Adam does not mind the size of a loss."""
+    edit["5"]["inputs"]["weight"] = 1000.0
+    edit["9"] = node("TokenOpt_CombineLosses", loss_a=["5", 0], loss_b=["5", 0], weight_a=weight)
+    edit["6"]["inputs"].update(loss=["9", 0], steps=4)
+    run = succeed(client, edit)
+    assert run.outputs["6"]["tokenopt_notes"] == []
+    (report,) = run.outputs["6"]["tokenopt"]
+    assert abs(json.loads(report)["loss_last"][0]) > 1000
+
+
 def test_mask_that_keeps_nothing(client, workflow):
     graph = workflow("inpaint")
     graph["4"]["inputs"]["value"] = 1.0
@@ -117,10 +141,15 @@ def test_batch_of_targets(client, workflow):
     fails_with(client, graph, "image of L1 Masked Loss has a batch of 3", "1 images")
 
 
-def test_tokens_of_another_tokenizer(client, server, edit, other_tokenizer):
+@pytest.mark.parametrize("user", ["6", "10", "11"])
+def test_tokens_of_another_tokenizer(client, edit, other_tokenizer, user):
     edit["9"] = node("TokenOpt_LoadTokenizer", tokenizer=other_tokenizer)
-    edit["6"]["inputs"]["tokenizer"] = ["9", 0]
-    fails_with(client, edit, "tokens were made with", "'other'")
+    edit["10"] = node("TokenOpt_Decode", tokenizer=["1", 0], tokens=["4", 0])
+    edit["11"] = node("TokenOpt_Quantize", tokenizer=["1", 0], tokens=["4", 0])
+    edit["12"] = node("PreviewImage", images=["10", 0])
+    edit["13"] = node("Hostile_Digest", value=["11", 1], nonce=0)
+    edit[user]["inputs"]["tokenizer"] = ["9", 0]
+    fails_with(client, edit, "tokens were made with", "'demo'", "'other'")
 
 
 @pytest.fixture
