@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -32,6 +33,18 @@ def test_ten_lines(capsys):
     assert set(names["step"].terms) == {"clip: a large circle", "clip: dark", "warm"}
     assert names["step"].index == 19
     assert len(code.strip().splitlines()) <= 15
+
+
+def test_the_gradient_that_where_does_not_save():
+    trapped, safe = re.findall(r"`((?:torch\.where\(|x\.clamp\()[^`]+)`", PAGE)
+    gradients = []
+    for code in (trapped, safe):
+        x = torch.tensor([-1.0, 4.0], requires_grad=True)
+        value = eval(code, {"torch": torch, "x": x})  # noqa: S307
+        assert value.isfinite().all()
+        gradients.append(torch.autograd.grad(value.sum(), x)[0].tolist())
+    assert math.isnan(gradients[0][0])
+    assert gradients[1] == [0.0, 0.25]
 
 
 def test_the_loss_with_a_schedule(images):
