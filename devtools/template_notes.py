@@ -106,4 +106,17 @@ gives this image, in any workflow. Change one letter, and you are told.
 
 **Save Image with Record** keeps the line inside the PNG. Drop such a file onto **Tokens of a \
 Saved Image** to go on where it was made.""",
+    "attribute_transfer": """## A property, learnt from examples
+
+24 dark scenes, and the same 24 bright: **Attribute Vector** takes the difference of their mean \
+tokens, here at the one position that tells them apart best (*strongest*). **Apply Attribute** \
+adds it to two scenes that it has never seen, or subtracts it: *strengths* -1 gives both by day, \
+1 both by night. No optimization, no training: it takes no time.
+
+Try other properties: set *focus*, *size*, *colour* or *background* in place of *light* in the \
+two scenes of examples, with *strongest* 4 or 0 (all positions). Try other strengths: half a \
+step often does nothing, because only codes of the codebook can be drawn; 1.5 does more.
+
+**Save Attribute** keeps it as a small file for other workflows. For your own pictures put a \
+batch of images with the property, and one without, in place of the scenes.""",
 }
