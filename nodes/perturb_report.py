@@ -100,7 +100,7 @@ def _page(original: Tensor, found: Sequence[Found]) -> Image.Image:
     tiles = [
         Tile(
             _pair(_picture(result.images[k]), _picture(_colours(change / top)), width),
-            f"position {result.position}" + (f", {k + 1}." if ranks > 1 else ""),
+            f"position {result.position}" + (f", rank {k + 1}" if ranks > 1 else ""),
             f"{result.old_code} > {int(result.codes[k])}: {result.losses[k].item():.3f}",
         )
         for (result, k), change in zip(shown, changes, strict=True)
