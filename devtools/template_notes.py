@@ -119,4 +119,15 @@ step often does nothing, because only codes of the codebook can be drawn; 1.5 do
 
 **Save Attribute** keeps it as a small file for other workflows. For your own pictures put a \
 batch of images with the property, and one without, in place of the scenes.""",
+    "seed_retrieval": """## Start near the goal
+
+**Seed Retrieval** looks at 64 scenes and gives each line of *Prompts* the one that CLIP finds \
+nearest. Its table tells which, and how near. A seed that shows half of the prompt already needs \
+few steps: here 60.
+
+**CLIP Loss** gets the same lines, so that each seed follows its own. Compare *Save seeds* with \
+*Save after*. Then set *choose* to random, and see how far 60 steps get from anywhere.
+
+For your own pictures put them into a folder of ComfyUI's input directory, write its name into \
+*folder*, and disconnect *image*.""",
 }
