@@ -64,6 +64,11 @@ def use_renderer(frontend: FrontEnd, name: str) -> None:
     frontend.page.wait_for_timeout(300)
 
 
+def alerts(frontend: FrontEnd) -> list[str]:
+    """What the page tells, without its question how one likes the new rendering."""
+    return [said for said in frontend.alerts() if "legacy design" not in said]
+
+
 def open_inspectors(frontend: FrontEnd, renderer: str) -> tuple[Inspector, Inspector]:
     use_renderer(frontend, "classic")
     frontend.load_api(two_inspectors(), "inspect")

@@ -12,6 +12,7 @@ from devtools.checks import succeed
 from devtools.layout import DEV
 from tests.browser.inspector_page import (
     RENDERERS,
+    alerts,
     open_inspectors,
     two_inspectors,
     use_renderer,
@@ -48,7 +49,7 @@ def image_by_api(client, edits: str) -> np.ndarray:
 def test_select_edit_copy_and_run(frontend, client, renderer):
     bright, dark = open_inspectors(frontend, renderer)
     assert "Run the workflow" in bright.status()  # nothing to show yet, and nothing broken
-    assert frontend.alerts() == [] or renderer == "new"  # which asks whether it is liked
+    assert alerts(frontend) == []
     run(frontend)
     before, other = bright.codes(), dark.codes()
     assert len(before) == 16
@@ -145,4 +146,4 @@ def test_what_is_saved_are_the_widgets(frontend):
     frontend.page.wait_for_timeout(500)
     assert (bright.widget("edits"), bright.widget("positions")) == ("3: 9", "3")
     assert frontend.errors == []
-    assert frontend.alerts() == []
+    assert alerts(frontend) == []

