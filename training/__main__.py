@@ -1,6 +1,6 @@
 """`python -m training`: trains, exports and measures the demo models. Resumes where it stopped.
 
-python -m training                       everything, on two CPU cores in about three hours
+python -m training                       everything, on two CPU cores in about five hours
 python -m training --only tokenizer      one stage: scenes, judge, features, tokenizer, clip,
                                          clip-blends, export, measure
 python -m training --minutes 30          at most that long for each model (shorter schedules)
