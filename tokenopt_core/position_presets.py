@@ -1,8 +1,8 @@
 """Token positions that are known to carry a property, by tokenizer.
 
-titok-l32: as reported by arXiv 2506.08257, section 3.1. demo: measured by benchmarks/attributes.py;
-copying the token at the position carries the property over in at least 80 % of judged scenes, which
-a test holds.
+titok-l32: as reported by arXiv 2506.08257, section 3.1. demo: measured, see docs/science/tokens.md;
+copying the tokens at the positions carries the property over in at least 80 % of judged scenes,
+which a test holds.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ PRESETS = MappingProxyType(
         DEMO: {
             "lighting": (6,),
             "blur": (15,),
+            "object position": (8, 9),
         },
     }
 )
