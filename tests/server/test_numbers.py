@@ -24,11 +24,14 @@ def number_inputs(info: dict) -> list[str]:
 
 
 def node_with_defaults(name: str, info: dict) -> dict:
-    """The node as a user drops it, with its required sockets connected."""
+    """The node as a user drops it, with everything connected that fits."""
     given = {}
     for key, (kind, *options) in info["input"].get("required", {}).items():
         default = kind[0] if isinstance(kind, list) else FITTING.get(kind, "")
         given[key] = options[0].get("default", default) if options else default
+    for key, (kind, *_) in info["input"].get("optional", {}).items():
+        if isinstance(kind, str) and kind in FITTING:
+            given[key] = FITTING[kind]
     return node(name, **given)
 
 
