@@ -100,11 +100,11 @@ def choose(tokenizer: Tokenizer, held: Scenes, classes: Tensor, name: str, most:
     clip = by_equation(held, classes, name)
     single, greedy = by_trying(tokenizer, held, name, most)
     return Choice(
-        scores=true.scores.tolist(),
-        chance=true.chance,
+        scores=[round(score, 4) for score in true.scores.tolist()],
+        chance=round(true.chance, 4),
         by_class=true.best(1)[0],
         by_clip=clip.best(1)[0],
-        agreement=_mean((classes == held.rows[:, NAMES.index(name)]).tolist()),
+        agreement=round(_mean((classes == held.rows[:, NAMES.index(name)]).tolist()), 4),
         single=single,
         greedy=greedy,
     )

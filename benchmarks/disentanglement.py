@@ -29,6 +29,7 @@ from tokenopt_core.tokenizers.registry import DEMO_FOLDER
 from . import copying, tokens_page
 from .choosing import Choice, choose, clip_classes, clip_looks
 from .copying import CELLS, NAMES, Cell, Outcome, Scenes
+from .stats import mean
 
 ROOT = Path(__file__).parents[1]
 CHOOSING_SEED, MEASURING_SEED = 470_000_000, 480_000_000  # nothing else draws from these
@@ -129,7 +130,7 @@ def measure_twins(
 def figures_of(
     cell: Cell, positions: Sequence[int], ways: Sequence[str], found: Outcome
 ) -> dict[str, Any]:
-    """What the page needs of an outcome."""
+    """What the page needs of an outcome; `kept` is the mean and half its interval."""
     return {
         "attribute": cell.name,
         "change": cell.label,
@@ -137,7 +138,7 @@ def figures_of(
         "ways": list(ways),
         "n": len(found.changed),
         "changed": sum(found.changed),
-        "kept": [round(value, 4) for value in found.kept],
+        "kept": [round(value, 4) for value in mean(found.kept)],
         "valid": sum(found.valid),
     }
 

@@ -15,7 +15,7 @@ from tokenopt_core import Tokenizer
 from . import copying, pictures, tokens_text
 from .choosing import Choice
 from .copying import CELLS, Scenes
-from .stats import mean, wilson
+from .stats import wilson
 from .tables import markdown
 
 Figures = Mapping[str, Any]
@@ -127,7 +127,7 @@ def _targets(figures: Figures) -> str:
         if cell["change"] not in TARGETS or TOOL not in cell["ways"]:
             continue
         changed, kept = TARGETS[cell["change"]]
-        met = cell["changed"] / cell["n"] >= changed and mean(cell["kept"])[0] >= kept
+        met = cell["changed"] / cell["n"] >= changed and cell["kept"][0] >= kept
         lines.append(
             (
                 f"{cell['change']}, token {cell['positions'][0]}",
@@ -150,5 +150,5 @@ def changed_text(cell: Figures) -> str:
 
 def kept_text(cell: Figures) -> str:
     """Such as "97 ± 1"."""
-    average, half = mean(cell["kept"])
+    average, half = cell["kept"]
     return f"{100 * average:.0f} ± {100 * half:.0f}"
