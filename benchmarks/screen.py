@@ -34,7 +34,7 @@ from .screen_methods import Case
 ROOT = Path(__file__).parents[1]
 SEED = 4242
 BATCH = 16
-LARGE_SIZE, LARGE_CODES = 64, 256
+LARGE_SIZE, LARGE_CODES, LARGE_IMAGES, LARGE_SEED = 64, 256, 4, 90_210
 
 
 class Model(NamedTuple):
@@ -69,9 +69,9 @@ def large(count: int) -> Model:
     """TiTok-L-32 with random weights, all of its layers and widths, for 64 x 64 pixels."""
     spec = RELEASES["titok-l32"].spec
     spec = replace(spec, name="random-l32", image_size=LARGE_SIZE)
-    torch.manual_seed(SEED)
+    torch.manual_seed(LARGE_SEED)
     tokenizer = build_tokenizer(spec).eval().requires_grad_(False)
-    codes = torch.randint(spec.codebook_size, (count, spec.num_tokens))
+    codes = torch.randint(spec.codebook_size, (LARGE_IMAGES, spec.num_tokens))[:count]
     pool = torch.randperm(spec.codebook_size)[:LARGE_CODES].sort().values
     return Model(tokenizer, codes, [], [0, 17], pool)
 
