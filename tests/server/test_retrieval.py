@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -137,17 +138,19 @@ def test_embeddings_are_kept_by_content_and_a_changed_file_is_seen(client, serve
 
 
 def test_a_cancel_while_it_embeds_ends_it_soon(client, folder):
-    for number in range(300):
-        image = np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-        Image.fromarray(image).save(folder / f"noise {number}.png")
+    slow = BytesIO()
+    Image.linear_gradient("L").resize((1600, 1600)).save(slow, "PNG")  # small, long to decode
+    for number in range(200):
+        content = slow.getvalue() + b"%d" % number  # another file each, for the cache
+        (folder / f"slow {number:03}.png").write_bytes(content)
 
     def cancel(event) -> None:
-        if event.type == "progress" and event.data["value"] >= 20:
+        if event.kind == "progress" and event.data["value"] >= COUNT + 3:
             client.interrupt()
 
     run = client.run(retrieval(folder="seeds"), on_event=cancel)
     assert run.status == "interrupted"
-    assert max(value for value, _ in run.progress("2")) < 200
+    assert max(value for value, _ in run.progress("2")) < COUNT + 100
 
 
 def test_the_seed_starts_an_edit(client, folder):
