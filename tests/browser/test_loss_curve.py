@@ -74,6 +74,8 @@ def test_curve_grows_while_it_runs_and_the_stop_button_ends_it(
     assert all(name in said for name in ("total", "clip: a green star", "clip: dark"))
     assert len(curve.query_selector_all("path")) == 2 + 3  # frame, then total and two terms
     frontend.screenshot(SCREENSHOTS / f"loss-curve-{renderer}.png")
+    wide = (curve.bounding_box()["width"], button.bounding_box()["width"])
+    assert wide[0] == pytest.approx(wide[1], abs=2), "the curve sticks out of the node"
     button.query_selector("button").click()
     frontend.wait_until_idle(60)
     page.wait_for_timeout(500)

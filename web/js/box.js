@@ -10,7 +10,8 @@ const MARGIN = 6; // of the classic rendering, on all four sides
 export function addBox(node, name, element, height, options = {}) {
     const outer = document.createElement("div");
     outer.className = "tokenopt-box";
-    outer.style.cssText = "width: 100%; min-width: 0; display: none;";
+    // Contained: long lines inside must not widen the node, which the new rendering would allow.
+    outer.style.cssText = "width: 100%; contain: inline-size; display: none;";
     outer.append(element);
     const needed = () => (widget.hidden ? 0 : height() + 2 * MARGIN);
     const widget = node.addDOMWidget(name, "tokenopt_box", outer, {

@@ -19,7 +19,7 @@ const CSS = `
 .tl-head { display: flex; gap: 10px; height: 15px; white-space: nowrap; overflow: hidden; }
 .tl-head i { display: inline-block; width: 9px; height: 3px; border-radius: 2px;
     margin: 0 4px 2.5px 0; }
-.tl-head span { overflow: hidden; text-overflow: ellipsis; }
+.tl-head span { min-width: 0; overflow: hidden; text-overflow: ellipsis; }
 .tl-head .tl-where { margin-left: auto; flex: none; color: var(--descrip-text, #999); }
 .tl-plot { position: relative; height: ${PLOT}px; margin-top: 6px; padding-left: 46px; }
 .tl-plot svg { display: block; width: 100%; height: 100%; overflow: visible; }
