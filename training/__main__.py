@@ -124,7 +124,7 @@ def _features(pool: ScenePool) -> FeatureNet:
 
 def _second_tokenizer(pool: ScenePool) -> ExchangeTask:
     """The tokenizer goes on and learns to keep lighting and focus in one token each."""
-    task = ExchangeTask(pool, _features(pool), steps=6000, seed=31)
+    task = ExchangeTask(pool, _features(pool), steps=9000, seed=31)
     first = _restored("tokenizer", pool)
     for name, module in task.modules.items():
         module.load_state_dict(first.modules[name].state_dict())

@@ -105,9 +105,15 @@ class TokenizerTask:
         return figures
 
     def _drawing_loss(
-        self, tokens: Tensor, images: Tensor, indices: Tensor, progress: float
+        self,
+        tokens: Tensor,
+        images: Tensor,
+        indices: Tensor,
+        progress: float,
+        named_weight: float = 0.08,
     ) -> tuple[Tensor, dict[str, float]]:
-        """Loss (scalar) of the decoded pixels and of what they show, and figures to watch."""
+        """Loss (scalar) of the decoded pixels and, in the first half of the rows, of what they
+        show; and figures to watch."""
         decoded = in_bfloat16(self.model.decoder, tokens, None)
         pixels, mse = pixel_loss(decoded, images, indices)
         half = self.batch // 2
@@ -116,7 +122,7 @@ class TokenizerTask:
                 self.perceptual, decoded[:half], images[:half], indices[:half]
             )
         sharpen = min(1.0, progress / 0.15)  # pixels first, then what they form
-        loss = pixels + sharpen * (0.25 * features + 0.08 * named)
+        loss = pixels + sharpen * (0.25 * features + named_weight * named)
         return loss, {"psnr": -10 * math.log10(mse), "named": named.item()}
 
     def _tokens(self, images: Tensor, progress: float) -> tuple[Tensor, Tensor, Tensor]:
