@@ -83,6 +83,19 @@ CONTRACT = {
         "tokenizer tokens positions search share direction top_k loss mask",
         "IMAGE TOKENOPT_TOKENS STRING STRING IMAGE",
     ),
+    "TokenOpt_AttributeVector": (
+        "Attribute Vector",
+        "tokenizer tokens_with tokens_without positions strongest name_with name_without",
+        "TOKENOPT_ATTRIBUTE STRING STRING",
+    ),
+    "TokenOpt_ApplyAttribute": (
+        "Apply Attribute",
+        "tokens attribute strength positions strengths",
+        "TOKENOPT_TOKENS",
+    ),
+    "TokenOpt_SaveAttribute": ("Save Attribute", "attribute filename_prefix", ""),
+    "TokenOpt_LoadAttribute": ("Load Attribute", "tokenizer file", "TOKENOPT_ATTRIBUTE"),
+    "TokenOpt_PositionPreset": ("Position Preset", "tokenizer preset", "STRING"),
 }
 
 
