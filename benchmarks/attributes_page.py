@@ -54,7 +54,7 @@ def write(table: Sequence, examples: Sequence, minutes: float, folder: Path) -> 
     facts = (
         f"N = {min(len(o.changed) for _, _, o in table)} or more scenes a cell; weights {weights}; "
     )
-    sections = [HEAD + "\n" + facts + f"{minutes:.0f} minutes on one core.", WHERE, _table(table)]
+    sections = [HEAD + "\n" + facts + f"{minutes:.0f} minutes.", WHERE, _table(table)]
     if examples:
         sections += [EXAMPLES, _examples(examples)]
     strengths = ", ".join(f"{strength:g}" for strength in STRENGTHS)
@@ -78,7 +78,9 @@ def draw(tokenizer, shown: Sequence, path: Path) -> None:
                 trials.apply(attribute, one, trials.Setting(0, strength)) for strength in STRENGTHS
             ]
             images = trials.decode(tokenizer, torch.cat(moved))
-            rows.append((change.label, pictures.to_image(torch.cat(list(images), dim=2))))
+            rows.append(
+                (change.label.replace("→", "to"), pictures.to_image(torch.cat(list(images), dim=2)))
+            )
     pictures.save(pictures.grid(rows, len(STRENGTHS)), path)
 
 
