@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = trials.measured(tokenizer, change, held, trials.apply(learnt, tokens, setting))
             table.append((change, setting, found))
         shown.append((change, learnt, tokens[: attributes_page.SHOWN]))
-        print(change.label, [sum(found.changed) for _, _, found in table[-len(trials.SETTINGS) :]], flush=True)
+        hits = [sum(found.changed) for _, _, found in table[-len(trials.SETTINGS) :]]
+        print(change.label, hits, flush=True)
     examples = [row for change in few for row in trials.by_examples(tokenizer, change, options.n)]
     minutes = (time.perf_counter() - started) / 60
     attributes_page.draw(tokenizer, shown, options.out / "attributes.png")
