@@ -185,3 +185,24 @@ def test_pixel_influence_draws_a_map_for_each_position(client):
     assert maps.reshape(16, -1).max() > 200  # the hottest pixel of all
     assert masks.std((1, 2, 3)).min() > 3  # maps, not plain areas
     assert run.progress("5")[-1] == (32, 32)
+
+
+@pytest.mark.parametrize("number", ["4", "8"])
+def test_cancel_ends_it_between_two_batches_of_images(client, graph, number):
+    graph["4"]["inputs"].update(effect="random", effect_images=64)
+    graph["7"] = node("TokenOpt_Encode", tokenizer=["1", 0], image=["3", 0])
+    graph["8"] = node(
+        "TokenOpt_PixelInfluence", tokenizer=["1", 0], tokens=["7", 0], samples=512, seed=0
+    )
+    graph["9"] = node("PreviewImage", images=["8", 0])
+    for other in {"4": "89", "8": "456"}[number]:
+        del graph[other]
+
+    def cancel(event):
+        if event.kind == "progress" and event.data["value"] > 64:
+            client.interrupt()
+
+    run = client.run(graph, on_event=cancel)
+    assert run.status == "interrupted"
+    value, most = run.progress(number)[-1]
+    assert 64 < value < most
