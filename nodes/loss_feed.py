@@ -13,7 +13,7 @@ from .compat import PromptServer, executing
 
 EVENT = "tokenopt.loss"
 INTERVAL = 0.2  # seconds between messages
-MOST_POINTS = 300  # of a run
+DENSE = 50  # the curve keeps about every (step / DENSE)th step: a few hundred points of any run
 
 
 class LossFeed:
@@ -29,7 +29,6 @@ class LossFeed:
 
     def __init__(self, steps: int, title: str = ""):
         self.steps, self.title = steps, title
-        self.stride = math.ceil(steps / MOST_POINTS)
         self.client, (_, self.node) = _page(), executing()
         self._waiting: list[tuple[int, dict[str, Tensor], Tensor]] = []
         self._sent = 0.0
@@ -40,7 +39,7 @@ class LossFeed:
         if self.client is None:
             return
         last = step.index + 1 >= self.steps
-        if step.index % self.stride == 0 or last:
+        if step.index % max(1, step.index // DENSE) == 0 or last:
             self._waiting.append((step.index, step.terms, step.loss))
         if last or time.monotonic() - self._sent >= INTERVAL:
             self._send()

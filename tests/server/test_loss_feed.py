@@ -6,7 +6,7 @@ import pytest
 
 from devtools.checks import node, record, succeed
 
-STEPS = 310  # more than the points that a run may send
+STEPS = 310
 
 
 def feed(run) -> list[dict]:
@@ -36,7 +36,8 @@ def test_a_long_run_sends_few_messages_and_points(client, edit):
     assert points == sorted(set(points))
     assert points[0] == 0
     assert points[-1] == STEPS - 1
-    assert 150 < len(points) <= 300
+    assert points[:100] == list(range(100))  # where most happens
+    assert len(points) <= 200
     assert len(messages) <= run.seconds / 0.2 + 2
 
 

@@ -20,6 +20,7 @@ const CSS = `
 .tl-head i { display: inline-block; width: 9px; height: 3px; border-radius: 2px;
     margin: 0 4px 2.5px 0; }
 .tl-head span { min-width: 0; overflow: hidden; text-overflow: ellipsis; }
+.tl-head span:first-child { flex: none; max-width: 60%; }
 .tl-head .tl-where { margin-left: auto; flex: none; color: var(--descrip-text, #999); }
 .tl-plot { position: relative; height: ${PLOT}px; margin-top: 6px; padding-left: 46px; }
 .tl-plot svg { display: block; width: 100%; height: 100%; overflow: visible; }
@@ -56,7 +57,7 @@ class Curve {
             const item = make("span");
             const dot = make("i");
             dot.style.background = colour;
-            item.append(dot, `${name} ${short(last[k + 1])}`);
+            item.append(dot, `${short(last[k + 1])} ${name}`); // a long name may be cut off
             item.title = `${name}: ${last[k + 1]}`;
             return item;
         });
