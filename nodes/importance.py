@@ -12,7 +12,7 @@ from torch import Tensor
 from ..tokenopt_core.importance import REPLACEMENTS
 from ..tokenopt_core.tokenizers.base import fit_images
 from .compat import CATEGORY, advanced, io
-from .image_folder import folder_input, list_images, readable_images
+from .image_folder import folder_fingerprint, folder_input, list_images, readable_images
 from .images import from_images, to_images
 from .importance_report import charts, notes, positions_text, table
 from .importance_run import OFF, Effect, comparisons, measure
@@ -82,13 +82,9 @@ class TokenImportance(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, folder: str | None = "", **others) -> list[tuple]:
+    def fingerprint_inputs(cls, folder: str | None = "", **others) -> str:
         """Other files in the folder are another input."""
-        try:
-            files = list_images(folder) if (folder or "").strip() else []
-        except ValueError:  # said when the node runs
-            return []
-        return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+        return folder_fingerprint(folder)
 
     @classmethod
     def execute(

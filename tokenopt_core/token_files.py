@@ -8,20 +8,18 @@ codes say it all, else `tokens` (b, n, d) float32 that are decoded as they are, 
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from .identity import fingerprint
+from .small_files import read_tensors, write_tensors
 from .tokenizers import Tokenizer
 
 FORMAT = "tokenopt-tokens"
 VERSION = "1"
 SUFFIX = ".tokens.safetensors"
-MOST_BYTES = 64 * 2**20  # 40,000 images of 32 tokens; no honest file of this kind is larger
 
 
 def save_tokens(
@@ -33,8 +31,6 @@ def save_tokens(
         quantized: tokens are decoded as they are; otherwise they are features.
         name: of the tokenizer, kept in the file for messages.
     """
-    from safetensors.torch import save
-
     content = _content(tokenizer, tokens, quantized)
     metadata = {
         "format": FORMAT,
@@ -42,12 +38,7 @@ def save_tokens(
         "tokenizer": name,
         "fingerprint": fingerprint(tokenizer).hex(),
     }
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(save(content, metadata))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_tensors(path, content, metadata)
 
 
 def load_tokens(path: Path, tokenizer: Tokenizer, name: str) -> tuple[Tensor, bool]:
@@ -59,7 +50,7 @@ def load_tokens(path: Path, tokenizer: Tokenizer, name: str) -> tuple[Tensor, bo
     Raises:
         ValueError: damaged, no file of tokens, or tokens of another tokenizer.
     """
-    metadata, tensors = _read(path)
+    metadata, tensors = read_tensors(path)
     if metadata.get("format") != FORMAT or len(tensors) != 1:
         raise ValueError(
             f"file {path.name!r} holds no tokens, expected one written by Save Tokens; choose "
@@ -88,29 +79,6 @@ def _content(tokenizer: Tokenizer, tokens: Tensor, quantized: bool) -> dict[str,
         if torch.equal(tokenizer.lookup(codes).cpu(), tokens.cpu()):
             return {"codes": codes.int().cpu()}
     return {"tokens" if quantized else "features": tokens.float().cpu().clone()}
-
-
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors of a file, which is read whole so that it may change afterwards."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise ValueError(
-            f"file {path.name!r} has {size / 2**20:.0f} MiB, expected tokens, at most "
-            f"{MOST_BYTES // 2**20} MiB; choose a file written by Save Tokens."
-        )
-    content = path.read_bytes()
-    try:
-        tensors = load(content)  # checks the header before it believes it
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"file {path.name!r} is damaged or no safetensors file; save the tokens again, or copy "
-            "the file again."
-        ) from error
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return header.get("__metadata__") or {}, tensors
 
 
 def _check(path: Path, kind: str, tensor: Tensor, tokenizer: Tokenizer) -> None:

@@ -1,8 +1,7 @@
 """What the shipped demo models can do on scenes that no training saw, measured here and now.
 
-The goal for shape in reconstructions is 88 %, for edits 70 %; the shipped tokenizer was still
-learning when training stopped, so for these two the tests hold what was reached (`record.json`).
-Raise the numbers with better weights, never lower them.
+The floors are a little below what was reached with more scenes (`record.json`, docs/science). Raise
+them with better weights, never lower them.
 """
 
 import json
@@ -40,12 +39,12 @@ def test_the_judge_is_to_be_trusted(figures):
 
 def test_the_tokenizer_keeps_what_it_should(figures):
     tokenizer = figures["tokenizer"]
-    assert tokenizer["psnr"] >= 30
+    assert tokenizer["psnr"] >= 34
     assert tokenizer["codes_used"] >= 0.9
     for name in ("colour", "position", "light"):
         assert tokenizer["kept"][name] >= 0.98
-    assert tokenizer["kept"]["shape"] >= 0.93
-    assert tokenizer["kept"]["focus"] >= 0.9
+    assert tokenizer["kept"]["shape"] >= 0.94
+    assert tokenizer["kept"]["focus"] >= 0.93
 
 
 def test_clip_picks_the_right_caption(figures):
@@ -55,7 +54,7 @@ def test_clip_picks_the_right_caption(figures):
 def test_edits_by_text_succeed_and_were_needed(figures):
     edits = figures["edits"]
     assert edits["success_before"] == 0
-    assert edits["success"] >= 0.55  # of 32; docs/science has more of them
+    assert edits["success"] >= 0.65  # of 32; docs/science has more of them
 
 
 def test_decoding_is_deterministic_and_batch_independent():

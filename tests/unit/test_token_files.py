@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tokenopt_core import token_files
+from tokenopt_core import small_files
 from tokenopt_core.token_files import load_tokens, save_tokens
 
 
@@ -43,7 +43,7 @@ def test_nothing_is_left_of_a_failed_write(path, tokenizer, features, monkeypatc
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(token_files.os, "replace", full)
+    monkeypatch.setattr(small_files.os, "replace", full)
     with pytest.raises(OSError, match="No space"):
         save_tokens(path, tokenizer, features, False, "tiny")
     assert not list(path.parent.iterdir())
@@ -85,8 +85,8 @@ def test_files_that_hold_something_else(path, tokenizer, features):
     with pytest.raises(ValueError, match="holds no tokens, expected one written by Save Tokens"):
         load_tokens(path, tokenizer, "tiny")
     with path.open("wb") as file:
-        file.truncate(token_files.MOST_BYTES + 1)
-    with pytest.raises(ValueError, match="has 64 MiB, expected tokens"):
+        file.truncate(small_files.MOST_BYTES + 1)
+    with pytest.raises(ValueError, match="has 64 MiB, expected at most 64"):
         load_tokens(path, tokenizer, "tiny")
 
 
