@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tokenopt_core import small_files
-from tokenopt_core.token_files import load_tokens, save_tokens
+from tokenopt_core.token_files import SUFFIX, load_tokens, save_tokens
 
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / f"image_00001_{token_files.SUFFIX}"
+    return tmp_path / f"image_00001_{SUFFIX}"
 
 
 @pytest.mark.parametrize("state", ["features", "codes", "tokens"])
@@ -103,7 +103,7 @@ def test_files_that_hold_something_else(path, tokenizer, features):
         {"features": torch.zeros(2, 6, 12, dtype=torch.float64)},
         {"weights": torch.zeros(2, 6, 12)},
     ],
-    ids=str,
+    ids=lambda content: "-".join(f"{k}{tuple(v.shape)}{v.dtype}" for k, v in content.items()),
 )
 def test_content_that_does_not_fit(path, tokenizer, features, content):
     save_tokens(path, tokenizer, features, False, "tiny")
