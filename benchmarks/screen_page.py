@@ -115,7 +115,7 @@ def _start(case: Case, kind: str):
 
 _TITLES = {
     "demo": "Demo tokenizer, all {codes} codes",
-    "random-l32": "TiTok-L-32 with random weights, {codes} of its 4096 codes",
+    "random-l32": "TiTok-L-32 with random weights at 64 x 64 pixels, {codes} of its 4096 codes",
 }
 _KINDS = {
     "l1": "L1 to the original, maximized.",
