@@ -16,8 +16,8 @@ For your own pictures put **Load Image** in place of Demo Scene, and choose a re
 **Random Tokens** decode to nothing in particular; **Token Optimizer** makes them match the \
 *prompt*. Another *seed* gives another image.
 
-A little noise on the tokens (`token_noise`) and an average over the last steps (`ema`) keep the \
-result from getting stuck.""",
+A little noise on the tokens (`token_noise`) looks around more, an average over the last steps \
+(`ema`) comes to rest. Switch either off and compare.""",
     "several_prompts": """## Several prompts at once
 
 Four copies of one image, four lines in *prompt*: each image follows its own line, and comes out \
@@ -123,11 +123,22 @@ batch of images with the property, and one without, in place of the scenes.""",
 
 **Seed Retrieval** looks at 64 scenes and gives each line of *Prompts* the one that CLIP finds \
 nearest. Its table tells which, and how near. A seed that shows half of the prompt already needs \
-few steps: here 60.
+few steps: here 100.
 
 **CLIP Loss** gets the same lines, so that each seed follows its own. Compare *Save seeds* with \
-*Save after*. Then set *choose* to random, and see how far 60 steps get from anywhere.
+*Save after*. Then set *choose* to random, and see how far 100 steps get from anywhere.
 
 For your own pictures put them into a folder of ComfyUI's input directory, write its name into \
 *folder*, and disconnect *image*.""",
+    "perturb_search": """## What can one token do?
+
+**Token Perturb Search** tries other codes at each token, one token at a time, and keeps the one \
+that changes the image most. The sheet shows the results and, below them, where the image changed: \
+some tokens hold the colour, some the place, one the light.
+
+*share* is the part of the codebook that is tried. Set *search* to exact to try all of it, at one \
+or two *positions*.
+
+Connect a **CLIP Loss** and set *direction* to minimize: now it finds the one token that brings the \
+image closest to a text. A **mask** says where a change counts.""",
 }
