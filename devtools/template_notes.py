@@ -139,6 +139,6 @@ some tokens hold the colour, some the place, one the light.
 *share* is the part of the codebook that is tried. Set *search* to exact to try all of it, at one \
 or two *positions*.
 
-Connect a **CLIP Loss** and set *direction* to minimize: now it finds the one token that brings the \
-image closest to a text. A **mask** says where a change counts.""",
+Connect a **CLIP Loss** and set *direction* to minimize: now it finds the one token that brings \
+the image closest to a text. A **mask** says where a change counts.""",
 }
