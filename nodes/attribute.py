@@ -9,7 +9,10 @@ from ..tokenopt_core.positions import parse_positions, shortened
 from .attribute_report import notes, table
 from .compat import CATEGORY, advanced, io
 from .gradients import gradient_scope
+from .numbers import check_between
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+
+MOST_POSITIONS = 4096
 
 AttributeSocket = io.Custom("TOKENOPT_ATTRIBUTE")
 
@@ -51,6 +54,7 @@ class AttributeVector(io.ComfyNode):
         name_with: str = "with",
         name_without: str = "without",
     ) -> io.NodeOutput:
+        check_between("strongest", strongest, 0, MOST_POSITIONS)
         for tokens, name in ((tokens_with, "tokens_with"), (tokens_without, "tokens_without")):
             _check_same(tokens, name, tokenizer)
         chosen = parse_positions(positions, tokenizer.spec.num_tokens)
@@ -97,7 +101,7 @@ def _choices() -> list[io.Input]:
             "strongest",
             default=0,
             min=0,
-            max=4096,
+            max=MOST_POSITIONS,
             optional=True,
             tooltip="Only at so many of these positions, those where the two sets differ most "
             "compared to their spread. 0: at all of them. Fewer keep more of the image.",

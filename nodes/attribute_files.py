@@ -75,7 +75,7 @@ class LoadAttribute(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, **_) -> str:
+    def fingerprint_inputs(cls, file: str | None, **_) -> str | float:
         """A file that was replaced is another input."""
         return file_facts(file, SUFFIX)
 

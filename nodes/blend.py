@@ -10,6 +10,7 @@ from ..tokenopt_core.token_edits import blend_tokens, morph_strengths
 from .compat import CATEGORY, io
 from .edit import check_pair
 from .gradients import gradient_scope
+from .numbers import check_between
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 MOST_STEPS = 240
@@ -79,6 +80,7 @@ class Blend(io.ComfyNode):
         steps: int,
         quantize: bool,
     ) -> io.NodeOutput:
+        check_between("steps", steps, 1, MOST_STEPS)
         check_pair(target, reference)
         target.check_tokenizer(tokenizer)
         chosen = parse_positions(positions, target.values.shape[1])

@@ -61,10 +61,15 @@ def list_images(folder: str, name: str = "folder") -> list[Path]:
     return sorted(files)
 
 
-def folder_fingerprint(folder: str | None) -> str:
-    """Another text after the images of a folder have changed; never an error."""
+def folder_fingerprint(folder: str | None) -> str | float:
+    """Another text after the images of a folder have changed; never an error.
+
+    A folder that comes through a link (None) is unknown before the run: NaN, which is never equal.
+    """
+    if folder is None:
+        return float("nan")  # a new one: Python takes a NaN for equal to itself in a list
     try:
-        files = list_images(folder) if (folder or "").strip() else []
+        files = list_images(folder) if folder.strip() else []
         facts = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
     except (OSError, ValueError):  # said when the node runs
         return ""

@@ -17,10 +17,12 @@ from .images import from_images, to_images
 from .importance_report import charts, notes, positions_text, table
 from .importance_run import OFF, Effect, comparisons, measure
 from .influence import check_codebook
+from .numbers import check_between
 from .prompt_text import check_words
 from .tokens import SEEDS
 from .types import GuideSocket, LoadedGuide, LoadedTokenizer, TokenizerSocket
 
+MOST_BEST, MOST_IMAGES = 16, 1024
 PROMPTS = "bright\ndark\n\nsharp\nblurred"
 
 
@@ -56,7 +58,7 @@ class TokenImportance(io.ComfyNode):
                     "best",
                     default=1,
                     min=1,
-                    max=16,
+                    max=MOST_BEST,
                     optional=True,
                     tooltip="How many positions of each comparison go into the output positions.",
                 ),
@@ -82,7 +84,7 @@ class TokenImportance(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, folder: str | None = "", **others) -> str:
+    def fingerprint_inputs(cls, folder: str | None = "", **others) -> str | float:
         """Other files in the folder are another input."""
         return folder_fingerprint(folder)
 
@@ -99,6 +101,8 @@ class TokenImportance(io.ComfyNode):
         effect_images: int = 32,
         seed: int = 0,
     ) -> io.NodeOutput:
+        check_between("best", best, 1, MOST_BEST)
+        check_between("effect_images", effect_images, 1, MOST_IMAGES)
         groups = comparisons(prompts)
         check_words(guide, sum(groups, ()), "prompts")
         if effect != OFF:
@@ -128,7 +132,7 @@ def _advanced() -> list[io.Input]:
                 "effect_images",
                 default=32,
                 min=1,
-                max=1024,
+                max=MOST_IMAGES,
                 optional=True,
                 tooltip="On how many of the images the effect is measured, spread over all.",
             )

@@ -14,6 +14,7 @@ from ..tokenopt_core.influence import pixel_influence
 from .compat import CATEGORY, ProgressBar, io, model_management
 from .gradients import activation_bytes, gradient_scope
 from .images import from_images
+from .numbers import check_between
 from .sweep_grid import Tile, draw_grid
 from .tokens import SEEDS
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
@@ -77,6 +78,7 @@ class PixelInfluence(io.ComfyNode):
     def execute(
         cls, tokenizer: LoadedTokenizer, tokens: Tokens, samples: int, seed: int
     ) -> io.NodeOutput:
+        check_between("samples", samples, 1, MOST_SAMPLES)
         tokens.check_tokenizer(tokenizer)
         tokenizer.check_decodable()
         check_codebook(tokenizer)

@@ -32,6 +32,7 @@ class LossFeed:
         self.client, (_, self.node) = _page(), executing()
         self._waiting: list[tuple[int, dict[str, Tensor], Tensor]] = []
         self._sent = 0.0
+        self._names: list[str] = []  # of the first step: a user's loss may drop a term, or add one
         self._first = True
 
     def add(self, step: Step) -> None:
@@ -47,15 +48,18 @@ class LossFeed:
     def _send(self) -> None:
         if not self._waiting:
             return
-        names = list(self._waiting[0][1])
-        rows = [[loss, *(terms[name] for name in names)] for _, terms, loss in self._waiting]
+        self._names = self._names or list(self._waiting[0][1])
+        rows = [
+            [loss, *(terms.get(name, loss.new_tensor(math.nan)) for name in self._names)]
+            for _, terms, loss in self._waiting
+        ]
         table = torch.stack([torch.stack([value.mean() for value in row]) for row in rows]).tolist()
         points = [
             [index, *(value if math.isfinite(value) else None for value in row)]
             for (index, _, _), row in zip(self._waiting, table, strict=True)
         ]
         message = {"node": self.node, "title": self.title, "steps": self.steps}
-        message |= {"first": self._first, "names": names, "points": points}
+        message |= {"first": self._first, "names": self._names, "points": points}
         PromptServer.instance.send_sync(EVENT, message, self.client)
         self._waiting, self._first, self._sent = [], False, time.monotonic()
 

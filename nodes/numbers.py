@@ -17,3 +17,12 @@ def check_finite(**inputs: object) -> None:
                 f"{name} is {value}, expected a finite number; check the node or the program that "
                 "gave it."
             )
+
+
+def check_between(name: str, value: float, least: float, most: float) -> None:
+    """Raises ValueError if the input `name` is outside of its widget's limits.
+
+    ComfyUI compares what is typed, not what comes through a link.
+    """
+    if not least <= value <= most:  # NaN too
+        raise ValueError(f"{name} is {value}, expected a number from {least} to {most}.")

@@ -10,7 +10,7 @@ from ..tokenopt_core.positions import parse_positions
 from .compat import CATEGORY, io
 from .images import from_images, to_masks
 from .influence import check_codebook
-from .numbers import check_finite
+from .numbers import check_between, check_finite
 from .perturb_report import codes_text, live_sheet, notes, sheets, table
 from .perturb_run import run_search
 from .recipes import LossRecipe, recipe_of
@@ -172,6 +172,7 @@ def _optional() -> list[io.Input]:
 
 def _config(search: str, share: float, direction: str, top_k: int) -> SearchConfig:
     check_finite(share=share)
+    check_between("top_k", top_k, 1, MOST_RANKS)
     if search not in METHODS:
         raise ValueError(f"search is {search!r}; expected one of: {', '.join(METHODS)}.")
     if direction not in DIRECTIONS:

@@ -10,13 +10,14 @@ from ..tokenopt_core.retrieval import choose as choose_images
 from .compat import CATEGORY, advanced, io
 from .image_folder import folder_fingerprint, folder_input
 from .images import from_images, to_images
-from .numbers import check_finite
+from .numbers import check_between, check_finite
 from .prompt_text import check_words, prompt_lines
 from .seed_pool import Pool, pool_of_batch, pool_of_folder
 from .tokens import SEEDS
 from .types import GuideSocket, LoadedGuide
 from .verdicts import asked_for
 
+SIZES = (16, 4096)  # pixels
 _LONGEST = 48  # characters of a prompt in the table
 
 
@@ -73,7 +74,7 @@ class SeedRetrieval(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, folder: str | None = "", **others) -> str:
+    def fingerprint_inputs(cls, folder: str | None = "", **others) -> str | float:
         return folder_fingerprint(folder)
 
     @classmethod
@@ -89,6 +90,7 @@ class SeedRetrieval(io.ComfyNode):
         size: int = 256,
     ) -> io.NodeOutput:
         check_finite(percent=percent)
+        check_between("size", size, *SIZES)
         texts = asked_for(prompt_lines(prompts, "prompts"))
         check_words(guide, texts, "prompts")
         if choose == "top percent":
@@ -133,8 +135,8 @@ def _size_input() -> io.Input:
         io.Int.Input(
             "size",
             default=256,
-            min=16,
-            max=4096,
+            min=SIZES[0],
+            max=SIZES[1],
             step=16,
             optional=True,
             tooltip="For a folder: the chosen images' central squares are resized to so many "

@@ -1,19 +1,20 @@
 """Files of this pack in ComfyUI's own folders: where a new one goes, and which ones there are.
 
-What a workflow names is only ever looked up in what was found, or must lie in the output folder
-after every link is followed.
+What a workflow names must lie in one of the two folders after every link is followed.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..tokenopt_core.names import nearest
 from ..tokenopt_core.positions import shortened
 from .compat import folder_paths
 
+LONGEST_PART, LONGEST = 180, 1000  # bytes; disks allow 255 with counter and ending
 IN_OUTPUT = " [output]"  # how ComfyUI marks a file of the output folder
 
 
@@ -25,7 +26,7 @@ def new_output_file(prefix: str, suffix: str) -> tuple[Path, dict[str, str]]:
         suffix: such as ".attribute.safetensors".
 
     Raises:
-        ValueError: the name leaves the output folder, or is none.
+        ValueError: the name leaves the output folder, is none, or is too long.
     """
     base = Path(folder_paths.get_output_directory()).resolve()
     if "\0" in prefix or not Path(prefix).name or not _inside(base, base / prefix):
@@ -33,19 +34,30 @@ def new_output_file(prefix: str, suffix: str) -> tuple[Path, dict[str, str]]:
             f"filename_prefix is {shortened(prefix)!r}, expected a name or folder/name inside "
             "ComfyUI's output folder."
         )
+    check_length(prefix)
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, str(base))
     path = Path(folder, f"{name}_{counter:05}_{suffix}")
     return path, {"filename": path.name, "subfolder": subfolder, "type": "output"}
 
 
+def check_length(prefix: str) -> None:
+    """Raises ValueError if no disk takes a file of this name; its own message tells of our paths.
+
+    Args:
+        prefix: the input filename_prefix.
+    """
+    sizes = [len(part.encode(errors="replace")) for part in re.split(r"[/\\]", prefix)]
+    if max(sizes) > LONGEST_PART or sum(sizes) > LONGEST:
+        raise ValueError(
+            f"filename_prefix is {shortened(prefix)!r} with {len(prefix)} characters, expected a "
+            f"shorter name: at most {LONGEST_PART} bytes between two slashes, {LONGEST} in all."
+        )
+
+
 def saved_files(suffix: str) -> dict[str, Path]:
     """The files with this suffix in the input and the output folder, by the name to choose."""
     found = {}
-    for folder, mark in (
-        (folder_paths.get_input_directory(), ""),
-        (folder_paths.get_output_directory(), IN_OUTPUT),
-    ):
-        base = Path(folder).resolve()
+    for base, mark in _folders():
         names = {path.relative_to(base).as_posix() + mark: path for path in _files(base, suffix)}
         found |= dict(sorted(names.items()))
     return found
@@ -57,8 +69,9 @@ def saved_file(name: str, suffix: str, kind: str) -> Path:
     Args:
         kind: what the file holds, for the message, such as "an attribute".
     """
-    found = saved_files(suffix)
-    if name not in found:
+    path = _chosen(name, suffix)
+    if path is None:
+        found = saved_files(suffix)
         hint = (
             f"did you mean one of {nearest(name, list(found))}?"
             if found
@@ -68,17 +81,45 @@ def saved_file(name: str, suffix: str, kind: str) -> Path:
             f"file is {shortened(name)!r}, expected {kind} (*{suffix}) in ComfyUI's input or "
             f"output folder; {hint}"
         )
-    return found[name]
+    return path
 
 
-def file_facts(name: str, suffix: str) -> str:
-    """Size and time of the file that was chosen as `name`: another text after it was replaced."""
-    path = saved_files(suffix).get(name)
+def file_facts(name: str | None, suffix: str) -> str | float:
+    """Size and time of the file that was chosen as `name`: another text after it was replaced.
+
+    A name that comes through a link (None) is not known before the run: NaN, which is never equal.
+    """
+    if name is None:
+        return float("nan")  # a new one: Python takes a NaN for equal to itself in a list
+    path = _chosen(name, suffix)
     try:
         facts = path.stat() if path else None
     except OSError:  # deleted just now; said when the node runs
         facts = None
     return f"{facts.st_size} {facts.st_mtime_ns}" if facts else ""
+
+
+def _folders() -> list[tuple[Path, str]]:
+    """The two folders, and how names of files in them end."""
+    pairs = (
+        (folder_paths.get_input_directory(), ""),
+        (folder_paths.get_output_directory(), IN_OUTPUT),
+    )
+    return [(Path(folder).resolve(), mark) for folder, mark in pairs]
+
+
+def _chosen(name: str, suffix: str) -> Path | None:
+    """The file of this name, as `saved_files` calls it, without looking at all the others."""
+    for base, mark in _folders():
+        plain = name.removesuffix(mark)
+        place = PurePosixPath(plain)
+        hidden = any(part.startswith(".") for part in place.parts)  # .. too
+        if name != plain + mark or not plain.endswith(suffix) or hidden or str(place) != plain:
+            continue
+        path = base / place
+        if _inside(base, path) and os.path.isfile(path):  # False where the name is too long
+            return path
+    return None
 
 
 def _files(base: Path, suffix: str) -> Iterator[Path]:

@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from .code_text import text_of
 from .compat import CATEGORY, folder_paths, io, metadata_wanted
 from .images import to_images
+from .safe_files import check_length
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 CHUNK = "tokenopt"
@@ -95,7 +96,7 @@ def read_record(record: str) -> dict[str, Any]:
     """The record as a dictionary; raises ValueError if it is none."""
     try:
         details = json.loads(record)
-    except ValueError:
+    except (ValueError, RecursionError):
         details = None
     if not isinstance(details, dict):
         start = record if len(record) <= 40 else record[:37] + "..."
@@ -143,23 +144,32 @@ def _checked(prefix: str) -> str:
             f"filename_prefix is {prefix!r}, which leaves ComfyUI's output folder; expected a name "
             "or folder/name inside it."
         )
+    check_length(prefix)
     return prefix
 
 
 def record_of_image(record: dict[str, Any], index: int, count: int) -> dict[str, Any]:
     """The record of a run of `count` images, for one of them alone; of another run as it is."""
-    if len(record.get("seeds") or ()) != count:
+    seeds = record.get("seeds")
+    if not isinstance(seeds, list) or len(seeds) != count:
         return record
     own = dict(record)
     for name in PER_IMAGE:
         if isinstance(record.get(name), list):
             own[name] = record[name][index : index + 1]
     for name in CURVES:
-        if isinstance(record.get(name), list):
-            own[name] = [row[index : index + 1] for row in record[name]]
-    terms = record.get("terms") or {}
-    own["terms"] = {k: [row[index : index + 1] for row in curve] for k, curve in terms.items()}
+        if name in record:
+            own[name] = _column(record[name], index)
+    if isinstance(record.get("terms"), dict):
+        own["terms"] = {k: _column(curve, index) for k, curve in record["terms"].items()}
     return own
+
+
+def _column(curve: Any, index: int) -> Any:
+    """One image's part of a curve [step][image]; what is no curve as it is."""
+    if not isinstance(curve, list) or not all(isinstance(row, list) for row in curve):
+        return curve
+    return [row[index : index + 1] for row in curve]
 
 
 def _chunks(hidden: Any, record: dict[str, Any], codes: str | None) -> dict[str, str]:

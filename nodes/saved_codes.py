@@ -8,7 +8,7 @@ from PIL import Image
 
 from .code_text import tokens_of
 from .compat import CATEGORY, folder_paths, io
-from .safe_files import saved_file
+from .safe_files import file_facts, saved_file
 from .save import CODES_CHUNK
 from .types import LoadedTokenizer, TokenizerSocket, TokensSocket
 
@@ -51,12 +51,8 @@ class SavedImageTokens(io.ComfyNode):
         return True  # files of the output folder are not in the menu; `execute` looks for them
 
     @classmethod
-    def fingerprint_inputs(cls, image: str, **_) -> str:
-        try:
-            facts = saved_file(image, SUFFIX, KIND).stat()
-        except (OSError, ValueError):
-            return ""
-        return f"{facts.st_size} {facts.st_mtime_ns}"
+    def fingerprint_inputs(cls, image: str | None, **_) -> str | float:
+        return file_facts(image, SUFFIX)
 
     @classmethod
     def execute(cls, tokenizer: LoadedTokenizer, image: str) -> io.NodeOutput:

@@ -9,7 +9,7 @@ import torch
 from ..tokenopt_core.token_files import SUFFIX, load_tokens, save_tokens
 from .compat import CATEGORY, io
 from .gradients import gradient_scope
-from .safe_files import new_output_file, saved_file, saved_files
+from .safe_files import file_facts, new_output_file, saved_file, saved_files
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 KIND = "tokens"
@@ -76,12 +76,8 @@ class LoadTokens(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, **_) -> str:
-        try:
-            facts = saved_file(file, SUFFIX, KIND).stat()
-        except (OSError, ValueError):
-            return ""
-        return f"{facts.st_size} {facts.st_mtime_ns}"
+    def fingerprint_inputs(cls, file: str | None, **_) -> str | float:
+        return file_facts(file, SUFFIX)
 
     @classmethod
     def execute(cls, tokenizer: LoadedTokenizer, file: str) -> io.NodeOutput:

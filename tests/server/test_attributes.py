@@ -225,6 +225,15 @@ def test_links_that_lead_out_are_not_followed(client, server, saved):
     assert len(list(outside.iterdir())) == 1
 
 
+def test_names_that_no_disk_takes(client, saved):
+    graph = loading(saved)
+    for prefix in ("x" * 300, "a/" + "é" * 100, "a/" * 3000):
+        graph["3"]["inputs"]["filename_prefix"] = prefix
+        fails_with(client, graph, "filename_prefix is", "shorter name")
+    graph = loading("x" * 5000 + ".attribute.safetensors")
+    fails_with(client, graph, "file is")
+
+
 @pytest.mark.parametrize("prefix", ["../x", "/tmp/x", "", "a/../../x", "x\0y", "."])
 def test_names_that_leave_the_output_folder(client, saved, prefix):
     graph = loading(saved)

@@ -41,6 +41,14 @@ def test_a_long_run_sends_few_messages_and_points(client, edit):
     assert len(messages) <= run.seconds / 0.2 + 2
 
 
+def test_terms_that_come_and_go_do_not_end_the_run(client, edit):
+    edit["5"] = node("Hostile_ComingTerms")
+    run = succeed(client, edit)
+    assert {tuple(message["names"]) for message in feed(run)} == {("red", "always")}
+    points = [point for message in feed(run) for point in message["points"]]
+    assert [point[2] is None for point in points] == [False, True, True, True]
+
+
 def test_each_run_of_a_sweep_starts_anew(client, sweep):
     run = succeed(client, sweep)
     firsts = [message["title"] for message in feed(run) if message["first"]]

@@ -61,3 +61,26 @@ def test_every_number_of_every_node(client, sources):
         tested["inputs"][key] = "nan"  # becomes a number in ComfyUI, as the NaN of JSON does
         digest = node("Hostile_Digest", value=["90", 0], nonce=0)
         fails_with(client, {**sources, "90": tested, "91": digest}, key, "nan", "expected")
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "values"),
+    [
+        ("TokenOpt_Blend", "steps", (0, 241)),
+        ("TokenOpt_AttributeVector", "strongest", (-1, 4097)),
+        ("TokenOpt_PixelInfluence", "samples", (0, 1025)),
+        ("TokenOpt_PerturbSearch", "top_k", (0, 65)),
+        ("TokenOpt_SeedRetrieval", "size", (0, 10**6)),
+        ("TokenOpt_Importance", "best", (-1, 17)),
+        ("TokenOpt_Importance", "effect_images", (0, 1025)),
+    ],
+)
+def test_whole_numbers_through_a_link_keep_the_limits_of_the_widget(
+    client, sources, name, key, values
+):
+    tested = node_with_defaults(name, client.object_info()[name])
+    for value in values:
+        linked = {**tested, "inputs": {**tested["inputs"], key: ["91", 0]}}
+        graph = {**sources, "90": linked, "91": node("PrimitiveInt", value=value)}
+        graph["92"] = node("PreviewAny", source=["90", 0])
+        fails_with(client, graph, f"{key} is {value}, expected a number from")

@@ -137,6 +137,14 @@ def test_embeddings_are_kept_by_content_and_a_changed_file_is_seen(client, serve
     assert chosen(succeed(client, graph))[1:3] == ["01.png", "02.png"]
 
 
+def test_a_folder_that_comes_through_a_link_is_looked_at_in_every_run(client, folder):
+    graph = retrieval(folder=["6", 0], prompts=wanted()[3])
+    graph["6"] = node("StringConcatenate", string_a="seeds", string_b="", delimiter="")
+    assert chosen(succeed(client, graph)) == ["03.png"]
+    (folder / "03.png").rename(folder / "moved.png")
+    assert chosen(succeed(client, graph)) == ["moved.png"]
+
+
 def test_a_cancel_while_it_embeds_ends_it_soon(client, folder):
     slow = BytesIO()
     Image.linear_gradient("L").resize((1600, 1600)).save(slow, "PNG")  # small, long to decode

@@ -48,6 +48,26 @@ def test_nothing_is_overwritten(client, saved):
 
 
 @pytest.mark.parametrize(
+    "record",
+    [
+        {"seeds": 5, "loss": [1]},
+        {"seeds": [1, 2], "loss": [1], "terms": {"a": 3}, "stopped": "no"},
+        {"seeds": [1, 2], "terms": [3], "penalty": None},
+    ],
+)
+def test_any_json_object_is_kept(client, scene, record):
+    scene["9"] = node(
+        "TokenOpt_SaveImage",
+        images=["3", 0],
+        record=json.dumps(record),
+        filename_prefix="kept/any",
+    )
+    first, _ = client.images(succeed(client, scene), "9")
+    kept = json.loads(first.text["tokenopt"])
+    assert kept == {**record, "seeds": kept["seeds"], "image": 0}
+
+
+@pytest.mark.parametrize(
     ("inputs", "parts"),
     [
         ({"record": "no json"}, ("record is 'no json'", "JSON object")),
@@ -55,6 +75,8 @@ def test_nothing_is_overwritten(client, saved):
         ({"record": "{}", "filename_prefix": "../escaped"}, ("filename_prefix", "output folder")),
         ({"record": "{}", "filename_prefix": "/etc/x"}, ("filename_prefix", "output folder")),
         ({"record": "{}", "filename_prefix": ""}, ("filename_prefix is ''",)),
+        ({"record": "{}", "filename_prefix": "x/" + "é" * 100}, ("102 characters", "180 bytes")),
+        ({"record": "[" * 100_000}, ("record is '[[[", "JSON object")),
     ],
 )
 def test_save_bad_input(client, scene, inputs, parts):

@@ -112,6 +112,33 @@ class OddLoss:
         return (kind if kind == "no loss" else loss,)
 
 
+class ComingTerms:
+    """A loss whose terms are not the same in every step, and where it is off it gives none."""
+
+    CATEGORY = "hostile"
+    RETURN_TYPES = ("TOKENOPT_LOSS",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    def run(self):
+        return (_Terms(),)
+
+
+class _Terms:
+    looks = 0
+
+    def __call__(self, images):
+        return sum(self.terms(images).values())
+
+    def terms(self, images):
+        self.looks += 1
+        own = images.mean((1, 2, 3))
+        return {"red" if self.looks == 1 else "blue": own, "always": own}
+
+
 class Digest:
     """A fingerprint of a tensor or of tokens, or the identity of a model, as ui text."""
 
@@ -140,5 +167,6 @@ NODE_CLASS_MAPPINGS = {
     "Hostile_OddImage": OddImage,
     "Hostile_OddMask": OddMask,
     "Hostile_OddLoss": OddLoss,
+    "Hostile_ComingTerms": ComingTerms,
     "Hostile_Digest": Digest,
 }
