@@ -9,6 +9,7 @@ from ..tokenopt_core.starts import sample_features
 from .compat import CATEGORY, advanced, io
 from .gradients import activation_bytes, gradient_scope
 from .images import from_images, to_images
+from .influence import Counter, images_at_once
 from .tokens import SEEDS
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
@@ -153,10 +154,23 @@ class Decode(io.ComfyNode):
     def execute(cls, tokenizer: LoadedTokenizer, tokens: Tokens) -> io.NodeOutput:
         tokens.check_tokenizer(tokenizer)
         tokenizer.check_decodable()
-        module = tokenizer.module
-        memory = activation_bytes(tokenizer.spec.image_size, len(tokens), gradients=False)
-        with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
-            values = tokens.values.to(device)
+        return io.NodeOutput(decoded(tokenizer, tokens))
+
+
+def decoded(tokenizer: LoadedTokenizer, tokens: Tokens) -> torch.Tensor:
+    """IMAGE of tokens. A long batch, such as a morph, is decoded in parts: the memory stays that of
+    one part, and a cancel is heard between them."""
+    module, size = tokenizer.module, tokenizer.spec.image_size
+    parts = tokens.values.split(images_at_once(size))
+    memory = activation_bytes(size, len(parts[0]), gradients=False)
+    follow = Counter(len(tokens)) if len(parts) > 1 else None
+    images = []
+    with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
+        for part in parts:
+            values = part.to(device)
             if not tokens.quantized:
                 values = module.quantize(values).tokens
-            return io.NodeOutput(from_images(module.decode(values)))
+            images.append(from_images(module.decode(values)))
+            if follow:
+                follow(sum(map(len, images)), len(tokens))
+        return torch.cat(images)

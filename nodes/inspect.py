@@ -14,9 +14,9 @@ from torch import Tensor
 from ..tokenopt_core.positions import parse_positions, shortened
 from ..tokenopt_core.token_edits import parse_codes
 from ..tokenopt_core.tokenizers.spec import TokenizerSpec
+from .codec import decoded
 from .compat import CATEGORY, io, ui
-from .gradients import activation_bytes, gradient_scope
-from .images import from_images
+from .gradients import gradient_scope
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 MOST_STRIPS = 64  # a page with more of them is slow, and nobody reads it
@@ -76,8 +76,7 @@ class Inspect(io.ComfyNode):
         if positions.strip():
             parse_positions(positions, spec.num_tokens)
         wanted = parse_edits(edits, spec, len(tokens))
-        memory = activation_bytes(spec.image_size, len(tokens), gradients=False)
-        with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
+        with gradient_scope(tokenizer) as device, torch.no_grad():
             module = tokenizer.module
             features = tokens.values.to(device)
             before = module.quantize(features).codes
@@ -87,8 +86,7 @@ class Inspect(io.ComfyNode):
                 edited = Tokens(features.float().cpu().clone(), tokens.quantized, tokenizer.name)
             else:
                 after, edited = before, tokens
-            decodable = features if tokens.quantized else module.quantize(features).tokens
-            image = from_images(module.decode(decodable))
+        image = decoded(tokenizer, edited)
         strips = _strips(spec, edited, before, after)
         report = {"tokenizer": tokenizer.name, "images": len(tokens), **strips}
         shown = ui.PreviewImage(image[:MOST_STRIPS]).as_dict()["images"]

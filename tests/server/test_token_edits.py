@@ -135,3 +135,25 @@ def test_codes_that_cannot_be_set(client, pair, text, found):
     pair["20"] = node("TokenOpt_Set", tokenizer=["1", 0], tokens=["4", 0], codes=text)
     pair["21"] = node("Hostile_Digest", value=["20", 0], nonce=0)
     fails_with(client, pair, found)
+
+
+def test_a_long_morph_is_decoded_in_parts_and_ends_at_a_cancel(client, pair):
+    ends = {"target": ["4", 0], "reference": ["7", 0], "positions": "all"}
+    blend = {"strength": 1.0, "steps": 200, "quantize": False}
+    pair["9"] = node("TokenOpt_Blend", tokenizer=["1", 0], **ends, **blend)
+    pair["10"] = node("TokenOpt_Decode", tokenizer=["1", 0], tokens=["9", 0])
+    pair["11"] = node("Hostile_Digest", value=["10", 0], nonce=0)
+    run = succeed(client, pair)
+    assert run.outputs["11"]["shape"] == [200, 64, 64, 3]
+    assert run.progress("10") == [(128, 200), (200, 200)]
+
+    def cancel(event) -> None:
+        if event.kind == "progress" and event.node == "10":
+            client.interrupt()
+
+    many = {"tokenizer": ["1", 0], "seed": 1, "batch_size": 32, "scale": 1.0}
+    pair["12"] = node("TokenOpt_RandomTokens", **many)
+    pair["9"]["inputs"]["target"] = ["12", 0]
+    run = client.run(pair, on_event=cancel)
+    assert run.status == "interrupted"
+    assert run.progress("10")[-1][0] < 32 * 200
