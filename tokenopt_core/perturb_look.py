@@ -10,6 +10,9 @@ Axes: n tokens, d token size, m codes, s = the tokenizer's image size.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
@@ -17,6 +20,8 @@ from .influence import Progress, variations
 from .losses import Loss
 from .precision import autocast
 from .tokenizers import Tokenizer
+
+T = TypeVar("T")
 
 SPARE = 8  # codes beyond the results that are ranked again in float32
 
@@ -59,10 +64,14 @@ class Looker:
             exactly: in float32, whatever the lowered type is.
         """
         dtype = torch.float32 if exactly else self.dtype
-        found = [torch.zeros(0)]
-        for part, images in self._decoded(candidates, dtype):
+
+        def ask(part: Tensor) -> Tensor:
+            images = self._decoded(part, dtype)
             with autocast(dtype, self.device):
-                values = self.judge(images)
+                return self.judge(images)
+
+        found = [torch.zeros(0)]
+        for part, values in self._in_parts(candidates, ask):
             if self.lowered and not exactly and not values.isfinite().all():
                 values = self.losses(part, exactly=True)  # float16 ends at 65504
             else:
@@ -72,53 +81,67 @@ class Looker:
 
     def images(self, candidates: Tensor) -> Tensor:
         """The edited images (m, 3, s, s), in float32 on the CPU."""
-        parts = []
-        for part, images in self._decoded(candidates, torch.float32):
-            parts.append(images.cpu())
+        found = []
+        parts = self._in_parts(candidates, lambda part: self._decoded(part, torch.float32))
+        for part, images in parts:
+            found.append(images.cpu())
             self._tick(len(part))
-        return torch.cat(parts)
+        return torch.cat(found)
 
     def loss_and_gradient(self, candidates: Tensor) -> tuple[Tensor, Tensor]:
         """The loss (m,) of candidates and its gradient in the token there (m, d), on the CPU."""
         losses, gradients = [], []
-        dtype = torch.float32 if self.dtype == torch.float16 else self.dtype  # it would underflow
-        for part in candidates.split(max(1, self.batch // 4)):  # a backward pass keeps all layers
-            with torch.enable_grad():
-                token = self.entries[part.to(self.device)].clone().requires_grad_()
-                edited = self.tokens.repeat(len(part), 1, 1)
-                edited[:, self.position] = token
-                with autocast(dtype, self.device):
-                    loss = self.judge(self.tokenizer.decode(edited).clamp(0, 1))
-                if not loss.requires_grad:
-                    raise ValueError(
-                        "the loss does not depend on the images by differentiable operations, "
-                        "which the method 'gradient' needs: choose 'guided' or 'exact'."
-                    )
-                (gradient,) = torch.autograd.grad(loss.sum(), token)
+        for _, (loss, gradient) in self._in_parts(candidates, self._gradient, share=4):
             losses.append(loss.detach().cpu())
             gradients.append(gradient.float().cpu())
             self._tick(0)
         return torch.cat(losses), torch.cat(gradients)
 
-    def _decoded(self, candidates: Tensor, dtype: torch.dtype):
-        """Pairs of candidates and their images in [0, 1], a batch at a time."""
+    def _gradient(self, part: Tensor) -> tuple[Tensor, Tensor]:
+        """As `loss_and_gradient`, of a few candidates at once."""
+        dtype = torch.float32 if self.dtype == torch.float16 else self.dtype  # it would underflow
+        with torch.enable_grad():
+            token = self.entries[part.to(self.device)].clone().requires_grad_()
+            edited = self.tokens.repeat(len(part), 1, 1)
+            edited[:, self.position] = token
+            with autocast(dtype, self.device):
+                loss = self.judge(self.tokenizer.decode(edited).clamp(0, 1))
+            if not loss.requires_grad:
+                raise ValueError(
+                    "the loss does not depend on the images by differentiable operations, "
+                    "which the method 'gradient' needs: choose 'guided' or 'exact'."
+                )
+            (gradient,) = torch.autograd.grad(loss.sum(), token)
+        return loss, gradient
+
+    def _decoded(self, part: Tensor, dtype: torch.dtype) -> Tensor:
+        """The images (m, 3, s, s) in [0, 1] of a few candidates."""
+        positions = torch.full((len(part),), self.position)
+        tokens = self.entries[part.to(self.device)]
+        with autocast(dtype, self.device):
+            ((_, images),) = variations(self.tokenizer, self.tokens, positions, tokens, len(part))
+        return images
+
+    def _in_parts(
+        self, candidates: Tensor, work: Callable[[Tensor], T], share: int = 1
+    ) -> Iterator[tuple[Tensor, T]]:
+        """Pairs of candidates and what `work` makes of them, a batch at a time.
+
+        Args:
+            share: a batch is divided by it, for work that needs so many times the memory.
+        """
         done = 0
         while done < len(candidates):
-            part = candidates[done : done + self.batch]
-            positions = torch.full((len(part),), self.position)
-            tokens = self.entries[part.to(self.device)]
+            part = candidates[done : done + max(1, self.batch // share)]
             try:
-                with autocast(dtype, self.device):
-                    ((_, images),) = variations(
-                        self.tokenizer, self.tokens, positions, tokens, len(part)
-                    )
+                result = work(part)
             except torch.OutOfMemoryError:
-                if self.batch == 1:
+                if len(part) == 1:
                     raise
                 self.batch = max(1, self.batch // 2)
                 continue
             done += len(part)
-            yield part, images
+            yield part, result
 
     def _tick(self, count: int) -> None:
         self._done += count

@@ -87,3 +87,24 @@ def test_a_device_without_memory_gets_smaller_batches(watched):
     spy.decode = none
     with pytest.raises(torch.OutOfMemoryError):
         next(search)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_loss_without_memory_gets_smaller_batches_too(watched, method):
+    spy, sizes = watched
+
+    def greedy(images):
+        if len(images) > 3:
+            raise torch.OutOfMemoryError("no room")
+        return images.mean((1, 2, 3))
+
+    codes = torch.zeros(1, 6, dtype=torch.long)
+    (expected,) = perturb_search(
+        spy, codes, [3], SearchConfig(top_k=5, method=method, batch=2), loss=greedy
+    )
+    config = SearchConfig(top_k=5, method=method, batch=32)
+    (found,) = perturb_search(spy, codes, [3], config, loss=greedy)
+    assert len(found.codes) == len(expected.codes)
+    if method == "exact":
+        assert found.codes.tolist() == expected.codes.tolist()
+    assert max(sizes) > 3
