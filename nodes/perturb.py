@@ -88,13 +88,14 @@ class PerturbSearch(io.ComfyNode):
         )
         scores = table(outcome.found)
         size = tokenizer.spec.codebook_size
-        remarks = notes(outcome.found, config, size, recipe is not None)
+        pages = sheets(outcome.originals, outcome.found)
+        remarks = notes(outcome.found, config, size, recipe is not None, len(pages))
         return io.NodeOutput(
             from_images(torch.cat([result.images for result in outcome.found])),
             Tokens(outcome.values, True, tokenizer.name),
             codes_text(outcome.codes),
             scores,
-            from_images(sheets(outcome.originals, outcome.found)),
+            from_images(pages),
             ui={"tokenopt_notes": [scores, *remarks]},
         )
 

@@ -7,6 +7,7 @@ edit, and where it differs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -20,18 +21,22 @@ from .sweep_grid import FAINT, PAPER, Tile, draw_grid
 COLUMNS = 8  # of positions side by side
 MOST_ROWS = 8  # positions that show all their results, one row each
 WIDEST, NARROWEST = 256, 128  # of a picture; at most the second where there are many
+MOST_PIXELS = 2**26  # of all pages: 800 MB as an IMAGE
 SEAM = 4  # between an edit and its difference
 
 
 def sheets(originals: Tensor, found: Sequence[Found]) -> Tensor:
-    """One page for each image, (b, 3, h, w) in [0, 1]."""
-    pages = [
-        _page(originals[image], [result for result in found if result.image == image])
-        for image in sorted({result.image for result in found})
-    ]
-    height = max(page.height for page in pages)  # fewer results make a page lower
-    width = max(page.width for page in pages)
-    sheet = np.stack([np.asarray(_padded(page, (width, height))) for page in pages])
+    """One page for each image, (b, 3, h, w) in [0, 1]; of many images the first ones."""
+    pages: list[Image.Image] = []
+    size = (0, 0)  # of the largest: fewer results make a page lower
+    for image, results in groupby(found, key=lambda result: result.image):
+        page = _page(originals[image], list(results))
+        width, height = max(size[0], page.width), max(size[1], page.height)
+        if pages and (len(pages) + 1) * width * height > MOST_PIXELS:
+            break
+        pages.append(page)
+        size = (width, height)
+    sheet = np.stack([np.asarray(_padded(page, size)) for page in pages])
     return torch.from_numpy(sheet).movedim(3, 1).float() / 255
 
 
@@ -69,7 +74,7 @@ def codes_text(codes: Tensor) -> str:
 
 
 def notes(
-    found: Sequence[Found], config: SearchConfig, codebook: int, connected: bool
+    found: Sequence[Found], config: SearchConfig, codebook: int, connected: bool, pages: int
 ) -> list[str]:
     """Sentences for the user: what was compared, and what may surprise."""
     others = codebook - 1
@@ -82,6 +87,9 @@ def notes(
     ]
     if config.top_k > others:
         lines.append(f"top_k is {config.top_k}, but there are only {others} other codes")
+    images = found[-1].image + 1
+    if pages < images:
+        lines.append(f"the sheet has room for the first {pages} of {images} images")
     if connected and config.maximize:
         lines.append(
             "the connected loss is maximized: away from what it asks for; minimize looks for it"

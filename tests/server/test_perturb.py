@@ -166,3 +166,19 @@ def test_cancel_ends_it_within_a_batch_and_the_next_prompt_works(client, search)
     assert len(seen) <= 4
     search["5"]["inputs"].update(top_k=2)
     succeed(client, search)
+
+
+def test_the_sheet_of_many_images_shows_the_first(client, search):
+    many = {"tokenizer": ["1", 0], "seed": 1, "batch_size": 64, "scale": 1.0}
+    search["4"] = node("TokenOpt_RandomTokens", **many)
+    search["5"]["inputs"].update(top_k=8, share=0.001)
+    search["12"] = node("Hostile_Digest", value=["5", 4], nonce=0)
+    search["13"] = node("Hostile_Digest", value=["5", 0], nonce=0)
+    for number in ("6", "7", "9", "11"):
+        del search[number]
+    run = succeed(client, search)
+    pages, height, width, _ = run.outputs["12"]["shape"]
+    assert run.outputs["13"]["shape"][0] == 64 * 8
+    assert pages < 64
+    assert pages * height * width <= 2**26 < (pages + 1) * height * width
+    assert f"the first {pages} of 64 images" in " ".join(run.outputs["5"]["tokenopt_notes"])
