@@ -66,6 +66,7 @@ function actions(strips, cell, shift) {
         Escape: () => strips.select([]),
         "Ctrl+a": () => strips.select([...Array(strips.count).keys()]),
         "Ctrl+c": () => {
+            if (!strips.result.codes) return strips.say("A VAE has no codes to copy.");
             carried = load(strips, cell);
             strips.say(`copied ${carried.codes.map(([p, code]) => `${p}: ${code}`).join(", ")}`);
         },

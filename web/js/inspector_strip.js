@@ -89,7 +89,7 @@ export class Strips {
                 ? greyOf(state.magnitude / most) : colourOf(state.code);
             cell.style.setProperty("--paper", paper);
             cell.style.setProperty("--ink", ink);
-            cell.lastChild.textContent = state.code ?? state.magnitude.toFixed(1);
+            cell.children[1].textContent = state.code ?? state.magnitude.toFixed(1);
             cell.classList.toggle("ti-changed", state.changedFrom !== null);
             cell.classList.toggle("ti-edited", state.code !== state.before);
             cell.classList.toggle("ti-pending", state.pending);
