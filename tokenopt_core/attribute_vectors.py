@@ -72,7 +72,7 @@ def attribute_vector(
     """The attribute that images with the tokens `present` (b, n, d) have and `absent` have not.
 
     Tokens of an L2-normalized codebook are first brought to length 1, as the quantizer does, so
-    that features and tokens give the same and no image counts more than another.
+    that features and tokens are on one scale and no image counts more than another.
 
     Args:
         name: of the tokenizer.
