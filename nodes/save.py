@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -187,4 +188,9 @@ def _write(path: str, array, chunks: dict[str, str]) -> None:
     texts = PngInfo()
     for name, value in chunks.items():
         texts.add_text(name, value)
-    Image.fromarray(array).save(path, pnginfo=texts, compress_level=4)
+    partial = Path(f"{path}.partial")  # a stopped server leaves no half image under a real name
+    try:
+        Image.fromarray(array).save(partial, "PNG", pnginfo=texts, compress_level=4)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

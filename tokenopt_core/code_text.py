@@ -41,6 +41,11 @@ def exact_codes(tokenizer: Tokenizer, tokens: Tensor, quantized: bool) -> Tensor
         ValueError: the tokenizer has no codes, or no codes give these images.
     """
     _bits(tokenizer.spec)
+    if not tokens.isfinite().all():
+        raise ValueError(
+            "tokens contain NaN or infinite numbers, so no codes give their images; look for the "
+            "node before this one that makes them."
+        )
     tokens = tokens.to(next(tokenizer.parameters()).device)
     codes = tokenizer.quantize(tokens).codes
     if quantized and (tokenizer.lookup(codes) - tokens).abs().max() > _BETWEEN:

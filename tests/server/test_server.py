@@ -96,6 +96,26 @@ CONTRACT = {
     "TokenOpt_SaveAttribute": ("Save Attribute", "attribute filename_prefix", ""),
     "TokenOpt_LoadAttribute": ("Load Attribute", "tokenizer file", "TOKENOPT_ATTRIBUTE"),
     "TokenOpt_PositionPreset": ("Position Preset", "tokenizer preset", "STRING"),
+    "TokenOpt_Inspect": (
+        "Token Inspector",
+        "tokenizer tokens edits positions",
+        "TOKENOPT_TOKENS STRING IMAGE",
+    ),
+    "TokenOpt_Importance": (
+        "Token Importance",
+        "tokenizer guide prompts image folder best effect effect_images seed",
+        "IMAGE STRING STRING",
+    ),
+    "TokenOpt_PixelInfluence": (
+        "Pixel Influence",
+        "tokenizer tokens samples seed",
+        "IMAGE IMAGE MASK",
+    ),
+    "TokenOpt_SeedRetrieval": (
+        "Seed Retrieval",
+        "guide prompts choose image folder percent seed size",
+        "IMAGE STRING STRING",
+    ),
 }
 
 
@@ -156,6 +176,7 @@ def test_workflow_runs_and_the_judge_accepts_its_result(client, workflow, name):
 def asked_of(graph, images: int) -> list[str]:
     """What the CLIP Loss of a workflow asks of each image in the end, "" without one."""
     prompts = [n["inputs"]["prompt"] for n in graph.values() if "ClipLoss" in n["class_type"]]
+    prompts = [graph[p[0]]["inputs"]["value"] if isinstance(p, list) else p for p in prompts]
     lines = [line for prompt in prompts for line in prompt.splitlines()] or [""]
     texts = [
         " ".join(part.text for part in parse_prompt(line) if part.weight_at(1.0) > 0)

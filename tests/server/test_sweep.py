@@ -104,8 +104,8 @@ def test_mask_weight_and_reset_reach_the_masked_loss_in_a_composite(client, swee
     sweep["20"] = node("SolidMask", value=0.5, width=64, height=64)
     sweep["21"] = node("TokenOpt_MaskedL1Loss", image=["3", 0], mask=["20", 0], weight=1.0)
     sweep["22"] = node("TokenOpt_CombineLosses", loss_a=["5", 0], loss_b=["21", 0])
-    sweep["6"]["inputs"].update(loss=["22", 0], setting_1="mask_weight", values_1="1; 4")
-    sweep["6"]["inputs"].update(setting_2="reset_every", values_2="0; 1", steps=4)
+    sweep["6"]["inputs"].update(loss=["22", 0], setting_1="mask_weight", values_1="1; 16")
+    sweep["6"]["inputs"].update(setting_2="reset_every", values_2="0; 2", steps=8)
     head, *body = rows(succeed(client, sweep))
     assert head[:5] == ["mask_weight", "reset_every", "loss", "clip", "l1"]
     assert len({row[4] for row in body}) == 4

@@ -128,3 +128,11 @@ def test_a_vae_has_no_codes(vae):
     ):
         with pytest.raises(ValueError, match="is a VAE, which has no codes to write as text"):
             call()
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+def test_tokens_that_are_not_finite_have_no_codes(tokenizer, features, quantized):
+    spoilt = features.clone()
+    spoilt[0, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match="tokens contain NaN or infinite numbers"):
+        exact_codes(tokenizer, spoilt, quantized)
