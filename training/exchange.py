@@ -1,6 +1,6 @@
 """The tokenizer's last stage: lighting and focus move into one token each.
 
-Trained plainly, the demo tokenizer spreads lighting over five tokens and focus over two, so that
+Trained plainly, the demo tokenizer spreads lighting over five tokens and focus over three, so that
 copying one token does not do what it does in the paper (arXiv 2506.08257, section 3.1). Here one
 token of a scene is replaced by another scene's, and the decoder must draw the first scene in the
 second one's light, or focus. This is supervision that the released tokenizers never had.
