@@ -1,8 +1,34 @@
-"""Numbers of widgets that ComfyUI lets through and that no node can use."""
+"""Numbers that ComfyUI lets through although their widgets would not."""
 
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
+
+from ..tokenopt_core.positions import shortened
+from .compat import io
+
+_KINDS = ((io.Int.Input, Integral, "whole number"), (io.Float.Input, Real, "number"))
+
+
+def check_numbers(node: type[io.ComfyNode], **inputs: object) -> None:
+    """Raises ValueError if one of the inputs is outside of the limits of its widget in `node`.
+
+    Inputs that are no number widgets pass. ComfyUI itself compares what is typed, not what comes
+    through a link; and NaN is neither below nor above a limit.
+    """
+    for widget in node.define_schema().inputs:
+        for sort, kind, words in _KINDS:
+            if isinstance(widget, sort) and widget.id in inputs:
+                _check(widget, inputs[widget.id], kind, words)
+
+
+def _check(widget: io.Input, value: object, kind: type, words: str) -> None:
+    if not (isinstance(value, kind) and widget.min <= value <= widget.max):  # NaN too
+        raise ValueError(
+            f"{widget.id} is {shortened(str(value))}, expected a {words} from {widget.min} to "
+            f"{widget.max}."
+        )
 
 
 def check_finite(**inputs: object) -> None:
