@@ -26,7 +26,7 @@ def new_output_file(prefix: str, suffix: str) -> tuple[Path, dict[str, str]]:
         suffix: such as ".attribute.safetensors".
 
     Raises:
-        ValueError: the name leaves the output folder, is none, or is too long.
+        ValueError: the name leaves the output folder, is none, hidden or too long.
     """
     base = Path(folder_paths.get_output_directory()).resolve()
     if "\0" in prefix or not Path(prefix).name or not _inside(base, base / prefix):
@@ -34,19 +34,26 @@ def new_output_file(prefix: str, suffix: str) -> tuple[Path, dict[str, str]]:
             f"filename_prefix is {shortened(prefix)!r}, expected a name or folder/name inside "
             "ComfyUI's output folder."
         )
-    check_length(prefix)
+    check_name(prefix)
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, str(base))
     path = Path(folder, f"{name}_{counter:05}_{suffix}")
     return path, {"filename": path.name, "subfolder": subfolder, "type": "output"}
 
 
-def check_length(prefix: str) -> None:
-    """Raises ValueError if no disk takes a file of this name; its own message tells of our paths.
+def check_name(prefix: str) -> None:
+    """Raises ValueError if a file of this name could not be found again, or if no disk takes it;
+    the disk's own message tells of our paths.
 
     Args:
         prefix: the input filename_prefix.
     """
-    sizes = [len(part.encode(errors="replace")) for part in re.split(r"[/\\]", prefix)]
+    parts = re.split(r"[/\\]", os.path.normpath(prefix))
+    if any(part.startswith(".") for part in parts):
+        raise ValueError(
+            f"filename_prefix is {shortened(prefix)!r}, expected names that do not start with a "
+            "dot: such files are hidden, and no node could load them again."
+        )
+    sizes = [len(part.encode(errors="replace")) for part in parts]
     if max(sizes) > LONGEST_PART or sum(sizes) > LONGEST:
         raise ValueError(
             f"filename_prefix is {shortened(prefix)!r} with {len(prefix)} characters, expected a "
@@ -63,11 +70,12 @@ def saved_files(suffix: str) -> dict[str, Path]:
     return found
 
 
-def saved_file(name: str, suffix: str, kind: str) -> Path:
+def saved_file(name: str, suffix: str, kind: str, asked: str = "file") -> Path:
     """The file that was chosen as `name`; raises ValueError if there is none now.
 
     Args:
         kind: what the file holds, for the message, such as "an attribute".
+        asked: the input by which it was chosen.
     """
     path = _chosen(name, suffix)
     if path is None:
@@ -78,7 +86,7 @@ def saved_file(name: str, suffix: str, kind: str) -> Path:
             else f"there is none yet: save {kind} first."
         )
         raise ValueError(
-            f"file is {shortened(name)!r}, expected {kind} (*{suffix}) in ComfyUI's input or "
+            f"{asked} is {shortened(name)!r}, expected {kind} (*{suffix}) in ComfyUI's input or "
             f"output folder; {hint}"
         )
     return path

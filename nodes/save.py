@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from .code_text import text_of
 from .compat import CATEGORY, folder_paths, io, metadata_wanted
 from .images import to_images
-from .safe_files import check_length
+from .safe_files import check_name
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 CHUNK = "tokenopt"
@@ -145,7 +145,7 @@ def _checked(prefix: str) -> str:
             f"filename_prefix is {prefix!r}, which leaves ComfyUI's output folder; expected a name "
             "or folder/name inside it."
         )
-    check_length(prefix)
+    check_name(prefix)
     return prefix
 
 

@@ -13,7 +13,7 @@ from .save import CODES_CHUNK
 from .types import LoadedTokenizer, TokenizerSocket, TokensSocket
 
 SUFFIX = ".png"
-KIND = "a saved image"
+KIND = "an image"
 
 
 class SavedImageTokens(io.ComfyNode):
@@ -56,7 +56,7 @@ class SavedImageTokens(io.ComfyNode):
 
     @classmethod
     def execute(cls, tokenizer: LoadedTokenizer, image: str) -> io.NodeOutput:
-        text = read_codes(saved_file(image, SUFFIX, KIND))
+        text = read_codes(saved_file(image, SUFFIX, KIND, "image"))
         return io.NodeOutput(tokens_of(tokenizer, text), text)
 
 

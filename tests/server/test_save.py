@@ -74,6 +74,7 @@ def test_any_json_object_is_kept(client, scene, record):
         ({"record": "[1]"}, ("record is '[1]'",)),
         ({"record": "{}", "filename_prefix": "../escaped"}, ("filename_prefix", "output folder")),
         ({"record": "{}", "filename_prefix": "/etc/x"}, ("filename_prefix", "output folder")),
+        ({"filename_prefix": "x/.hidden"}, ("filename_prefix is 'x/.hidden'", "a dot")),
         ({"record": "{}", "filename_prefix": ""}, ("filename_prefix is ''",)),
         ({"record": "{}", "filename_prefix": "x/" + "é" * 100}, ("102 characters", "180 bytes")),
         ({"record": "[" * 100_000}, ("record is '[[[", "JSON object")),

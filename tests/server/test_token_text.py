@@ -138,8 +138,12 @@ def test_files_that_cannot_be_loaded(client, server, encoded, tmp_path):
         fails_with(client, graph, "file is", "ComfyUI's input or output folder")
     graph["30"] = _load("cut.tokens.safetensors")
     fails_with(client, graph, "'cut.tokens.safetensors' is damaged")
-    encoded["30"] = _save("4", "../escaped")
-    fails_with(client, encoded, "filename_prefix is '../escaped'")
+
+
+@pytest.mark.parametrize("prefix", ["../escaped", ".hidden", "tokens/.hidden/name", ".hidden/name"])
+def test_tokens_are_saved_where_they_can_be_found_again(client, encoded, prefix):
+    encoded["30"] = _save("4", prefix)
+    fails_with(client, encoded, f"filename_prefix is {prefix!r}", "expected")
 
 
 def test_a_saved_image_carries_its_codes(client, server, encoded):
@@ -158,7 +162,7 @@ def test_a_saved_image_carries_its_codes(client, server, encoded):
     again["50"]["inputs"]["image"] = plain
     fails_with(client, again | {"9": _digest("50")}, "'plain.png' carries no codes")
     again["50"]["inputs"]["image"] = "../../etc/passwd.png"
-    fails_with(client, again | {"9": _digest("50")}, "file is")
+    fails_with(client, again | {"9": _digest("50")}, "image is '../../etc", "expected an image")
 
 
 def test_an_optimized_image_carries_its_codes_by_its_record(client, edit):
