@@ -6,10 +6,12 @@ import torch
 
 from ..tokenopt_core.randomness import image_seeds
 from ..tokenopt_core.starts import sample_features
+from ..tokenopt_core.tokenizers.base import fit_images
 from .compat import CATEGORY, advanced, io
 from .gradients import activation_bytes, gradient_scope
 from .images import from_images, to_images
-from .influence import Counter, images_at_once
+from .numbers import check_numbers
+from .parts import in_parts, part_size
 from .tokens import SEEDS
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
@@ -76,21 +78,26 @@ class Encode(io.ComfyNode):
         sample: bool = False,
         sample_seed: int = 0,
     ) -> io.NodeOutput:
+        check_numbers(cls, sample_seed=sample_seed)
         if sample and tokenizer.spec.kind != "vae":
             raise ValueError(
                 f"sample is on, but the tokenizer {tokenizer.name!r} has a codebook and nothing to "
                 "draw from; switch sample off, or choose a VAE (a name with 'vae')."
             )
         images = to_images(image)
-        memory = activation_bytes(tokenizer.spec.image_size, len(images), gradients=False)
+        count, size = len(images), tokenizer.spec.image_size
+        seeds = image_seeds(sample_seed, count)
+        memory = activation_bytes(size, part_size(count, size), gradients=False)
+        features = []
         with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
-            images = images.to(device)
-            if sample:
-                seeds = image_seeds(sample_seed, len(images))
-                features = sample_features(tokenizer.module, images, seeds)
-            else:
-                features = tokenizer.module.encode(images)
-            return io.NodeOutput(Tokens(features.float().cpu(), False, tokenizer.name))
+            for part in in_parts(count, size):
+                fitted = fit_images(images[part], size).to(device)
+                if sample:
+                    made = sample_features(tokenizer.module, fitted, seeds[part])
+                else:
+                    made = tokenizer.module.encode(fitted)
+                features.append(made.float().cpu())
+            return io.NodeOutput(Tokens(torch.cat(features), False, tokenizer.name))
 
 
 class Quantize(io.ComfyNode):
@@ -158,19 +165,14 @@ class Decode(io.ComfyNode):
 
 
 def decoded(tokenizer: LoadedTokenizer, tokens: Tokens) -> torch.Tensor:
-    """IMAGE of tokens. A long batch, such as a morph, is decoded in parts: the memory stays that of
-    one part, and a cancel is heard between them."""
+    """IMAGE of tokens; a long batch, such as a morph, is decoded in parts."""
     module, size = tokenizer.module, tokenizer.spec.image_size
-    parts = tokens.values.split(images_at_once(size))
-    memory = activation_bytes(size, len(parts[0]), gradients=False)
-    follow = Counter(len(tokens)) if len(parts) > 1 else None
+    memory = activation_bytes(size, part_size(len(tokens), size), gradients=False)
     images = []
     with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
-        for part in parts:
-            values = part.to(device)
+        for part in in_parts(len(tokens), size):
+            values = tokens.values[part].to(device)
             if not tokens.quantized:
                 values = module.quantize(values).tokens
             images.append(from_images(module.decode(values)))
-            if follow:
-                follow(sum(map(len, images)), len(tokens))
         return torch.cat(images)

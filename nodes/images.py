@@ -67,12 +67,13 @@ def preview(images: Tensor, most: int = 4) -> Image.Image:
 def _copy(values: Tensor, name: str) -> Tensor:
     """A float32 copy in [0, 1] on the CPU, usable with gradients."""
     with torch.inference_mode(False):
-        values = values.detach().to("cpu", torch.float32, copy=True)
+        values = values.detach().to("cpu", torch.float32)
+        values = values.clone(memory_format=torch.contiguous_format)  # a batch may be gigabytes
         if values.isnan().any():
             raise ValueError(
                 f"{name} contains NaN, expected numbers from 0 to 1; check the node it comes from."
             )
-        return values.clamp(0, 1).contiguous()
+        return values.clamp_(0, 1)
 
 
 def _is_mask(mask: Tensor) -> bool:

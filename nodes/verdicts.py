@@ -17,10 +17,11 @@ from torch import Tensor
 
 from ..tokenopt_core.demo.captions import mentioned
 from ..tokenopt_core.demo.judge import judge as demo_judge
-from ..tokenopt_core.demo.world import ATTRIBUTES
+from ..tokenopt_core.demo.world import ATTRIBUTES, IMAGE_SIZE
 from ..tokenopt_core.prompts import parse_prompt
 from ..tokenopt_core.tokenizers.base import fit_images
 from .gradients import activation_bytes, gradient_scope
+from .parts import in_parts, part_size
 from .types import LoadedGuide
 
 SMALLEST_GAIN = 0.002  # of a similarity; less is noise of the resizing
@@ -57,10 +58,11 @@ def asked_for(prompts: Sequence[str]) -> list[str]:
 
 def similarity(guide: LoadedGuide, images: Tensor, texts: Sequence[str]) -> Tensor:
     """Cosine similarity (b,) of whole images (b, 3, h, w) with their texts (one, or one each)."""
-    size = guide.module.image_size
-    memory = activation_bytes(size, len(images), gradients=False)
+    count, size = len(images), guide.module.image_size
+    memory = activation_bytes(size, part_size(count, size), gradients=False)
     with gradient_scope(guide, memory=memory) as device, torch.no_grad():
-        looks = guide.module.encode_image(fit_images(images, size).to(device)).cpu()
+        fitted = (fit_images(images[part], size) for part in in_parts(count, size))
+        looks = torch.cat([guide.module.encode_image(part.to(device)).cpu() for part in fitted])
         return (looks * guide.module.encode_text(texts)).sum(-1)
 
 
@@ -88,10 +90,19 @@ def guide_scores(
 
 def demo_scores(images: Tensor, texts: Sequence[str]) -> Scores:
     """What the demo judge says: the probability of a valid scene with all attributes named."""
+    texts = list(texts) * (len(images) if len(texts) == 1 else 1)
+    told: list[tuple[float, str]] = []
+    for part in in_parts(len(images), IMAGE_SIZE):
+        told += _demo_part(images[part], texts[part])
+    values, verdicts = zip(*told, strict=True)
+    return Scores("demo judge", list(values), list(verdicts))
+
+
+def _demo_part(images: Tensor, texts: Sequence[str]) -> list[tuple[float, str]]:
+    """Probability and verdict of each image with its text."""
     seen = demo_judge(images)
     names = seen.names()
-    texts = list(texts) * (len(images) if len(texts) == 1 else 1)
-    values, verdicts = [], []
+    told = []
     for i, text in enumerate(texts):
         wanted = mentioned(text)
         chance = float(seen.valid[i])
@@ -99,9 +110,8 @@ def demo_scores(images: Tensor, texts: Sequence[str]) -> Scores:
             column = list(ATTRIBUTES).index(name)
             chance *= float(seen.probabilities[column][i, ATTRIBUTES[name].index(value)])
         wrong = [f"{n} is {names[i][n]}, not {v}" for n, v in wanted.items() if names[i][n] != v]
-        values.append(chance)
-        verdicts.append(_demo_verdict(wanted, bool(seen.valid[i] > 0.5), wrong))
-    return Scores("demo judge", values, verdicts)
+        told.append((chance, _demo_verdict(wanted, bool(seen.valid[i] > 0.5), wrong)))
+    return told
 
 
 def _demo_verdict(wanted: dict[str, str], valid: bool, wrong: list[str]) -> str:

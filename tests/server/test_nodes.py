@@ -202,3 +202,37 @@ def test_codes_are_text_and_copying_all_tokens_gives_the_reference(client, workf
     assert run.outputs["22"]["digest"] == [codes]
     assert len(codes.split()) == 16
     assert all(0 <= int(code) < 1024 for code in codes.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs"),
+    [
+        ("TokenOpt_Encode", {"tokenizer": ["1", 0]}),
+        ("TokenOpt_Judge", {"guide": ["2", 0], "prompt": "a green star"}),
+    ],
+)
+def test_a_long_batch_is_seen_in_parts_and_ends_at_a_cancel(client, scene, name, inputs):
+    scene["4"] = node("RepeatImageBatch", image=["3", 0], amount=100)
+    scene["5"] = node(name, image=["4", 0], **inputs)
+    scene["6"] = node("TokenOpt_Quantize", tokenizer=["1", 0], tokens=["5", 0])
+    digest = ["5", 0] if name == "TokenOpt_Judge" else ["6", 1]
+    scene["7"] = node("Hostile_Digest", value=digest, nonce=0)
+    if name == "TokenOpt_Judge":
+        del scene["6"]
+    lines = {}
+    for count, image in ((2, "3"), (200, "4")):
+        scene["5"]["inputs"]["image"] = [image, 0]
+        run = succeed(client, scene)
+        lines[count] = run.outputs["7"]["digest"][0].splitlines()[-count:]
+    assert run.progress("5")[:2] == [(128, 200), (200, 200)]
+    seen = [line.split()[1:] for line in lines[2]]
+    assert [line.split()[1:] for line in lines[200]] == seen * 100
+
+    def cancel(event) -> None:
+        if event.kind == "progress" and event.node == "5":
+            client.interrupt()
+
+    scene["4"]["inputs"]["amount"] = 1500
+    run = client.run(scene, on_event=cancel)
+    assert run.status == "interrupted"
+    assert run.progress("5")[-1][0] < 3000
