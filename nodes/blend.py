@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from ..tokenopt_core.positions import parse_positions
 from ..tokenopt_core.token_edits import blend_tokens, morph_strengths
 from .compat import CATEGORY, io
-from .edit import check_pair
+from .edit import as_decoded, check_pair
 from .gradients import gradient_scope
-from .numbers import check_between
+from .numbers import check_numbers
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 MOST_STEPS = 240
@@ -80,13 +79,13 @@ class Blend(io.ComfyNode):
         steps: int,
         quantize: bool,
     ) -> io.NodeOutput:
-        check_between("steps", steps, 1, MOST_STEPS)
+        check_numbers(cls, strength=strength, steps=steps)
         check_pair(target, reference)
         target.check_tokenizer(tokenizer)
         chosen = parse_positions(positions, target.values.shape[1])
         with gradient_scope(tokenizer), torch.no_grad():
             ends = [
-                tokens.values.clone() if quantize else _as_decoded(tokenizer, tokens)
+                tokens.values.clone() if quantize else as_decoded(tokenizer, tokens)
                 for tokens in (target, reference)
             ]
             values = blend_tokens(
@@ -96,11 +95,3 @@ class Blend(io.ComfyNode):
                 directions=tokenizer.spec.l2_normalized,
             )
         return io.NodeOutput(Tokens(values, not quantize, tokenizer.name))
-
-
-def _as_decoded(tokenizer: LoadedTokenizer, tokens: Tokens) -> Tensor:
-    """The tokens (b, n, d) that a decoder would get, on the CPU."""
-    if tokens.quantized:
-        return tokens.values.clone()
-    device = next(tokenizer.module.parameters()).device
-    return tokenizer.module.quantize(tokens.values.to(device)).tokens.float().cpu()

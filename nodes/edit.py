@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from ..tokenopt_core.positions import parse_positions
 from ..tokenopt_core.token_edits import (
@@ -53,6 +54,12 @@ class Copy(io.ComfyNode):
                     "from left to right; one more than half white is copied. One mask, or one per "
                     "image.",
                 ),
+                TokenizerSocket.Input(
+                    "tokenizer",
+                    optional=True,
+                    tooltip="The one that made both. Needed only where one of the two is quantized "
+                    "and the other is not.",
+                ),
             ],
             outputs=[
                 TokensSocket.Output(
@@ -67,15 +74,17 @@ class Copy(io.ComfyNode):
         target: Tokens,
         reference: Tokens,
         positions: str,
-        mask: torch.Tensor | None = None,
+        mask: Tensor | None = None,
+        tokenizer: LoadedTokenizer | None = None,
     ) -> io.NodeOutput:
         check_pair(target, reference)
+        if tokenizer is not None:
+            target.check_tokenizer(tokenizer)
         chosen = _chosen(positions, mask, target.values.shape[1])
+        target, reference = _alike(target, reference, tokenizer)
         with torch.inference_mode(False):
             values = copy_tokens(target.values, reference.values, chosen)
-        # Entries of the codebook are their own nearest, so among features they mean the same.
-        quantized = target.quantized and reference.quantized
-        return io.NodeOutput(Tokens(values, quantized, target.tokenizer))
+        return io.NodeOutput(Tokens(values, target.quantized, target.tokenizer))
 
 
 class SetCodes(io.ComfyNode):
@@ -125,7 +134,37 @@ def check_pair(target: Tokens, reference: Tokens) -> None:
         )
 
 
-def _chosen(positions: str, mask: torch.Tensor | None, num_tokens: int) -> Positions:
+def as_decoded(tokenizer: LoadedTokenizer, tokens: Tokens) -> Tensor:
+    """The tokens (b, n, d) that a decoder would get, on the CPU; call it in a `gradient_scope`."""
+    if tokens.quantized:
+        return tokens.values.clone()
+    device = next(tokenizer.module.parameters()).device
+    return tokenizer.module.quantize(tokens.values.to(device)).tokens.float().cpu()
+
+
+def _alike(
+    target: Tokens, reference: Tokens, tokenizer: LoadedTokenizer | None
+) -> tuple[Tokens, Tokens]:
+    """Both quantized or both not, each with the image that it had.
+
+    Among features, tokens between the codes would be rounded when decoded.
+    """
+    if target.quantized == reference.quantized:
+        return target, reference
+    if tokenizer is None:
+        names = ("target", "reference") if target.quantized else ("reference", "target")
+        raise ValueError(
+            f"{names[0]} is quantized and {names[1]} is not, so tokenizer is needed to keep both "
+            f"images; connect Load TiTok to it, or put TiTok Quantize before {names[1]}."
+        )
+    with gradient_scope(tokenizer), torch.no_grad():
+        return tuple(
+            Tokens(as_decoded(tokenizer, tokens), True, tokens.tokenizer)
+            for tokens in (target, reference)
+        )
+
+
+def _chosen(positions: str, mask: Tensor | None, num_tokens: int) -> Positions:
     """What the mask chooses if there is one, else the text."""
     if mask is None:
         return parse_positions(positions, num_tokens)

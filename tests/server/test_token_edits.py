@@ -38,11 +38,30 @@ def copy(graph, target: str = "5", reference: str = "8", positions: str = "0-3, 
 @pytest.mark.parametrize(("target", "reference"), [("5", "8"), ("4", "7"), ("4", "8"), ("5", "7")])
 def test_copies_of_features_and_codes_in_any_mix_are_the_same(client, pair, target, reference):
     before, after = codes(client, pair, "5"), codes(client, pair, "8")
-    made = codes(client, copy(pair, target, reference), "20")
+    made = codes(client, copy(pair, target, reference, tokenizer=["1", 0]), "20")
     expected = before.copy()
     expected[:, [0, 1, 2, 3, 7]] = after[:, [0, 1, 2, 3, 7]]
     np.testing.assert_array_equal(made, expected)
     assert (before != expected).any()
+
+
+def test_tokens_between_the_codes_keep_their_image_beside_features(client, pair):
+    ends = {"target": ["5", 0], "reference": ["8", 0], "positions": "all", "strength": 0.5}
+    pair["10"] = node("TokenOpt_Blend", tokenizer=["1", 0], **ends, steps=1, quantize=False)
+    pair["11"] = node("TokenOpt_Quantize", tokenizer=["1", 0], tokens=["10", 0])
+
+    def image(target: str, reference: str, **more) -> str:
+        copy(pair, target, reference, **more)
+        pair["21"] = node("TokenOpt_Decode", tokenizer=["1", 0], tokens=["20", 0])
+        pair["22"] = node("Hostile_Digest", value=["21", 0], nonce=0)
+        return succeed(client, pair).outputs["22"]["digest"][0]
+
+    mixed = {"tokenizer": ["1", 0]}
+    assert image("10", "7", **mixed) == image("10", "8") != image("11", "8")
+    assert image("4", "10", **mixed) == image("5", "10") != image("5", "11")
+    for target, reference, quantized in (("10", "7", "target"), ("4", "10", "reference")):
+        copy(pair, target, reference)
+        fails_with(client, pair, f"{quantized} is quantized and", "connect Load TiTok")
 
 
 def test_one_target_with_many_references_and_the_reverse(client, pair):
