@@ -5,7 +5,6 @@ After arXiv 2506.08257, section 3.1, where whole tokens are copied.
 
 from __future__ import annotations
 
-import math
 import re
 
 import torch
@@ -14,6 +13,7 @@ from ..tokenopt_core.attribute_vectors import Attribute, add_attribute
 from ..tokenopt_core.positions import parse_positions, shortened
 from .attribute import AttributeSocket
 from .compat import CATEGORY, io
+from .numbers import check_numbers
 from .types import Tokens, TokensSocket
 
 MOST = 100.0
@@ -81,6 +81,7 @@ class ApplyAttribute(io.ComfyNode):
         positions: str = "",
         strengths: str = "",
     ) -> io.NodeOutput:
+        check_numbers(cls, strength=strength)
         if tokens.tokenizer != attribute.tokenizer:
             raise ValueError(
                 f"attribute was made with the tokenizer {attribute.tokenizer!r}, but tokens with "
@@ -88,7 +89,7 @@ class ApplyAttribute(io.ComfyNode):
             )
         _, count, _ = tokens.values.shape
         chosen = parse_positions(positions, count) if positions.strip() else None
-        steps = parse_strengths(strengths) if strengths.strip() else [checked(strength, "strength")]
+        steps = parse_strengths(strengths) if strengths.strip() else [strength]
         with torch.inference_mode(False), torch.no_grad():
             values = tokens.values.clone()
             moved = [add_attribute(values, attribute, step, chosen) for step in steps]
@@ -112,14 +113,10 @@ def parse_strengths(text: str) -> list[float]:
             f"strengths is {shortened(text)!r}, expected numbers separated by commas, such as "
             "'-1, 0.5, 1'."
         )
-    return [checked(number, "strengths") for number in numbers]
-
-
-def checked(strength: float, name: str) -> float:
-    """A strength within the widget's range; what comes over the API may be NaN."""
-    if not (math.isfinite(strength) and abs(strength) <= MOST):
+    wrong = [number for number in numbers if not abs(number) <= MOST]  # NaN too
+    if wrong:
         raise ValueError(
-            f"{name} contains {strength:g}, expected numbers from {-MOST:g} to {MOST:g}, such as 1 "
-            "or -1."
+            f"strengths contains {wrong[0]:g}, expected numbers from {-MOST:g} to {MOST:g}, such "
+            "as 1 or -1."
         )
-    return strength
+    return numbers

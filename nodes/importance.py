@@ -17,7 +17,7 @@ from .images import from_images, to_images
 from .importance_report import charts, notes, positions_text, table
 from .importance_run import OFF, Effect, comparisons, measure
 from .influence import check_codebook
-from .numbers import check_between
+from .numbers import check_numbers
 from .prompt_text import check_words
 from .tokens import SEEDS
 from .types import GuideSocket, LoadedGuide, LoadedTokenizer, TokenizerSocket
@@ -101,8 +101,7 @@ class TokenImportance(io.ComfyNode):
         effect_images: int = 32,
         seed: int = 0,
     ) -> io.NodeOutput:
-        check_between("best", best, 1, MOST_BEST)
-        check_between("effect_images", effect_images, 1, MOST_IMAGES)
+        check_numbers(cls, best=best, effect_images=effect_images, seed=seed)
         groups = comparisons(prompts)
         check_words(guide, sum(groups, ()), "prompts")
         if effect != OFF:

@@ -8,7 +8,11 @@ from numbers import Integral, Real
 from ..tokenopt_core.positions import shortened
 from .compat import io
 
-_KINDS = ((io.Int.Input, Integral, "whole number"), (io.Float.Input, Real, "number"))
+# Widget, what fits it, what to call that, how to write its limits.
+_KINDS = (
+    (io.Int.Input, Integral, "whole number", "d"),
+    (io.Float.Input, Real, "number", "g"),
+)
 
 
 def check_numbers(node: type[io.ComfyNode], **inputs: object) -> None:
@@ -18,16 +22,16 @@ def check_numbers(node: type[io.ComfyNode], **inputs: object) -> None:
     through a link; and NaN is neither below nor above a limit.
     """
     for widget in node.define_schema().inputs:
-        for sort, kind, words in _KINDS:
+        for sort, kind, words, form in _KINDS:
             if isinstance(widget, sort) and widget.id in inputs:
-                _check(widget, inputs[widget.id], kind, words)
+                _check(widget, inputs[widget.id], kind, words, form)
 
 
-def _check(widget: io.Input, value: object, kind: type, words: str) -> None:
+def _check(widget: io.Input, value: object, kind: type, words: str, form: str) -> None:
     if not (isinstance(value, kind) and widget.min <= value <= widget.max):  # NaN too
         raise ValueError(
-            f"{widget.id} is {shortened(str(value))}, expected a {words} from {widget.min} to "
-            f"{widget.max}."
+            f"{widget.id} is {shortened(str(value))}, expected a {words} from "
+            f"{widget.min:{form}} to {widget.max:{form}}."
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .compat import CATEGORY, io
 from .images import from_images
-from .numbers import check_finite
+from .numbers import check_numbers
 from .optimizer_inputs import optimizer_inputs
 from .options import Options
 from .recipes import LossRecipe, recipe_of
@@ -63,7 +63,7 @@ class Optimize(io.ComfyNode):
         options: Options | None = None,
         **settings,
     ) -> io.NodeOutput:
-        check_finite(**settings)
+        check_numbers(cls, seed=seed, preview_every=preview_every, **settings)
         tokens.check_tokenizer(tokenizer)
         loss = recipe_of(loss)
         config = make_config(tokenizer, options, **settings)

@@ -9,7 +9,7 @@ from typing import Any
 from ..tokenopt_core.config import LR_SCHEDULES, PRECISIONS
 from ..tokenopt_core.positions import parse_positions
 from .compat import CATEGORY, io
-from .numbers import check_finite
+from .numbers import check_numbers
 
 OptionsSocket = io.Custom("TOKENOPT_OPTIONS")
 
@@ -60,7 +60,7 @@ class OptimizeOptions(io.ComfyNode):
     def execute(
         cls, target: str, locked: str, warm_restart: bool, trajectory_frames: int, **settings
     ) -> io.NodeOutput:
-        check_finite(**settings)
+        check_numbers(cls, trajectory_frames=trajectory_frames, **settings)
         settings["target"] = read_target(target)
         options = Options(tuple(settings.items()), locked, warm_restart, trajectory_frames)
         return io.NodeOutput(options)

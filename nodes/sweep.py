@@ -6,7 +6,7 @@ import torch
 
 from .compat import CATEGORY, advanced, io
 from .images import from_images
-from .numbers import check_finite
+from .numbers import check_numbers
 from .options import Options
 from .recipes import LossRecipe, recipe_of
 from .run import make_config
@@ -72,7 +72,7 @@ class Sweep(io.ComfyNode):
         options: Options | None = None,
         **settings,
     ) -> io.NodeOutput:
-        check_finite(**settings)
+        check_numbers(cls, seed=seed, **settings)
         tokens.check_tokenizer(tokenizer)
         config = make_config(tokenizer, options, ema=True, token_noise=True, **settings)
         base = Job(config, recipe_of(loss), seed)

@@ -10,7 +10,7 @@ from ..tokenopt_core.randomness import image_seeds
 from ..tokenopt_core.starts import best_of, random_codes, random_features
 from .compat import CATEGORY, advanced, io
 from .gradients import activation_bytes, gradient_scope
-from .numbers import check_finite
+from .numbers import check_numbers
 from .recipes import LossRecipe, recipe_of
 from .types import LoadedTokenizer, LossSocket, TokenizerSocket, Tokens, TokensSocket
 
@@ -72,7 +72,7 @@ class RandomTokens(io.ComfyNode):
         best_of: int = 1,
         loss: LossRecipe | None = None,
     ) -> io.NodeOutput:
-        check_finite(scale=scale)
+        check_numbers(cls, seed=seed, batch_size=batch_size, scale=scale, best_of=best_of)
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}; expected one of: {', '.join(KINDS)}.")
         if best_of > 1 and loss is None:

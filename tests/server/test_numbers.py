@@ -1,11 +1,14 @@
-"""NaN, which slips through ComfyUI's limits of a widget, is refused by every node."""
+"""Numbers that slip through ComfyUI's limits of a widget are refused by every node."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 
 from devtools.checks import fails_with, node
 
+LIMITS = (("min", -math.inf), ("max", math.inf))  # of a widget, and which way is out
 # What fits a socket: [number, output] of `sources`.
 FITTING = {
     "TOKENOPT_TOKENIZER": ["1", 0],
@@ -18,9 +21,18 @@ FITTING = {
 }
 
 
-def number_inputs(info: dict) -> list[str]:
+def number_inputs(info: dict) -> dict[str, tuple[str, dict]]:
+    """Name -> type and options of a node's number widgets."""
     inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
-    return [name for name, (kind, *_) in inputs.items() if kind == "FLOAT"]
+    return {key: item for key, item in inputs.items() if item[0] in ("INT", "FLOAT")}
+
+
+def outside(kind: str, options: dict) -> list[tuple[str, str]]:
+    """Just outside of the widget's limits, as texts for Hostile_Number; a float may be NaN."""
+    if kind == "INT":
+        return [("int", str(options["min"] - 1)), ("int", str(options["max"] + 1))]
+    least, most = (math.nextafter(options[end], to) for end, to in LIMITS)
+    return [("float", str(least)), ("float", str(most)), ("float", "nan")]
 
 
 def node_with_defaults(name: str, info: dict) -> dict:
@@ -52,35 +64,41 @@ def sources(workflow):
     }
 
 
-def test_every_number_of_every_node(client, sources):
+def refused(client, sources, tested: dict, key: str, kind: str, text: str) -> None:
+    """The node must refuse this number when it comes through a link."""
+    linked = {**tested, "inputs": {**tested["inputs"], key: ["91", 0]}}
+    number = node("Hostile_Number", text=text, kind=kind)
+    digest = node("Hostile_Digest", value=["90", 0], nonce=0)
+    graph = {**sources, "90": linked, "91": number, "92": digest}
+    fails_with(client, graph, f"{key} is {text}, expected a ")
+
+
+def test_every_number_of_every_node_keeps_its_limits_when_it_is_linked(client, sources):
     infos = {n: i for n, i in client.object_info().items() if n.startswith("TokenOpt_")}
-    cases = [(name, key) for name, info in infos.items() for key in number_inputs(info)]
-    assert len(cases) >= 20
-    for name, key in cases:
+    cases = [(n, key, *item) for n, i in infos.items() for key, item in number_inputs(i).items()]
+    assert {"INT", "FLOAT"} <= {kind for _, _, kind, _ in cases}
+    assert len(cases) >= 40
+    for name, key, kind, options in cases:
         tested = node_with_defaults(name, infos[name])
-        tested["inputs"][key] = "nan"  # becomes a number in ComfyUI, as the NaN of JSON does
-        digest = node("Hostile_Digest", value=["90", 0], nonce=0)
-        fails_with(client, {**sources, "90": tested, "91": digest}, key, "nan", "expected")
+        for number, text in outside(kind, options):
+            refused(client, sources, tested, key, number, text)
 
 
 @pytest.mark.parametrize(
-    ("name", "key", "values"),
+    ("name", "key", "kind", "text"),
     [
-        ("TokenOpt_Blend", "steps", (0, 241)),
-        ("TokenOpt_AttributeVector", "strongest", (-1, 4097)),
-        ("TokenOpt_PixelInfluence", "samples", (0, 1025)),
-        ("TokenOpt_PerturbSearch", "top_k", (0, 65)),
-        ("TokenOpt_SeedRetrieval", "size", (0, 10**6)),
-        ("TokenOpt_Importance", "best", (-1, 17)),
-        ("TokenOpt_Importance", "effect_images", (0, 1025)),
+        ("TokenOpt_RandomTokens", "batch_size", "float", "2.5"),
+        ("TokenOpt_RandomTokens", "scale", "str", "much"),
+        ("TokenOpt_Blend", "steps", "str", "4"),
     ],
 )
-def test_whole_numbers_through_a_link_keep_the_limits_of_the_widget(
-    client, sources, name, key, values
-):
+def test_what_is_no_number_of_that_kind(client, sources, name, key, kind, text):
     tested = node_with_defaults(name, client.object_info()[name])
-    for value in values:
-        linked = {**tested, "inputs": {**tested["inputs"], key: ["91", 0]}}
-        graph = {**sources, "90": linked, "91": node("PrimitiveInt", value=value)}
-        graph["92"] = node("PreviewAny", source=["90", 0])
-        fails_with(client, graph, f"{key} is {value}, expected a number from")
+    refused(client, sources, tested, key, kind, text)
+
+
+def test_typed_nan(client, sources):
+    tested = node_with_defaults("TokenOpt_Blend", client.object_info()["TokenOpt_Blend"])
+    tested["inputs"]["strength"] = "nan"  # becomes a number in ComfyUI, as the NaN of JSON does
+    digest = node("Hostile_Digest", value=["90", 0], nonce=0)
+    fails_with(client, {**sources, "90": tested, "91": digest}, "strength is nan")

@@ -139,6 +139,21 @@ class _Terms:
         return {"red" if self.looks == 1 else "blue": own, "always": own}
 
 
+class Number:
+    """What a link can carry to a widget, whatever the widget is for."""
+
+    CATEGORY = "hostile"
+    RETURN_TYPES = (ANY,)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"text": ("STRING",), "kind": (("int", "float", "str"),)}}
+
+    def run(self, text, kind):
+        return ({"int": int, "float": float, "str": str}[kind](text),)
+
+
 class Digest:
     """A fingerprint of a tensor or of tokens, or the identity of a model, as ui text."""
 
@@ -168,5 +183,6 @@ NODE_CLASS_MAPPINGS = {
     "Hostile_OddMask": OddMask,
     "Hostile_OddLoss": OddLoss,
     "Hostile_ComingTerms": ComingTerms,
+    "Hostile_Number": Number,
     "Hostile_Digest": Digest,
 }
