@@ -15,14 +15,16 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from torch.nn import functional as F
 
-from ..tokenopt_core.tokenizers.base import fit_images
-from .compat import folder_paths, io
+from .compat import folder_paths, io, model_management
 
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _KINDS = "png, jpg, webp or bmp"
+MOST_PIXELS = 178_000_000  # of a file; Pillow refuses more too, until another pack switches it off
+BAND = 2**22  # pixels that are floating point numbers at once
 
 
 class BrokenImage(ValueError):
@@ -94,17 +96,49 @@ def decode_image(content: bytes, name: str, size: int) -> Tensor:
     """As `read_image`, of the bytes of the file `name`."""
     try:
         with Image.open(BytesIO(content)) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            if upright.mode.startswith("I"):  # 16 bits of grey, which a conversion would cut off
-                upright = Image.fromarray((np.asarray(upright) // 257).clip(0, 255).astype("uint8"))
-            pixels = np.array(upright.convert("RGB"))
+            if opened.width * opened.height > MOST_PIXELS:
+                raise Image.DecompressionBombError
+            ImageOps.exif_transpose(opened, in_place=True)
+            with torch.inference_mode(False):
+                return _square(opened, size)
     except MemoryError:
         raise
+    except Image.DecompressionBombError as error:
+        raise BrokenImage(f"{name} has more than {MOST_PIXELS // 10**6} million pixels.") from error
     except Exception as error:  # a damaged file stops Pillow's decoders in many ways
         raise BrokenImage(f"{name} is no readable image.") from error
-    with torch.inference_mode(False):
-        image = torch.from_numpy(pixels).movedim(2, 0).unsqueeze(0).float() / 255  # (1, 3, h, w)
-        return fit_images(image, size)[0].contiguous()
+
+
+def _square(picture: Image.Image, size: int) -> Tensor:
+    """The central square (3, size, size) in [0, 1] of a picture, as `fit_images` makes it.
+
+    The width is reduced first, a band of rows at a time, so that a large picture is never in memory
+    as floating point numbers.
+    """
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    bands = []
+    for row in range(0, side, rows := max(1, BAND // side)):
+        box = (left, top + row, left + side, top + min(row + rows, side))
+        band = torch.from_numpy(_rgb(picture.crop(box))).movedim(2, 0)[None].float() / 255
+        bands.append(_resized(band, band.shape[2], size))
+    return _resized(torch.cat(bands, 2), size, size)[0].clamp(0, 1).contiguous()
+
+
+def _rgb(picture: Image.Image) -> np.ndarray:
+    """(h, w, 3) of 0 to 255."""
+    if picture.mode.startswith("I"):  # 16 bits of grey, which a conversion would cut off
+        grey = (np.asarray(picture) // 257).clip(0, 255).astype("uint8")
+        picture = Image.fromarray(grey)
+    return np.array(picture.convert("RGB"))
+
+
+def _resized(images: Tensor, height: int, width: int) -> Tensor:
+    if tuple(images.shape[2:]) == (height, width):
+        return images
+    return F.interpolate(
+        images, (height, width), mode="bicubic", align_corners=False, antialias=True
+    )
 
 
 def readable_images(
@@ -120,6 +154,7 @@ def readable_images(
     """
     found = False
     for path in paths:
+        model_management.throw_exception_if_processing_interrupted()  # many may be broken
         try:
             image = read_image(path, size)
         except BrokenImage as broken:

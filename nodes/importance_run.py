@@ -16,7 +16,7 @@ from ..tokenopt_core.importance import Responses, importance, responses
 from ..tokenopt_core.tokenizers.base import fit_images
 from .gradients import activation_bytes, gradient_scope
 from .importance_report import Partition
-from .influence import Counter, images_at_once
+from .influence import Counter, images_at_once, look_bytes
 from .types import LoadedGuide, LoadedTokenizer
 
 OFF = "off"
@@ -76,7 +76,7 @@ def measure(
     """
     size, module = tokenizer.spec.image_size, tokenizer.module
     batch = images_at_once(size)
-    memory = activation_bytes(size, batch, gradients=False)
+    memory = activation_bytes(size, batch, gradients=False) + look_bytes(guide, batch)
     decoded = 0 if wanted.by == OFF else min(wanted.images, count) * tokenizer.spec.num_tokens
     with gradient_scope(tokenizer, guide, memory=memory) as device, torch.no_grad():
         look = _looker(guide, sum(groups, ()), device)

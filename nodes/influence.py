@@ -14,12 +14,13 @@ from ..tokenopt_core.influence import pixel_influence
 from .compat import CATEGORY, ProgressBar, io, model_management
 from .gradients import activation_bytes, gradient_scope
 from .images import from_images
-from .numbers import check_between
+from .numbers import check_numbers
 from .sweep_grid import Tile, draw_grid
 from .tokens import SEEDS
-from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+from .types import LoadedGuide, LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 PIXELS_AT_ONCE = 2**19  # 128 images of the demo tokenizer, 8 of a released one
+LOOK_BYTES = 640  # of a pixel that a guide sees: 40 with ViT-B-32, 633 with SO400M-14-SigLIP-384
 MOST_SAMPLES = 1024
 SHEET_WIDTH, WIDEST_TILE = 1600, 160
 # Dark to light like heat, in steps that stay apart without colour too (as "inferno" does).
@@ -78,7 +79,7 @@ class PixelInfluence(io.ComfyNode):
     def execute(
         cls, tokenizer: LoadedTokenizer, tokens: Tokens, samples: int, seed: int
     ) -> io.NodeOutput:
-        check_between("samples", samples, 1, MOST_SAMPLES)
+        check_numbers(cls, samples=samples, seed=seed)
         tokens.check_tokenizer(tokenizer)
         tokenizer.check_decodable()
         check_codebook(tokenizer)
@@ -118,6 +119,12 @@ class Counter:
 def images_at_once(size: int) -> int:
     """How many images of size x size pixels a node decodes at once."""
     return max(1, PIXELS_AT_ONCE // size**2)
+
+
+def look_bytes(guide: LoadedGuide, looks: int) -> int:
+    """Bytes that a guide needs besides its weights to look at so many pictures at once, without
+    gradients."""
+    return looks * guide.module.image_size**2 * LOOK_BYTES
 
 
 def check_codebook(tokenizer: LoadedTokenizer) -> None:

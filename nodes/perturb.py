@@ -10,7 +10,7 @@ from ..tokenopt_core.positions import parse_positions
 from .compat import CATEGORY, io
 from .images import from_images, to_masks
 from .influence import check_codebook
-from .numbers import check_between, check_finite
+from .numbers import check_numbers
 from .perturb_report import codes_text, live_sheet, notes, sheets, table
 from .perturb_run import run_search
 from .recipes import LossRecipe, recipe_of
@@ -70,6 +70,7 @@ class PerturbSearch(io.ComfyNode):
         loss: LossRecipe | None = None,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
+        check_numbers(cls, share=share, top_k=top_k)
         tokens.check_tokenizer(tokenizer)
         tokenizer.check_decodable()
         check_codebook(tokenizer)
@@ -88,7 +89,7 @@ class PerturbSearch(io.ComfyNode):
         )
         scores = table(outcome.found)
         size = tokenizer.spec.codebook_size
-        pages = sheets(outcome.originals, outcome.found)
+        pages = sheets(outcome.found)
         remarks = notes(outcome.found, config, size, recipe is not None, len(pages))
         return io.NodeOutput(
             from_images(torch.cat([result.images for result in outcome.found])),
@@ -172,8 +173,6 @@ def _optional() -> list[io.Input]:
 
 
 def _config(search: str, share: float, direction: str, top_k: int) -> SearchConfig:
-    check_finite(share=share)
-    check_between("top_k", top_k, 1, MOST_RANKS)
     if search not in METHODS:
         raise ValueError(f"search is {search!r}; expected one of: {', '.join(METHODS)}.")
     if direction not in DIRECTIONS:

@@ -25,12 +25,12 @@ MOST_PIXELS = 2**26  # of all pages: 800 MB as an IMAGE
 SEAM = 4  # between an edit and its difference
 
 
-def sheets(originals: Tensor, found: Sequence[Found]) -> Tensor:
+def sheets(found: Sequence[Found]) -> Tensor:
     """One page for each image, (b, 3, h, w) in [0, 1]; of many images the first ones."""
     pages: list[Image.Image] = []
     size = (0, 0)  # of the largest: fewer results make a page lower
-    for image, results in groupby(found, key=lambda result: result.image):
-        page = _page(originals[image], list(results))
+    for _, results in groupby(found, key=lambda result: result.image):
+        page = _page(list(results))
         width, height = max(size[0], page.width), max(size[1], page.height)
         if pages and (len(pages) + 1) * width * height > MOST_PIXELS:
             break
@@ -97,8 +97,9 @@ def notes(
     return lines
 
 
-def _page(original: Tensor, found: Sequence[Found]) -> Image.Image:
+def _page(found: Sequence[Found]) -> Image.Image:
     """The original and the results of one image, with their differences on one scale."""
+    original = found[0].original
     many = len(found) > MOST_ROWS or len(found[0].codes) == 1
     ranks = 1 if many else len(found[0].codes)
     shown = [(result, k) for result in found for k in range(min(ranks, len(result.codes)))]

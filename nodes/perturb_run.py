@@ -5,6 +5,7 @@ Axes: b images, n tokens, d token size, s = the tokenizer's image size.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import NamedTuple
@@ -20,12 +21,12 @@ from ..tokenopt_core.precision import compute_dtype
 from ..tokenopt_core.tokenizers.base import fit_images
 from .compat import ProgressBar, model_management
 from .gradients import activation_bytes, gradient_scope
-from .influence import images_at_once
+from .influence import images_at_once, look_bytes
 from .recipes import LossRecipe, Term
 from .types import LoadedTokenizer, Tokens
 
 CPU_BATCH, MOST_AT_ONCE = 16, 128  # a CPU is as fast with 8 as with 256
-PREVIEW_SIZE = 1024
+PREVIEW_SIZE, REDRAW = 1024, 0.5  # seconds between two pictures: each shows all results so far
 LOOK_SEED = 0  # of random crops: the same for every code, so that codes are compared, not crops
 
 
@@ -33,28 +34,36 @@ class Outcome(NamedTuple):
     """What a search gives, on the CPU; the r results by image, position and rank.
 
     Args:
-        originals: (b, 3, s, s) in [0, 1].
         codes: (r, n), of the edited images.
         values: (r, n, d), their tokens.
     """
 
     found: list[Found]
-    originals: Tensor
     codes: Tensor
     values: Tensor
 
 
 class Follower:
-    """Shows a search on its node: progress, the picture when there is a new one, end on cancel."""
+    """Shows a search on its node: progress, what was found, and its end on cancel.
 
-    def __init__(self):
-        self.bar, self.picture = ProgressBar(1), None
+    Args:
+        draw: a picture of all results so far.
+    """
+
+    def __init__(self, draw: Callable[[list[Found]], Image.Image]):
+        self.found: list[Found] = []
+        self._bar, self._draw = ProgressBar(1), draw
+        self._drawn, self._due = 0, 0.0
 
     def __call__(self, done: int, total: int) -> None:
         model_management.throw_exception_if_processing_interrupted()
-        image = ("JPEG", self.picture, PREVIEW_SIZE) if self.picture else None
-        self.picture = None
-        self.bar.update_absolute(done, total, image)
+        fresh = len(self.found) > self._drawn and time.monotonic() >= self._due
+        self._bar.update_absolute(done, total, self._picture() if fresh else None)
+
+    def _picture(self) -> tuple[str, Image.Image, int]:
+        picture = self._draw(self.found)
+        self._drawn, self._due = len(self.found), time.monotonic() + REDRAW
+        return "JPEG", picture, PREVIEW_SIZE
 
 
 def run_search(
@@ -73,17 +82,17 @@ def run_search(
         mask: (1 | b, 1, h, w), cropped and resized like the images.
         draw: a picture of all results so far, shown in the node.
     """
+    model_management.throw_exception_if_processing_interrupted()
     size, module = tokenizer.spec.image_size, tokenizer.module
+    each = _candidate_bytes(size, loss, gradients=config.method == "gradient")
+    batch = _wanted_batch(tokenizer.patcher.load_device, size, each)
     guides = loss.guides if loss else ()
-    memory = activation_bytes(size, CPU_BATCH, gradients=config.method == "gradient")
-    with gradient_scope(tokenizer, *guides, memory=memory) as device:
+    with gradient_scope(tokenizer, *guides, memory=batch * each) as device:
         with torch.no_grad():
             codes = module.quantize(tokens.values.to(device)).codes
-            originals = [module.decode(module.lookup(row[None])).cpu() for row in codes]
         dtype = compute_dtype(OptimizeConfig(), device)
-        config = replace(config, batch=_batch(device, size), dtype=dtype)
-        found: list[Found] = []
-        follower = Follower()
+        config = replace(config, batch=_fitting_batch(device, batch, each), dtype=dtype)
+        follower = Follower(draw)
         search = perturb_search(
             module,
             codes,
@@ -95,11 +104,10 @@ def run_search(
             progress=follower,
         )
         for result in search:
-            found.append(result)
-            follower.picture = draw(found)
-        rows = edited_codes(codes.cpu(), found)
+            follower.found.append(result)
+        rows = edited_codes(codes.cpu(), follower.found)
         values = module.lookup(rows.to(device)).float().cpu()
-        return Outcome(found, torch.cat(originals).clamp(0, 1), rows, values)
+        return Outcome(follower.found, rows, values)
 
 
 def edited_codes(codes: Tensor, found: list[Found]) -> Tensor:
@@ -115,10 +123,11 @@ def edited_codes(codes: Tensor, found: list[Found]) -> Tensor:
 def _losses(recipe: LossRecipe, device: torch.device, size: int, count: int) -> list[Loss]:
     """A loss for each image, which can look at any number of its candidates."""
     recipe.build(device, size, count)  # its messages speak of all images
-    return [
-        WeightedSum(_of_image(recipe, image, count).build(device, size, 1))
-        for image in range(count)
-    ]
+    losses = []
+    for image in range(count):
+        model_management.throw_exception_if_processing_interrupted()
+        losses.append(WeightedSum(_of_image(recipe, image, count).build(device, size, 1)))
+    return losses
 
 
 def _of_image(recipe: LossRecipe, image: int, count: int) -> LossRecipe:
@@ -141,10 +150,27 @@ def _square(mask: Tensor, size: int) -> Tensor:
     return fit_images(mask.expand(-1, 3, -1, -1), size)[:, :1]
 
 
-def _batch(device: torch.device, size: int) -> int:
-    """How many images are decoded at once: half of the free memory on an accelerator."""
+def _candidate_bytes(size: int, loss: LossRecipe | None, *, gradients: bool) -> int:
+    """Bytes that one candidate needs besides the weights: to be decoded, and looked at by guides.
+
+    Gradients are taken of a quarter of a batch at a time, and need six times the memory.
+    """
+    plain = activation_bytes(size, 1, gradients=False)
+    for term in loss.every_term() if loss else ():
+        if term.weight and hasattr(term, "guide"):
+            plain += look_bytes(term.guide, max(1, term.crops))
+    return plain * 3 // 2 if gradients else plain
+
+
+def _wanted_batch(device: torch.device, size: int, each: int) -> int:
+    """How many images to decode at once: on an accelerator what half of its memory holds."""
     if device.type == "cpu":
         return min(CPU_BATCH, images_at_once(size))
-    free = model_management.get_free_memory(device)
-    fitting = int(free / 2 // activation_bytes(size, 1, gradients=False))
-    return max(1, min(MOST_AT_ONCE, fitting))
+    return max(1, min(MOST_AT_ONCE, int(model_management.get_total_memory(device) / 2 // each)))
+
+
+def _fitting_batch(device: torch.device, wanted: int, each: int) -> int:
+    """As many of them as there is room for: others may use the accelerator too."""
+    if device.type == "cpu":
+        return wanted
+    return max(1, min(wanted, int(model_management.get_free_memory(device) // each)))

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from ..tokenopt_core.retrieval import CHOICES, similarities, top_count
 from ..tokenopt_core.retrieval import choose as choose_images
-from .compat import CATEGORY, advanced, io
+from .compat import CATEGORY, advanced, io, model_management
 from .image_folder import folder_fingerprint, folder_input
 from .images import from_images, to_images
-from .numbers import check_between, check_finite
+from .numbers import check_numbers
 from .prompt_text import check_words, prompt_lines
 from .seed_pool import Pool, pool_of_batch, pool_of_folder
 from .tokens import SEEDS
@@ -18,6 +18,8 @@ from .types import GuideSocket, LoadedGuide
 from .verdicts import asked_for
 
 SIZES = (16, 4096)  # pixels
+MOST_PIXELS = 2**27  # of all chosen images: 1.6 GB as an IMAGE
+TEXTS_AT_ONCE = 64
 _LONGEST = 48  # characters of a prompt in the table
 
 
@@ -89,17 +91,16 @@ class SeedRetrieval(io.ComfyNode):
         seed: int = 0,
         size: int = 256,
     ) -> io.NodeOutput:
-        check_finite(percent=percent)
-        check_between("size", size, *SIZES)
+        check_numbers(cls, percent=percent, seed=seed, size=size)
         texts = asked_for(prompt_lines(prompts, "prompts"))
         check_words(guide, texts, "prompts")
         if choose == "top percent":
             top_count(1, percent)  # before a large folder is looked at
-        pool = _pool(guide, image, folder, size)
+        pool = _pool(guide, image, folder, size, len(texts))
         with torch.inference_mode(False):
-            scores = similarities(guide.module, texts, pool.embeddings)
+            scores = _scores(guide, texts, pool)
             chosen = choose_images(scores, choose, percent=percent, seed=seed)
-            images = from_images(pool.pictures(chosen))
+            images = _images(pool, chosen)
         told = "\n".join([_table(texts, pool, scores, chosen), *_notes(guide, texts, pool)])
         names = "\n".join(pool.names[index] for index in chosen)
         return io.NodeOutput(images, told, names, ui={"tokenopt_notes": [told]})
@@ -145,7 +146,7 @@ def _size_input() -> io.Input:
     )
 
 
-def _pool(guide: LoadedGuide, image: Tensor | None, folder: str, size: int) -> Pool:
+def _pool(guide: LoadedGuide, image: Tensor | None, folder: str, size: int, prompts: int) -> Pool:
     """The images to choose from, from the one place that is named."""
     named = bool(folder.strip())
     if named and image is not None:
@@ -154,13 +155,45 @@ def _pool(guide: LoadedGuide, image: Tensor | None, folder: str, size: int) -> P
             "folder or disconnect image."
         )
     if image is not None:
-        return pool_of_batch(guide, to_images(image))
+        images = to_images(image)
+        _check_room(prompts, *images.shape[2:])
+        return pool_of_batch(guide, images)
     if not named:
         raise ValueError(
             "image is not connected and folder is empty, expected one of the two; connect a batch "
             "of images or name a folder of ComfyUI's input directory."
         )
+    _check_room(prompts, size, size)
     return pool_of_folder(guide, folder, size)
+
+
+def _check_room(prompts: int, height: int, width: int) -> None:
+    """Raises ValueError if so many chosen images were too many to hold."""
+    if prompts * height * width > MOST_PIXELS:
+        raise ValueError(
+            f"prompts has {prompts} lines, and as many images of {width} x {height} pixels are "
+            f"{prompts * height * width // 10**6} megapixels, expected at most "
+            f"{MOST_PIXELS // 10**6}; give fewer prompts or smaller images."
+        )
+
+
+def _scores(guide: LoadedGuide, texts: list[str], pool: Pool) -> Tensor:
+    """Similarities (p, i) of all prompts with all images."""
+    parts = []
+    for first in range(0, len(texts), TEXTS_AT_ONCE):
+        model_management.throw_exception_if_processing_interrupted()
+        some = texts[first : first + TEXTS_AT_ONCE]
+        parts.append(similarities(guide.module, some, pool.embeddings))
+    return torch.cat(parts)
+
+
+def _images(pool: Pool, chosen: list[int]) -> Tensor:
+    """IMAGE of the chosen ones; each is read once."""
+    pictures = {}
+    for index in dict.fromkeys(chosen):
+        model_management.throw_exception_if_processing_interrupted()
+        pictures[index] = from_images(pool.picture(index)[None])
+    return torch.cat([pictures[index] for index in chosen])
 
 
 def _table(texts: list[str], pool: Pool, scores: Tensor, chosen: list[int]) -> str:

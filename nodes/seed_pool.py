@@ -31,13 +31,13 @@ class Pool:
     Args:
         names: of each image: its file, or its number in the batch from 0.
         embeddings: (i, e), unit length, on the CPU.
-        pictures: gives the images (n, 3, h, w) of some indices.
+        picture: gives the image (3, h, w) of an index.
         notes: sentences for the user.
     """
 
     names: list[str]
     embeddings: Tensor
-    pictures: Callable[[Sequence[int]], Tensor]
+    picture: Callable[[int], Tensor]
     notes: tuple[str, ...] = ()
 
 
@@ -51,7 +51,7 @@ def pool_of_batch(guide: LoadedGuide, images: Tensor) -> Pool:
     memory = activation_bytes(guide.module.image_size, min(CHUNK, len(images)), gradients=False)
     with gradient_scope(guide, memory=memory):
         embeddings = embed_images(guide.module, images, progress=_Shown(len(images)))
-    return Pool([str(i) for i in range(len(images))], embeddings, lambda chosen: images[chosen])
+    return Pool([str(i) for i in range(len(images))], embeddings, lambda index: images[index])
 
 
 def pool_of_folder(guide: LoadedGuide, folder: str, size: int) -> Pool:
@@ -70,11 +70,9 @@ def pool_of_folder(guide: LoadedGuide, folder: str, size: int) -> Pool:
         raise none_readable(len(paths))
     files = [path for path in paths if path in found]
 
-    def pictures(chosen: Sequence[int]) -> Tensor:
-        return torch.stack([read_image(files[index], size) for index in chosen])
-
     embeddings = torch.stack([found[path] for path in files])
-    return Pool([path.name for path in files], embeddings, pictures, _about(skipped))
+    names = [path.name for path in files]
+    return Pool(names, embeddings, lambda index: read_image(files[index], size), _about(skipped))
 
 
 class _Shown:

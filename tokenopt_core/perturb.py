@@ -79,6 +79,7 @@ class Found:
         before: the loss of the original; 0 for L1.
         codes, losses: (k,) on the CPU, the best first; of equal losses the lower code.
         images: (k, 3, s, s) in [0, 1] on the CPU.
+        original: (3, s, s) on the CPU, one tensor for all results of an image.
         compared: how many codes were decoded to find them.
     """
 
@@ -89,6 +90,7 @@ class Found:
     codes: Tensor
     losses: Tensor
     images: Tensor = field(repr=False)
+    original: Tensor = field(repr=False)
     compared: int
 
 
@@ -143,24 +145,30 @@ def _found(
     codes: Tensor,
     positions: Sequence[int],
     config: SearchConfig,
-    losses: Sequence[Loss | None],
+    judges: Sequence[Loss | None],
     masks: Sequence[Tensor | None],
     seeds: Sequence[int],
 ) -> Iterator[Found]:
     """The loops over images and positions."""
     for image, row in enumerate(codes):
         looker.open(row)
-        looker.judge = _judge(losses[image], masks[image], looker.original, seeds[image])
+        looker.judge = _judge(judges[image], masks[image], looker.original, seeds[image])
         with torch.no_grad():
             before = looker.judge(looker.original).item()
+        original = looker.original[0].cpu()
         for position in positions:
-            looker.position = int(position)
-            yield _best(looker, image, int(row[position]), before, config)
+            looker.position, old = int(position), int(row[position])
+            codes, losses, edited = _best(looker, old, config)
+            compared = config.budget(len(looker.entries))
+            yield Found(
+                image, looker.position, old, before, codes, losses, edited, original, compared
+            )
 
 
 @torch.no_grad()
-def _best(looker: Looker, image: int, old: int, before: float, config: SearchConfig) -> Found:
-    """The best replacements at the looker's position."""
+def _best(looker: Looker, old: int, config: SearchConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """The best replacements (k,) at the looker's position, their losses (k,) and their images
+    (k, 3, s, s)."""
     sign, size = (1 if config.maximize else -1), len(looker.entries)
     budget, k = config.budget(size), min(config.top_k, size - 1)
 
@@ -190,8 +198,7 @@ def _best(looker: Looker, image: int, old: int, before: float, config: SearchCon
             "connected loss, and the image that it compares with."
         )
     best, values = best[values.isfinite()], values[values.isfinite()]
-    images = looker.images(best)
-    return Found(image, looker.position, old, before, best, sign * values, images, budget)
+    return best, sign * values, looker.images(best)
 
 
 def ranking(candidates: Tensor, values: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -206,3 +207,22 @@ def test_cancel_ends_it_between_two_batches_of_images(client, graph, number):
     assert run.status == "interrupted"
     value, most = run.progress(number)[-1]
     assert 64 < value < most
+
+
+def test_cancel_is_heard_among_broken_files_too(server, client, graph):
+    place = Path(server.base) / "input" / "all broken"
+    place.mkdir(exist_ok=True)
+    whole = BytesIO()
+    Image.linear_gradient("L").resize((1600, 1600)).save(whole, "PNG")
+    for number in range(150):  # each is decoded for a while before its end is missed
+        (place / f"{number}.png").write_bytes(whole.getvalue()[:-60])
+    del graph["4"]["inputs"]["image"], graph["3"]
+    graph["4"]["inputs"]["folder"] = "all broken"
+
+    def cancel(event):
+        if event.kind == "executing" and event.node == "4":
+            client.interrupt()
+
+    run = client.run(graph, on_event=cancel)
+    shutil.rmtree(place)
+    assert run.status == "interrupted", run.error

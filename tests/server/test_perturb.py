@@ -180,5 +180,6 @@ def test_the_sheet_of_many_images_shows_the_first(client, search):
     pages, height, width, _ = run.outputs["12"]["shape"]
     assert run.outputs["13"]["shape"][0] == 64 * 8
     assert pages < 64
+    assert 0 < len(run.previews) <= 2 + run.seconds / 0.4  # not one picture a result
     assert pages * height * width <= 2**26 < (pages + 1) * height * width
     assert f"the first {pages} of 64 images" in " ".join(run.outputs["5"]["tokenopt_notes"])

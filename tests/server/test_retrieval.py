@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
+import zlib
 from io import BytesIO
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from devtools.checks import fails_with, node, pixels, succeed, table
 from tokenopt_core.demo import Attributes, caption, render, sample
+from tokenopt_core.tokenizers.base import fit_images
 
 COUNT = 12
 
@@ -115,6 +118,32 @@ def test_images_of_all_sizes_give_squares_and_broken_ones_a_note(client, folder)
     assert lines[-1].startswith("note: skipped 2 broken: half.png is no readable image. text.webp")
 
 
+def test_a_large_photograph_gives_the_square_that_the_whole_of_it_would(client, folder):
+    for file in folder.iterdir():
+        file.unlink()
+    noise = np.random.default_rng(5).integers(0, 256, (130, 190, 3), dtype=np.uint8)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    large = Image.fromarray(noise).resize((3801, 2600), Image.Resampling.NEAREST)
+    large.save(folder / "large.jpg", exif=turned)
+    upright = ImageOps.exif_transpose(Image.open(folder / "large.jpg"))
+    whole = torch.from_numpy(np.array(upright)).movedim(2, 0)[None].float() / 255
+    expected = (fit_images(whole, 96)[0].movedim(0, 2) * 255).to(torch.uint8).numpy()
+    run = succeed(client, retrieval(folder="seeds", prompts="a star\na circle", size=96))
+    given = pixels(client, run, "3")[..., :3].astype(int)
+    assert np.abs(given - expected).max() <= 1
+    assert given.std() > 10
+
+
+def test_a_file_that_says_it_is_enormous_is_left_out(client, folder):
+    small = (folder / "00.png").read_bytes()
+    head = b"IHDR" + struct.pack(">II", 20000, 20000) + small[24:29]
+    bomb = small[:12] + head + struct.pack(">I", zlib.crc32(head)) + small[33:]
+    (folder / "bomb.png").write_bytes(bomb)
+    run = succeed(client, retrieval(folder="seeds"))
+    assert "bomb.png has more than 178 million pixels" in table(run, "2")[-1]
+
+
 def embedded(server) -> list[os.stat_result]:
     place = server.base / "user" / "__tokenopt" / "embeddings"
     return [file.stat() for file in place.iterdir()]
@@ -187,6 +216,7 @@ def test_the_seed_starts_an_edit(client, folder):
         ({"folder": "seeds", "prompts": " \n"}, ("prompts is empty",)),
         ({"folder": "seeds", "prompts": "a star:-1"}, ("asks for nothing",)),
         ({"folder": "seeds", "prompts": "a star\nxyzzy"}, ("'xyzzy'", "knows no word")),
+        ({"folder": "seeds", "prompts": "a star\n" * 9, "size": 4096}, ("9 lines", "150 megapix")),
         ({"folder": "seeds", "choose": "top percent", "percent": 0}, ("percent is 0",)),
         ({"folder": "seeds", "choose": "top percent", "percent": "nan"}, ("percent is nan",)),
     ],

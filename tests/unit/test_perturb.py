@@ -43,7 +43,9 @@ def test_exact_is_what_trying_every_code_gives(tokenizer, codes):
     assert [(f.image, f.position) for f in found] == [(0, 0), (0, 4), (1, 0), (1, 4)]
     for f in found:
         others, images = every_edit(tokenizer, codes[f.image], f.position)
-        l1 = (images - decoded(tokenizer, codes[f.image : f.image + 1])).abs().mean((1, 2, 3))
+        before = decoded(tokenizer, codes[f.image : f.image + 1])
+        assert torch.equal(f.original[None], before)
+        l1 = (images - before).abs().mean((1, 2, 3))
         values, order = l1.sort(descending=True)
         assert f.codes.tolist() == others[order[:5]].tolist()
         assert torch.allclose(f.losses, values[:5], atol=1e-6)
