@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Integral, Real
 
 from ..tokenopt_core.positions import shortened
@@ -33,26 +32,3 @@ def _check(widget: io.Input, value: object, kind: type, words: str, form: str) -
             f"{widget.id} is {shortened(str(value))}, expected a {words} from "
             f"{widget.min:{form}} to {widget.max:{form}}."
         )
-
-
-def check_finite(**inputs: object) -> None:
-    """Raises ValueError if one of the inputs is NaN or infinite; those that are no float pass.
-
-    ComfyUI compares with the limits of a widget, and NaN is neither below nor above them; a number
-    that comes through a link is not compared at all.
-    """
-    for name, value in inputs.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(
-                f"{name} is {value}, expected a finite number; check the node or the program that "
-                "gave it."
-            )
-
-
-def check_between(name: str, value: float, least: float, most: float) -> None:
-    """Raises ValueError if the input `name` is outside of its widget's limits.
-
-    ComfyUI compares what is typed, not what comes through a link.
-    """
-    if not least <= value <= most:  # NaN too
-        raise ValueError(f"{name} is {value}, expected a number from {least} to {most}.")
