@@ -30,7 +30,26 @@ SETTING = """async (on) => {
     if (app.extensionManager.setting.get('Comfy.VueNodes.Enabled') !== on)
         await app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on);
 }"""
-ELEMENT = "id => app.graph.getNodeById(id).widgets.find(w => w.name === 'tokenopt_strips').element"
+INTO_SUBGRAPH = """async () => {
+    app.canvas.selectItems([4, 6].map((id) => app.graph.getNodeById(id)));
+    await app.extensionManager.command.execute('Comfy.Graph.ConvertToSubgraph');
+    const outer = app.graph._nodes.find((node) => node.subgraph);
+    app.canvas.openSubgraph(outer.subgraph, outer);
+}"""
+OTHER_TAB_AND_BACK = """async () => {
+    await app.extensionManager.command.execute('Comfy.NewBlankWorkflow');
+    await new Promise((done) => setTimeout(done, 300));
+    await app.extensionManager.command.execute('Workspace.PreviousOpenedWorkflow');
+    await new Promise((done) => setTimeout(done, 500));
+}"""
+ON_THE_PAGE = """() => Object.fromEntries(
+    [...document.querySelectorAll('.ti')].filter((strips) => strips.offsetHeight).map((strips) => {
+        const own = (node) => node.widgets?.some((widget) => widget.element?.contains(strips));
+        return [app.canvas.graph._nodes.find(own)?.id, strips.strips.host.read('edits')];
+    }))"""
+ELEMENT = (
+    "id => app.canvas.graph.getNodeById(id).widgets.find(w => w.name === 'tokenopt_strips').element"
+)
 
 
 def two_inspectors() -> Graph:
@@ -102,6 +121,18 @@ class Inspector:
     def status(self) -> str:
         return self.find(".ti-status").inner_text()
 
+    def changed(self) -> list[int]:
+        """Positions of the cells that are marked as not the same in the run before."""
+        cells = self.page.evaluate_handle(ELEMENT, self.number).as_element()
+        marked = cells.query_selector_all(".ti-changed")
+        return [int(cell.get_attribute("data-position")) for cell in marked]
+
+    def type_code(self, position: int, code: int) -> None:
+        """By keys alone."""
+        self.cell(position).focus()
+        for key in ("Enter", *str(code), "Enter"):
+            self.page.keyboard.press(key)
+
     def click(self, position: int, *keys: str) -> None:
         self.cell(position).click(modifiers=keys)
 
@@ -122,11 +153,50 @@ class Inspector:
         return int(found.get_attribute("data-position")) if found else None
 
 
+class Fingers:
+    """A touch screen for the page."""
+
+    def __init__(self, frontend: FrontEnd) -> None:
+        self.page = frontend.page
+        self._session = self.page.context.new_cdp_session(self.page)
+
+    def go(self, *path: tuple[float, float], second: tuple[float, float] | None = None) -> None:
+        """Puts a finger down at the first point, leads it through the others and lifts it.
+
+        Args:
+            second: where another finger comes down meanwhile.
+        """
+        self._send("touchStart", path[0])
+        for point in path[1:]:
+            self.page.wait_for_timeout(30)
+            self._send("touchMove", point)
+        if second:
+            self._send("touchStart", path[-1], second)
+        self._send("touchEnd")
+        self.page.wait_for_timeout(150)
+
+    def _send(self, kind: str, *points: tuple[float, float]) -> None:
+        touches = [{"x": x, "y": y, "id": k} for k, (x, y) in enumerate(points)]
+        self._session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+
+def hit(frontend: FrontEnd, *keys: str) -> None:
+    """Presses keys together, as slowly as a hand."""
+    for key in keys:
+        frontend.page.keyboard.down(key)
+        frontend.page.wait_for_timeout(40)
+    for key in reversed(keys):
+        frontend.page.keyboard.up(key)
+    frontend.page.wait_for_timeout(400)
+
+
 def middle(element) -> tuple[float, float]:
     box = element.bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def widget_value(page, number: str, name: str) -> str:
-    script = "([id, name]) => app.graph.getNodeById(id).widgets.find(w => w.name === name).value"
+    script = (
+        "([id, name]) => app.canvas.graph.getNodeById(id).widgets.find(w => w.name === name).value"
+    )
     return page.evaluate(script, [number, name])

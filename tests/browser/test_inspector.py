@@ -11,8 +11,14 @@ import pytest
 from devtools.checks import succeed
 from devtools.layout import DEV
 from tests.browser.inspector_page import (
+    INTO_SUBGRAPH,
+    ON_THE_PAGE,
+    OTHER_TAB_AND_BACK,
     RENDERERS,
+    Fingers,
     alerts,
+    hit,
+    middle,
     open_inspectors,
     two_inspectors,
     use_renderer,
@@ -25,6 +31,7 @@ SCREENSHOTS = DEV / "screenshots"
 @pytest.fixture(params=RENDERERS)
 def renderer(request, frontend):
     yield request.param
+    frontend.page.evaluate("() => app.canvas.setGraph(app.rootGraph)")
     use_renderer(frontend, "classic")
 
 
@@ -147,3 +154,59 @@ def test_what_is_saved_are_the_widgets(frontend):
     assert (bright.widget("edits"), bright.widget("positions")) == ("3: 9", "3")
     assert frontend.errors == []
     assert alerts(frontend) == []
+
+
+@pytest.mark.parametrize("renderer", ["new"], indirect=True)
+def test_undo_another_tab_and_fingers(frontend, renderer):
+    bright, dark = open_inspectors(frontend, renderer)
+    run(frontend)
+    page, before = frontend.page, bright.codes()
+    bright.type_code(3, 417)
+    run(frontend)
+    hit(frontend, "Control", "z")
+    assert page.evaluate(ON_THE_PAGE) == {"6": "", "7": ""}
+    assert bright.codes() == before
+    assert bright.focused() == 3
+    hit(frontend, "Control", "y")
+    assert page.evaluate(ON_THE_PAGE) == {"6": "3: 417", "7": ""}
+    assert bright.changed() == [3]
+    bright.click(9)
+    assert widget_value(page, "8", "positions") == "9"
+    hit(frontend, "Control", "z")  # the selection, in both nodes
+    assert (bright.widget("positions"), widget_value(page, "8", "positions")) == ("", "0")
+
+    page.evaluate(OTHER_TAB_AND_BACK)
+    assert page.evaluate(ON_THE_PAGE) == {"6": "3: 417", "7": ""}
+    assert bright.codes()[3] == 417
+    assert bright.changed() == [3]
+
+    touch = Fingers(frontend)
+    touch.go(middle(bright.cell(5)))
+    assert bright.widget("positions") == "5"
+    here, there = middle(dark.cell(6)), middle(bright.cell(6))
+    touch.go(here, there, second=here)  # a pinch
+    assert bright.widget("edits") == "3: 417"
+    touch.go(here, there)
+    assert bright.widget("edits") == f"3: 417, 6: {dark.codes()[6]}"
+    assert frontend.errors == []
+    assert alerts(frontend) == []
+
+
+@pytest.mark.parametrize("renderer", ["classic"], indirect=True)
+def test_inside_a_subgraph(frontend, renderer):
+    bright, _ = open_inspectors(frontend, renderer)
+    frontend.page.evaluate(INTO_SUBGRAPH)
+    run(frontend)
+    before = bright.codes()
+    assert len(before) == 16
+    bright.type_code(3, 417)
+    run(frontend)
+    assert bright.codes()[3] == 417
+    frontend.screenshot(SCREENSHOTS / f"inspector-subgraph-{renderer}.png")
+    hit(frontend, "Control", "z")
+    assert frontend.page.evaluate(ON_THE_PAGE) == {"6": ""}
+    assert bright.codes() == before
+    bright.cell(3).focus()
+    frontend.page.keyboard.press("Space")
+    frontend.page.evaluate("() => app.canvas.setGraph(app.rootGraph)")
+    assert widget_value(frontend.page, "8", "positions") == "3"  # Token Copy, outside

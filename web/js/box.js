@@ -10,6 +10,7 @@ const MARGIN = 6; // of the classic rendering, on all four sides
 export function addBox(node, name, element, height, options = {}) {
     const outer = document.createElement("div");
     outer.className = "tokenopt-box";
+    outer.dataset.box = name;
     // Contained: long lines inside must not widen the node, which the new rendering would allow.
     outer.style.cssText = "width: 100%; contain: inline-size; display: none;";
     outer.append(element);
@@ -24,6 +25,7 @@ export function addBox(node, name, element, height, options = {}) {
     });
     widget.serialize = false; // ... nor in saved workflows
     widget.hidden = true;
+    chain(node, "onAdded", () => setTimeout(() => settle(node, outer)));
     // The classic rendering stretches the element to the room that it reserves.
     outer.addEventListener("wheel", (event) => wheel(event, outer), { passive: false });
     outer.addEventListener("pointerdown", (event) => {
@@ -47,6 +49,23 @@ export function addBox(node, name, element, height, options = {}) {
     }
 
     return { widget, show, fit };
+}
+
+// An undo, or another tab, brings new nodes of the same ids, under which the new rendering goes on
+// to show what the old ones have put there.
+function settle(node, outer) {
+    const place = `.lg-node[data-node-id="${node.id}"] [data-box="${outer.dataset.box}"]`;
+    const old = document.querySelector(place);
+    if (old && old !== outer) old.replaceWith(outer);
+}
+
+export function chain(object, name, more) {
+    const original = object[name];
+    object[name] = function (...given) {
+        const answer = original?.apply(this, given);
+        more.apply(this, given);
+        return answer;
+    };
 }
 
 // A wheel zooms the canvas, as it does over the rest of the node, unless it scrolls something here.

@@ -2,37 +2,52 @@
 // the node's widgets and neighbours. Nothing is set up before a page has such a node.
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
-import { addBox } from "./box.js";
+import { addBox, chain } from "./box.js";
 import { addControls } from "./inspector_keys.js";
+import { nextNodes, outputOf } from "./inspector_links.js";
 import { Strips } from "./inspector_strip.js";
 import { addStyle } from "./inspector_style.js";
 
 const WIDTH = 400, MOST_HEIGHT = 340;
 
+const restorers = new Set(); // of all inspectors on the page: show what it knows of the last run
+let left = null; // the cell that had the focus until a moment ago
+
 const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name);
 const isLinked = (node, name) =>
     node.inputs?.find((input) => input.widget?.name === name)?.link != null;
 
+// One step of the page's undo, whatever was pressed or clicked.
+function together(change) {
+    app.canvas.emitBeforeChange();
+    try {
+        change();
+    } finally {
+        app.canvas.emitAfterChange(); // else the page would wait for it, and undo nothing more
+    }
+}
+
 function write(node, name, value) {
     const widget = widgetOf(node, name);
     if (!widget || widget.value === value) return;
-    widget.value = value;
-    widget.callback?.(value);
+    together(() => {
+        widget.value = value;
+        widget.callback?.(value);
+    });
     node.setDirtyCanvas(true, true);
 }
 
 // Nodes that the inspector's tokens go to, and that take positions in a widget of their own.
 function takers(node) {
     if (node.outputs?.[1]?.links?.length) return []; // the user connects positions by hand
-    const next = node.getOutputNodes(0) ?? [];
-    return [...new Set(next)].filter(
+    return nextNodes(node, 0).filter(
         (taker) => widgetOf(taker, "positions") && !isLinked(taker, "positions"),
     );
 }
 
 // Options of the optimizers that the inspector's tokens go to.
 function lockers(node) {
-    const found = (node.getOutputNodes(0) ?? []).map((next) => {
+    const found = nextNodes(node, 0).map((next) => {
         const slot = next.inputs?.findIndex((input) => input.name === "options") ?? -1;
         return slot < 0 ? null : next.getInputNode(slot);
     });
@@ -43,6 +58,7 @@ function lockers(node) {
 
 function hostOf(node) {
     const host = {
+        together,
         read: (name) => widgetOf(node, name)?.value ?? "",
         write: (name, text) => write(node, name, text),
         isLinked: (name) => isLinked(node, name),
@@ -76,13 +92,13 @@ function lockButton() {
     return button;
 }
 
-function chain(object, name, more) {
-    const original = object[name];
-    object[name] = function (...given) {
-        const answer = original?.apply(this, given);
-        more.apply(this, given);
-        return answer;
-    };
+// An undo makes the node anew: who works by keys goes on where it has found them.
+function refocus(node, strips) {
+    if (left?.id !== node.id || performance.now() - left.since > 500) return;
+    const { at } = left;
+    setTimeout(() => {
+        if (document.activeElement === document.body && strips.count) strips.focus(...at);
+    }, 150);
 }
 
 function setUp(node) {
@@ -97,22 +113,34 @@ function setUp(node) {
     box.show(true);
     const sizes = new ResizeObserver(() => box.fit());
     sizes.observe(strips.list);
-    chain(node, "onRemoved", () => sizes.disconnect());
+    const restore = () => {
+        strips.show(outputOf(node));
+        strips.paint();
+        refocus(node, strips);
+    };
+    restorers.add(restore);
+    chain(node, "onRemoved", () => {
+        sizes.disconnect();
+        restorers.delete(restore);
+    });
+    strips.element.addEventListener("focusout", () => {
+        left = { id: node.id, at: strips.at, since: performance.now() };
+    });
     for (const name of ["edits", "positions"]) {
         const widget = widgetOf(node, name);
         if (widget) chain(widget, "callback", () => strips.paint());
     }
     chain(node, "onExecuted", (output) => strips.show(output));
     // Undo and a change of tabs make the node anew; the page still has what it showed.
-    chain(node, "onConfigure", () => setTimeout(() => {
-        strips.show(app.nodeOutputs?.[node.id]);
-        strips.paint();
-    }));
+    chain(node, "onConfigure", () => setTimeout(restore));
     node.setSize([Math.max(node.size[0], WIDTH), node.size[1]]);
 }
 
 app.registerExtension({
     name: "TokenOpt.Inspector",
+    onNodeOutputsUpdated() { // a tab, or an entry of the queue, with the outputs of its run
+        for (const restore of restorers) restore();
+    },
     nodeCreated(node) {
         if (node.comfyClass === "TokenOpt_Inspect") setUp(node);
     },

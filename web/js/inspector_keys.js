@@ -168,9 +168,13 @@ function press(strips, event) {
     event.stopPropagation(); // the new rendering would drag the node
     if (event.target.matches("input")) return;
     cell.setPointerCapture(event.pointerId);
+    const second = (other) => { // finger: it is a pinch, and no drag
+        if (other.pointerId !== event.pointerId) stop(other);
+    };
     const drag = { strips, cell, x: event.clientX, y: event.clientY, ghost: null, over: null };
     const stop = (ended) => {
         ended.stopPropagation();
+        window.removeEventListener("pointerdown", second, true);
         cell.removeEventListener("pointermove", follow);
         for (const end of ["pointerup", "pointercancel"]) cell.removeEventListener(end, stop);
         const target = drag.ghost && ended.type === "pointerup" && targetAt(ended);
@@ -183,6 +187,7 @@ function press(strips, event) {
         moved.stopPropagation();
         pull(drag, moved);
     };
+    window.addEventListener("pointerdown", second, true);
     cell.addEventListener("pointermove", follow);
     for (const end of ["pointerup", "pointercancel"]) cell.addEventListener(end, stop);
 }

@@ -9,7 +9,8 @@ const VAE = "This tokenizer is a VAE: no codes, brighter cells are longer vector
 
 export class Strips {
     // `host` is the node as seen from here: read(name), write(name, text), isLinked(name) for its
-    // widgets, address(file) of a thumbnail, and selected(positions) after each selection.
+    // widgets, together(change) for what one undo takes back, address(file) of a thumbnail, and
+    // selected(positions) after each selection.
     constructor(host) {
         this.host = host;
         this.result = null;
@@ -31,8 +32,10 @@ export class Strips {
     // What one run sent: the node's ui output.
     show(output) {
         const result = output?.tokenopt_inspector?.[0];
-        if (!result) return;
-        this.previous = this.result?.tokenizer === result.tokenizer ? this.result : null;
+        if (!result || result === this.result) return;
+        // In the output itself, which outlives this node: an undo makes another.
+        const comparable = this.result?.tokenizer === result.tokenizer;
+        result.codes_before ??= (comparable && this.result.codes) || null;
         this.result = result;
         const rows = result.codes ?? result.magnitudes;
         if (rows.length !== this.cells.length || rows[0].length !== this.cells[0].length)
@@ -112,7 +115,7 @@ export class Strips {
         }
         const ran = codes[image][position], original = before[image][position];
         const code = edits ? edits.get(`${image}/${position}`) ?? original : ran;
-        const last = this.previous?.codes?.[image]?.[position] ?? ran;
+        const last = this.result.codes_before?.[image]?.[position] ?? ran;
         const changedFrom = last === ran ? null : last;
         return { image, position, code, before: original, changedFrom, pending: code !== ran };
     }
@@ -152,9 +155,11 @@ export class Strips {
     select(positions) {
         if (this.host.isLinked("positions"))
             return this.say("positions comes from another node: disconnect it to select here.");
-        this.host.write("positions", writePositions(new Set(positions)));
-        this.paint();
-        this.host.selected(this.selected);
+        this.host.together(() => {
+            this.host.write("positions", writePositions(new Set(positions)));
+            this.paint();
+            this.host.selected(this.selected);
+        });
     }
 
     // Writes codes [[image, position, code], ...] into the edits; true if all went well.
