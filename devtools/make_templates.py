@@ -69,6 +69,7 @@ SIZES = {
     "TokenOpt_ClipLoss": [400, 370],
     "TokenOpt_Optimize": [360, 780],  # with room for the live preview
     "TokenOpt_Quantize": [280, 0],
+    "TokenOpt_Inspect": [420, 260],  # with room for its strip
     "TokenOpt_Sweep": [460, 1000],  # with room for the live grid and the table
     "TokenOpt_Judge": [460, 320],
     "TokenOpt_TokensToText": [400, 150],  # with room for the text

@@ -68,11 +68,16 @@ Tokens change one by one, so the image jumps rather than flows. Try `quantize` o
 gets worse), a smaller `lr`, or `lr_schedule` = cosine, which comes to rest.""",
     "token_copy": """## What does a token mean?
 
-**Token Copy** takes the tokens at *positions* from the reference image and puts them into the \
+To the tokenizer each image is 16 tokens: the coloured cells of **Token Inspector**, there after \
+the first **Run**. **Token Copy** takes some of them from the reference and puts them into the \
 target. No optimization: only encode, copy, decode. Here token 6 brings the dark into the bright \
 picture, and nothing else.
 
-Try other positions, one at a time, and see what each of them carries.""",
+Click another cell of the reference and run again: what does it carry? Shift and Ctrl select \
+several. In *Result* a filled corner marks what is new since the run before.
+
+Or edit by hand: drag a cell from one strip onto the other, or double-click one and type another \
+code.""",
     "token_importance": """## Which token carries the light?
 
 **Token Importance** sorts 64 scenes by CLIP: *bright* or *dark*, and below the empty line *sharp* \

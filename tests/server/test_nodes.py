@@ -194,8 +194,9 @@ def test_captions_are_prompts_one_for_each_image(client, edit):
 def test_codes_are_text_and_copying_all_tokens_gives_the_reference(client, workflow):
     graph = workflow("token_copy")
     graph["8"]["inputs"]["positions"] = "0-15"
-    graph["20"] = node("TokenOpt_Quantize", tokenizer=["1", 0], tokens=["8", 0])
-    for number, source in (("21", "7"), ("22", "20")):
+    for number, source in (("19", "5"), ("20", "8")):
+        graph[number] = node("TokenOpt_Quantize", tokenizer=["1", 0], tokens=[source, 0])
+    for number, source in (("21", "19"), ("22", "20")):
         graph[number] = node("Hostile_Digest", value=[source, 1], nonce=4)
     run = succeed(client, graph)
     (codes,) = run.outputs["21"]["digest"]
