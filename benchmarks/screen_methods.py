@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tokenopt_core import ClipLoss, Tokenizer, load_guide
+from tokenopt_core import ClipLoss, MaskedL1Loss, Tokenizer, load_guide
 from tokenopt_core.perturb_look import Looker
 from tokenopt_core.perturb_screen import PROBES, far_apart, guided_search, taylor
 
@@ -108,9 +108,11 @@ def _looker(case: Case, kind: str) -> Looker:
     looker.open(case.codes)
     looker.position = case.position
     if kind == "l1":
-        looker.judge = lambda images: (images - looker.original).abs().mean((1, 2, 3))
+        looker.judges[torch.float32] = MaskedL1Loss(
+            looker.original, torch.zeros_like(looker.original[:, :1])
+        )
     else:
-        looker.judge = ClipLoss(_guide(), case.prompt, crops=0)
+        looker.judges[torch.float32] = ClipLoss(_guide(), case.prompt, crops=0)
     return looker
 
 

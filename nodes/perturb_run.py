@@ -90,7 +90,7 @@ def run_search(
     with gradient_scope(tokenizer, *guides, memory=batch * each) as device:
         with torch.no_grad():
             codes = module.quantize(tokens.values.to(device)).codes
-        dtype = compute_dtype(OptimizeConfig(), device)
+        dtype = compute_dtype(OptimizeConfig(), device, module)
         config = replace(config, batch=_fitting_batch(device, batch, each), dtype=dtype)
         follower = Follower(draw)
         search = perturb_search(

@@ -77,6 +77,12 @@ class ClipLoss:
             term.features.on(torch.device("cpu"))
         return other
 
+    def lowered(self, dtype: torch.dtype) -> ClipLoss:
+        """A copy that looks at images in `dtype`; texts are read as before."""
+        other = copy.copy(self)
+        other._views = self._views.lowered(dtype)
+        return other
+
     def at(self, progress: float) -> ClipLoss:
         """A copy for this share of the run, 0 to 1; without it the loss is as at the start."""
         other = copy.copy(self)
@@ -153,6 +159,12 @@ class ClipImageLoss:
         other = copy.copy(self)
         other._views = self._views.seeded(seeds, calls)
         self._target.on(_device(self.guide))
+        return other
+
+    def lowered(self, dtype: torch.dtype) -> ClipImageLoss:
+        """A copy that looks at images in `dtype`; its target was looked at before."""
+        other = copy.copy(self)
+        other._views = self._views.lowered(dtype)
         return other
 
     def __call__(self, images: Tensor) -> Tensor:

@@ -14,13 +14,13 @@ Random crops are what keeps a CLIP guided optimization from adversarial images (
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from .precision import autocast
 from .randomness import send, uniform
 
 
@@ -57,7 +57,7 @@ def take_crops(images: Tensor, crops: Tensor, sides: tuple[int, int], size: int)
     rows = _windows(h, sides[0], size, images.device)[h - sides[0] - top]  # (b, n, o, h)
     columns = _windows(w, sides[1], size, images.device)[w - sides[1] - left]  # (b, n, o, w)
     columns = torch.where(mirrored[..., None, None].bool(), columns.flip(2), columns)
-    with _without_autocast(images.device):  # half precision would round the pixels
+    with autocast(torch.float32, images.device):  # half precision would round the pixels
         flat = images.float().transpose(1, 2).reshape(b, h, c * w)
         flat = rows.reshape(b, n * size, h) @ flat  # (b, n o, c w): the rows of every crop
         flat = flat.view(b * n, size * c, w) @ columns.reshape(b * n, size, w).transpose(1, 2)
@@ -68,11 +68,6 @@ def resize(images: Tensor, size: int) -> Tensor:
     """The whole images at (b, c, size, size) by the same maps: squashed, never cut."""
     whole = torch.zeros(len(images), 1, 3, dtype=torch.int64)
     return take_crops(images, whole, tuple(images.shape[2:]), size)[:, 0]
-
-
-def _without_autocast(device: torch.device) -> AbstractContextManager:
-    available = torch.amp.is_autocast_available(device.type)
-    return torch.autocast(device.type, enabled=False) if available else nullcontext()
 
 
 @lru_cache(maxsize=16)

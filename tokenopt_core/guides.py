@@ -7,6 +7,7 @@ Axes: b images or texts, e embedding size, s = `Guide.image_size`.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 
 from .downloads import Progress
 from .guide_files import DEMO_FOLDER, KNOWN_GUIDES, GuideFiles, find_guide
+from .half import half_copy
+from .precision import autocast
 from .prompt_tokenizer import PromptTokenizer
 
 if TYPE_CHECKING:
@@ -66,7 +69,16 @@ class Guide(nn.Module):
             )
         normalized = (images.float() - self._mean) / self._std
         dtype = next(self.visual.parameters()).dtype
-        return F.normalize(self.visual(normalized.to(dtype)).float(), dim=-1)
+        if dtype == torch.float32:
+            return F.normalize(self.visual(normalized).float(), dim=-1)
+        with autocast(torch.float32, images.device):  # off: the tower knows its type
+            return F.normalize(self.visual(normalized.to(dtype)).float(), dim=-1)
+
+    def lowered(self, dtype: torch.dtype) -> Guide:
+        """This guide with an image tower that computes in `dtype`, its weights rounded once."""
+        twin = copy.copy(self)
+        twin._modules = {"visual": half_copy(self.visual, dtype)}
+        return twin
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:

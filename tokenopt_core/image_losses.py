@@ -8,9 +8,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
-from .losses import Loss, at, is_scheduled, loss_terms, remarks, seeded
+from .losses import Loss, at, is_scheduled, loss_terms, lowered, remarks, seeded
 from .masks import KnownPixels
 
 
@@ -69,6 +70,10 @@ class MaskedComposite:
     def at(self, progress: float) -> MaskedComposite:
         """A copy with the inner loss at this share of the run."""
         return self._with(at(self.loss, progress))
+
+    def lowered(self, dtype: torch.dtype) -> MaskedComposite:
+        """A copy with the inner loss's models in `dtype`."""
+        return self._with(lowered(self.loss, dtype))
 
     @property
     def scheduled(self) -> bool:

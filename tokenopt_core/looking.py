@@ -41,7 +41,8 @@ def look(
     """Images, loss and gradient of features (b, n, d) float32.
 
     Args:
-        dtype: of decoding and the guide.
+        tokenizer: decodes in its own type, see `Tokenizer.lowered`.
+        dtype: that a loss may compute in.
         scales: factors per image by which the loss is multiplied in the backward pass, for float16;
             the gradient comes without them.
     """
@@ -51,10 +52,10 @@ def look(
         tokens, codes = variable, None
         if config.quantize:
             tokens, codes = tokenizer.quantize(variable)
+        images = tokenizer.decode(tokens, text=text)
+        if config.clamp and not config.official_rules:
+            images = clamp_images(images)
         with autocast(dtype, features.device):
-            images = tokenizer.decode(tokens, text=text)
-            if config.clamp and not config.official_rules:
-                images = clamp_images(images)
             terms = _checked_terms(loss, images)
         total = sum(terms.values())
         factors = total.new_tensor(scales) if scaled else None

@@ -9,6 +9,10 @@ differentiable in the images. Any function of that kind will do. These are used 
     needs.
 `at(progress) -> loss`
     A copy for this moment of the run, from 0 (first step) to 1 (last). Called before each step.
+`lowered(dtype) -> loss`
+    A copy whose models compute in that type, float16 or bfloat16, their weights rounded once.
+    Called once per run that is not in float32. A loss with models and without it still works:
+    it is asked under autocast.
 `scheduled: bool`
     False: the loss has `at`, but asks for the same during the whole run.
 `terms(images) -> dict[str, (b,)]`
@@ -25,6 +29,7 @@ import math
 from collections.abc import Container, Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from .masks import KnownPixels
@@ -50,6 +55,11 @@ def seeded(loss: Loss, seeds: Sequence[int], calls: int = 0) -> Loss:
 def at(loss: Loss, progress: float) -> Loss:
     """The loss at a share of the run from 0 to 1; a loss that never changes as it is."""
     return loss.at(progress) if hasattr(loss, "at") else loss
+
+
+def lowered(loss: Loss, dtype: torch.dtype) -> Loss:
+    """The loss with its models in `dtype`; in float32, or without models of its own, as it is."""
+    return loss if dtype == torch.float32 or not hasattr(loss, "lowered") else loss.lowered(dtype)
 
 
 def is_scheduled(loss: Loss) -> bool:
@@ -158,6 +168,10 @@ class WeightedSum:
     def at(self, progress: float) -> WeightedSum:
         """A copy with every part at this share of the run."""
         return WeightedSum([(weight, at(loss, progress)) for weight, loss in self.parts])
+
+    def lowered(self, dtype: torch.dtype) -> WeightedSum:
+        """A copy with every part's models in `dtype`."""
+        return WeightedSum([(weight, lowered(loss, dtype)) for weight, loss in self.parts])
 
     @property
     def scheduled(self) -> bool:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .image_losses import MaskedComposite
 from .influence import Progress
-from .losses import Loss, MaskedL1Loss, at, seeded
+from .losses import Loss, MaskedL1Loss, at, lowered, seeded
 from .masks import check_mask
 from .perturb_look import Looker
 from .perturb_screen import gradient_search, guided_search
@@ -152,9 +152,12 @@ def _found(
     """The loops over images and positions."""
     for image, row in enumerate(codes):
         looker.open(row)
-        looker.judge = _judge(judges[image], masks[image], looker.original, seeds[image])
+        for dtype in {torch.float32, config.dtype}:
+            looker.judges[dtype] = _judge(
+                judges[image], masks[image], looker.original, seeds[image], dtype
+            )
         with torch.no_grad():
-            before = looker.judge(looker.original).item()
+            before = looker.judges[torch.float32](looker.original).item()
         original = looker.original[0].cpu()
         for position in positions:
             looker.position, old = int(position), int(row[position])
@@ -209,13 +212,17 @@ def ranking(candidates: Tensor, values: Tensor) -> Tensor:
     return by_code[values.argsort(descending=True, stable=True)]
 
 
-def _judge(loss: Loss | None, mask: Tensor | None, original: Tensor, seed: int) -> Loss:
-    """Images (m, 3, s, s), all of them candidates of one image, -> loss (m,)."""
+def _judge(
+    loss: Loss | None, mask: Tensor | None, original: Tensor, seed: int, dtype: torch.dtype
+) -> Loss:
+    """Images (m, 3, s, s), all of them candidates of one image, -> loss (m,), asked in `dtype`."""
     if loss is None:
         counts = torch.ones_like(original[:, :1]) if mask is None else mask.to(original)
         judge = MaskedL1Loss(original, 1 - counts)
     else:
-        judge = loss if mask is None else MaskedComposite(loss, original, mask.to(original))
+        judge = lowered(loss, dtype)
+        if mask is not None:
+            judge = MaskedComposite(judge, original, mask.to(original))
 
     def look(images: Tensor) -> Tensor:
         values = at(seeded(judge, [seed] * len(images)), 1.0)(images)

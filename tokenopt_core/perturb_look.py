@@ -31,7 +31,7 @@ class Looker:
 
     Args:
         batch: images decoded at once; halved when the device runs out of memory.
-        dtype: of the decoder and of guides in `judge`.
+        dtype: of decoding and of the guides.
         progress: called with codes done and `total` after each batch.
     """
 
@@ -44,7 +44,10 @@ class Looker:
             self.entries = tokenizer.quantize.codebook()  # (codebook size, d)
         self.lowered = dtype != torch.float32
         self.position, self.total = 0, 0
-        self.judge: Loss | None = None
+        self._decoders = {torch.float32: tokenizer}
+        if self.lowered:
+            self._decoders[dtype] = tokenizer.lowered(dtype)
+        self.judges: dict[torch.dtype, Loss] = {}  # what is asked about images, by type
         self._progress, self._done = progress, 0
 
     @torch.no_grad()
@@ -68,7 +71,7 @@ class Looker:
         def ask(part: Tensor) -> Tensor:
             images = self._decoded(part, dtype)
             with autocast(dtype, self.device):
-                return self.judge(images)
+                return self.judges[dtype](images)
 
         found = [torch.zeros(0)]
         for part, values in self._in_parts(candidates, ask):
@@ -104,8 +107,9 @@ class Looker:
             token = self.entries[part.to(self.device)].clone().requires_grad_()
             edited = self.tokens.repeat(len(part), 1, 1)
             edited[:, self.position] = token
+            images = self._decoders[dtype].decode(edited).clamp(0, 1)
             with autocast(dtype, self.device):
-                loss = self.judge(self.tokenizer.decode(edited).clamp(0, 1))
+                loss = self.judges[dtype](images)
             if not loss.requires_grad:
                 raise ValueError(
                     "the loss does not depend on the images by differentiable operations, "
@@ -118,8 +122,8 @@ class Looker:
         """The images (m, 3, s, s) in [0, 1] of a few candidates."""
         positions = torch.full((len(part),), self.position)
         tokens = self.entries[part.to(self.device)]
-        with autocast(dtype, self.device):
-            ((_, images),) = variations(self.tokenizer, self.tokens, positions, tokens, len(part))
+        decoder = self._decoders[dtype]
+        ((_, images),) = variations(decoder, self.tokens, positions, tokens, len(part))
         return images
 
     def _in_parts(

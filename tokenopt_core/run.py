@@ -17,7 +17,7 @@ from .config import OptimizeConfig, Step
 from .ema import Average, add_to_average
 from .gradients import require_gradient_scope
 from .looking import Look, look, regularizer
-from .losses import Loss, at, seeded
+from .losses import Loss, at, lowered, seeded
 from .precision import compute_dtype, first_scale
 from .randomness import NOISE_STREAM, generators, image_seeds, normal, send
 from .state import Position, RunState, choose, length, rows
@@ -39,12 +39,14 @@ class Run:
         text: Tensor | None,
         noise: Callable[[int], Tensor] | None,
     ):
-        self.tokenizer, self.config, self.reset, self.text = tokenizer, config, reset, text
+        self.config, self.reset, self.text = config, reset, text
         self.device = device_of(tokenizer)
-        self.dtype = compute_dtype(config, self.device)
+        self.dtype = compute_dtype(config, self.device, tokenizer)
+        half = self.dtype != torch.float32
+        self.tokenizer = tokenizer.lowered(self.dtype) if half else tokenizer
         self.state = state.to(self.device).with_scale(first_scale(self.dtype))
         seeds = image_seeds(seeds, len(state.features))
-        self.loss = seeded(loss, seeds, state.looks)
+        self.loss = seeded(lowered(loss, self.dtype), seeds, state.looks)
         self.noise = noise or self._noise_of(seeds)
         self.free = self._free_positions()
         turns_only = (

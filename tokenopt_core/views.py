@@ -46,6 +46,12 @@ class Views:
             other._draw(other._sources, 1, 1)
         return other
 
+    def lowered(self, dtype: torch.dtype) -> Views:
+        """A copy that draws the same crops and looks at them in `dtype`."""
+        other = copy.copy(self)
+        other.guide = self.guide.lowered(dtype)
+        return other
+
     def embed(self, images: Tensor, name: str) -> Tensor:
         """The mean (b, e) of the unit-length features of every image's crops.
 

@@ -7,6 +7,7 @@ Every tensor that crosses the boundary is float32 (codes: int64), whatever the w
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..half import half_copy
 from .spec import TokenizerSpec
 
 
@@ -81,6 +83,18 @@ class Tokenizer(nn.Module, ABC):
         raise ValueError(
             f"Tokenizer {self.spec.name!r} has a codebook and no posterior: use encode() instead."
         )
+
+    def lowered(self, dtype: torch.dtype) -> Tokenizer:
+        """This tokenizer with a decoder that computes in `dtype`, its weights rounded once.
+
+        Encoder and codebook are shared with this one, and stay as they are.
+        """
+        twin = copy.copy(self)
+        twin._modules = {
+            name: child if name in ("encoder", "quantize") else half_copy(child, dtype)
+            for name, child in self._modules.items()
+        }
+        return twin
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Tokens (b, n, d) of integer codes (b, n)."""

@@ -16,7 +16,7 @@ from .base import Posterior, Tokenizer, check_text, check_tokens, fit_images
 from .quantize import Codebook, ContinuousTokens, VectorQuantizer
 from .spec import TokenizerSpec
 from .transformer import make_blocks, run_blocks
-from .vqgan import PixelDecoder
+from .vqgan import PixelDecoder, to_grid
 
 LOGVAR_RANGE = (-30.0, 20.0)
 
@@ -54,7 +54,7 @@ class TiTok(Tokenizer):
     def decode(self, tokens: Tensor, text: Tensor | None = None) -> Tensor:
         check_tokens(self.spec, tokens, "tokens")
         text = check_text(self.spec, text, len(tokens))
-        dtype = self.latent_tokens.dtype
+        dtype = self.decoder.mask_token.dtype
         x = self.decoder(tokens.to(dtype), None if text is None else text.to(tokens.device, dtype))
         if not self.spec.legacy:
             return x.float()
@@ -157,11 +157,6 @@ def init_weights(module: nn.Module) -> None:
 def pointwise(layer: nn.Conv2d, x: Tensor) -> Tensor:
     """A 1x1 convolution over the last axis of x (b, n, channels)."""
     return F.linear(x, layer.weight.flatten(1), layer.bias)
-
-
-def to_grid(x: Tensor, grid: int) -> Tensor:
-    """Row-major positions (b, g * g, c) as an image (b, c, g, g), channels last in memory."""
-    return x.transpose(1, 2).unflatten(2, (grid, grid))
 
 
 def unpatch(x: Tensor, grid: int) -> Tensor:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .base import Tokenizer, check_text, check_tokens, fit_images
+from .norm_silu import norm_silu
 from .quantize import VectorQuantizer
 from .spec import NORM_GROUPS, PixelStage, TokenizerSpec
 
@@ -36,8 +38,8 @@ class ResBlock(nn.Module):
             self.nin_shortcut = None
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
+        h = self.conv1(norm_silu(self.norm1, x))
+        h = self.conv2(norm_silu(self.norm2, h))
         return h + (x if self.nin_shortcut is None else self.nin_shortcut(h))
 
 
@@ -76,7 +78,7 @@ class PixelEncoder(nn.Module):
         x = self.down[0](self.conv_in(images))
         for level in self.down[1:]:
             x = level(F.avg_pool2d(x, 2))
-        return self.conv_out(F.silu(self.norm_out(self.mid(x))))
+        return self.conv_out(norm_silu(self.norm_out, self.mid(x)))
 
 
 class PixelDecoder(nn.Module):
@@ -99,7 +101,7 @@ class PixelDecoder(nn.Module):
         x = self.mid(self.conv_in(latents))
         for level in reversed(self.up):
             x = level(x)
-        return self.conv_out(F.silu(self.norm_out(x)))
+        return self.conv_out(norm_silu(self.norm_out, x))
 
 
 class MaskGitVqgan(Tokenizer):
@@ -122,8 +124,16 @@ class MaskGitVqgan(Tokenizer):
     def decode(self, tokens: Tensor, text: Tensor | None = None) -> Tensor:
         check_tokens(self.spec, tokens, "tokens")
         check_text(self.spec, text, len(tokens))
-        latents = tokens.transpose(1, 2).unflatten(2, (self.spec.grid, -1))  # (b, d, h, w)
-        return self.decoder(latents.to(self.decoder.conv_in.weight.dtype)).float()
+        latents = to_grid(tokens.to(self.decoder.conv_in.weight.dtype), self.spec.grid)
+        return self.decoder(latents).float()
+
+
+def to_grid(x: Tensor, grid: int) -> Tensor:
+    """Row-major positions (b, g * g, c) as an image (b, c, g, g), channels last in memory.
+
+    A copy: for a single image a view's strides do not say so, and convolutions go by them.
+    """
+    return x.transpose(1, 2).unflatten(2, (grid, grid)).clone(memory_format=torch.channels_last)
 
 
 def res_blocks(width_in: int, width_out: int, count: int) -> nn.Sequential:

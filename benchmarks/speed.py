@@ -1,0 +1,99 @@
+"""How fast the optimizer is, against a plain loop and against the machine's own limits.
+
+python dev.py bench                 everything: minutes on an accelerator, about an hour on 2 cores
+python dev.py bench --quick         the loop at batch 1 and the equality of both loops: a minute
+python dev.py bench --json FILE     the numbers too; `ratio` is plain / ours for the L-32 loop
+
+TiTok-L-32 and ViT-B/32 at full size with random weights. All ratios come from alternating rounds in
+one process. Where there is an accelerator it runs there, unless `--device cpu` says otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tokenopt_core.precision import has_matrix_units
+from tokenopt_core.steady_memory import steady_memory
+
+from . import speed_loop, speed_parts
+from .speed_page import page
+
+ROUNDS, QUICK_ROUNDS = 5, 2
+LARGE_BATCH = 8
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints the tables and writes the numbers where they are wanted."""
+    options = _parse(arguments)
+    device = _device(options.device)
+    with steady_memory():
+        found = _measure(device, options.quick, options.rounds)
+    print(page(found))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return 0 if found["traces"]["equal"] else 1
+
+
+def _measure(device: torch.device, quick: bool, rounds: int) -> dict[str, Any]:
+    rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
+    found: dict[str, Any] = {"machine": _machine(device)}
+    _say("the loop, plain and ours")
+    found["loop"] = speed_loop.compare(device, rounds)
+    found["ratio"] = max(row["ratio"] for row in found["loop"].values())
+    _say("whether both loops do the same")
+    found["traces"] = speed_loop.traces(device)
+    if quick:
+        return found
+    if device.type != "cpu":
+        _say(f"the loop with {LARGE_BATCH} images")
+        found["loop of many"] = speed_loop.compare(device, rounds, LARGE_BATCH)
+    for name, measure in speed_parts.PARTS.items():
+        _say(name)
+        found[name] = measure(device, rounds)
+    return found
+
+
+def _machine(device: torch.device) -> dict[str, Any]:
+    on_cpu = device.type == "cpu"
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return {
+        "device": capabilities.get("cpu_name", platform.processor())
+        if on_cpu
+        else str(torch.accelerator.current_accelerator()),
+        "threads": torch.get_num_threads(),
+        "bfloat16 matrix units": has_matrix_units() if on_cpu else None,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _device(name: str) -> torch.device:
+    if name != "auto":
+        return torch.device(name)
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found or torch.device("cpu")
+
+
+def _say(text: str) -> None:
+    print(f"measuring {text} ...", file=sys.stderr, flush=True)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python dev.py bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="the loop only, below a minute")
+    parser.add_argument("--rounds", type=int, default=0, help="counted rounds of everything")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, or a torch device")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

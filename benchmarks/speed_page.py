@@ -1,0 +1,86 @@
+"""What the speed benchmark prints: Markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def page(found: dict[str, Any]) -> str:
+    """All tables, those that were measured."""
+    machine = ", ".join(f"{k}: {v}" for k, v in found["machine"].items() if v is not None)
+    parts = [machine]
+    for key, title in (("loop", "batch 1"), ("loop of many", "a larger batch")):
+        if key in found:
+            parts.append(f"One step of TiTok-L-32 with ViT-B/32, 8 crops, {title}:")
+            parts.append(_loop(found[key]))
+    traces = found["traces"]
+    same = "the same losses" if traces["equal"] else "DIFFERENT LOSSES"
+    parts.append(
+        f"In float32 both loops show {same}: the largest relative difference in "
+        f"{len(traces['plain'])} steps is {traces['error']:.1e}."
+    )
+    if "models" in found:
+        parts += ["The models alone, plain float32 and ours:", _models(found["models"])]
+    if "search" in found:
+        parts.append(
+            "Exact search of one position (demo tokenizer): "
+            f"{found['search']['share_of_decode_floor']:.0%} of the speed of decoding alone."
+        )
+    if "the demo edit" in found:
+        edit = found["the demo edit"]
+        parts.append(f"An edit by the demo models, {edit['steps']} steps: {edit['seconds']:.1f} s.")
+    if "growth" in found:
+        parts += [_growth(kind, rows) for kind, rows in found["growth"].items()]
+    return "\n\n".join(parts)
+
+
+def _loop(rows: dict[str, dict[str, float]]) -> str:
+    head = ("loop", "s / step", "plain / it", "GFLOP", "of the matrix rate", "peak memory, MiB")
+    return _table(
+        head,
+        (
+            (
+                name,
+                f"{row['seconds']:.3f}",
+                f"{row['ratio']:.2f}",
+                f"{row['gflop']:.0f}",
+                f"{row['share_of_matrix_rate']:.0%} of {row['matrix_gflops']:.0f} GFLOP/s",
+                f"{row['peak_mib']:.0f}",
+            )
+            for name, row in rows.items()
+        ),
+    )
+
+
+def _models(jobs: dict[str, dict[str, float]]) -> str:
+    head = ("what", "plain, s", "ours, s", "plain / ours", "of the matrix rate")
+    return _table(
+        head,
+        (
+            (
+                name,
+                f"{job['plain_seconds']:.3f}",
+                f"{job['seconds']:.3f}",
+                f"{job['ratio']:.2f}",
+                f"{job['share_of_matrix_rate']:.0%}",
+            )
+            for name, job in jobs.items()
+        ),
+    )
+
+
+def _growth(kind: str, rows: Sequence[dict[str, float]]) -> str:
+    head = (kind, "seconds", *(["s / image"] if "per_image" in rows[0] else []))
+    return _table(
+        head,
+        (
+            (str(row[kind]), *(f"{row[k]:.3f}" for k in ("seconds", "per_image") if k in row))
+            for row in rows
+        ),
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

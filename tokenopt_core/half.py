@@ -1,0 +1,64 @@
+"""Copies of frozen models that compute in half precision: their weights are rounded once.
+
+Autocast rounds every weight at every use, which for TiTok-L-32 and ViT-B-32 is 425 million numbers
+a step. The copies share with the original whatever is already of the type.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from .attention import Attention
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def half_copy(module: Module, dtype: torch.dtype) -> Module:
+    """A copy of a frozen module with its floating point weights in `dtype`."""
+    twin = copy.copy(module)
+    twin._parameters = {name: _rounded(value, dtype) for name, value in twin._parameters.items()}
+    twin._buffers = {name: _rounded(value, dtype) for name, value in twin._buffers.items()}
+    twin._modules = {
+        name: None if child is None else _with_plain_attention(half_copy(child, dtype))
+        for name, child in twin._modules.items()
+    }
+    return twin
+
+
+class _SelfAttention(nn.Module):
+    """In the place of a `nn.MultiheadAttention` whose query, key and value are the same."""
+
+    def __init__(self, attention: nn.MultiheadAttention) -> None:
+        super().__init__()
+        with torch.device("meta"):
+            self.own = Attention(attention.embed_dim, attention.num_heads)
+        self.own._parameters = dict(attention._parameters)
+        self.own.out_proj = attention.out_proj
+
+    def forward(self, query: Tensor, *_: Tensor, **__: object) -> tuple[Tensor, None]:
+        """Attention of query (b, l, w) to itself."""
+        return self.own(query), None
+
+
+def _with_plain_attention(module: nn.Module) -> nn.Module:
+    """The module, or on a CPU one that attends by plain products, see `attend`."""
+    weight = getattr(module, "in_proj_weight", None)
+    if isinstance(module, nn.MultiheadAttention) and weight is not None:
+        suits = weight.device.type == "cpu" and module.batch_first and module.bias_k is None
+        return _SelfAttention(module) if suits and module.in_proj_bias is not None else module
+    if hasattr(module, "fused_attn"):  # timm's attention, which has plain products of its own
+        module.fused_attn = module.fused_attn and next(module.parameters()).device.type != "cpu"
+    return module
+
+
+def _rounded(value: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    if value is None or not value.is_floating_point() or value.dtype == dtype:
+        return value
+    rounded = value.detach().to(dtype)
+    if isinstance(value, nn.Parameter):
+        return nn.Parameter(rounded, requires_grad=False)
+    return rounded

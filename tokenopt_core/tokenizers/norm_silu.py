@@ -1,0 +1,77 @@
+"""Group normalization and SiLU as one step, whose backward pass suits a CPU and frozen weights.
+
+torch's own backward of a group norm takes, on a CPU with matrix units in bfloat16, as long as all
+convolutions of the pixel decoder together: its sums over pixels are not vectorized for channels
+last. Here they are products with a row of ones.
+
+Axes: b images, c channels, g groups, h x w pixels, p = h * w.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LEAST_PIXELS = 64 * 64  # below, torch's own backward is as fast
+
+
+def norm_silu(norm: nn.GroupNorm, x: Tensor) -> Tensor:
+    """SiLU of the normalized x (b, c, h, w), the same numbers whichever way they are computed."""
+    frozen = not (norm.weight.requires_grad or norm.bias.requires_grad)
+    suits = x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last)
+    if suits and frozen and x.requires_grad and x[0, 0].numel() >= LEAST_PIXELS:
+        return _NormSilu.apply(x, norm.weight, norm.bias, norm.num_groups, norm.eps)
+    return F.silu(norm(x))
+
+
+class _NormSilu(torch.autograd.Function):
+    """For x channels last and weights that get no gradient."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float) -> Tensor:
+        b, c, h, w = x.shape
+        normed, mean, rstd = torch.native_group_norm(x, weight, bias, b, c, h * w, groups, eps)
+        ctx.save_for_backward(x, normed, mean, rstd, weight)
+        return F.silu(normed)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        x, normed, mean, rstd, weight = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        result = torch.ops.aten.silu_backward(gradient, normed)
+        pixels, inner = _pixels(x), _pixels(result)
+        ones = inner.new_ones(len(inner), 1, inner.shape[1])
+        sums = ((ones @ inner).squeeze(1), (ones @ (inner * pixels)).squeeze(1))
+        exact = torch.promote_types(x.dtype, torch.float32)
+        given = (value.to(exact) for value in (*sums, mean, rstd, weight))
+        factors = _factors(*given, inner.shape[1])
+        of_x, of_gradient, constant = (value.unsqueeze(1).to(x.dtype) for value in factors)
+        rest = torch.addcmul(constant, pixels, of_x)
+        torch.addcmul(rest, inner, of_gradient, out=inner)
+        return result, None, None, None, None
+
+
+def _factors(
+    plain: Tensor, with_x: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor, pixels: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the norm's gradient, which is x * first + gradient * second + third: (b, c) each.
+
+    Args:
+        plain, with_x: (b, c), the sums over the pixels of the gradient, and of it times x.
+        mean, rstd: (b, g), of the groups.
+    """
+    width = len(weight) // mean.shape[1]  # channels of a group
+    plain = (plain * weight).unflatten(1, (-1, width)).sum(2)
+    with_x = (with_x * weight).unflatten(1, (-1, width)).sum(2)
+    of_x = (mean * plain - with_x) * rstd**3 / (pixels * width)
+    constant = -plain * rstd / (pixels * width) - of_x * mean
+    of_x, rstd, constant = (
+        value.repeat_interleave(width, dim=1) for value in (of_x, rstd, constant)
+    )
+    return of_x, rstd * weight, constant
+
+
+def _pixels(images: Tensor) -> Tensor:
+    """A view (b, p, c) of images (b, c, h, w) that are channels last."""
+    return images.permute(0, 2, 3, 1).flatten(1, 2)
