@@ -164,8 +164,11 @@ function drop(strips, what, image, position) {
 
 function press(strips, event) {
     const cell = strips.cellOf(event.target);
+    const scrolls = event.pointerType === "touch" && strips.scroll.contains(event.target)
+        && strips.scroll.scrollHeight > strips.scroll.clientHeight;
+    if (event.button === 0 && (cell || scrolls))
+        event.stopPropagation(); // the new rendering would drag the node
     if (event.button !== 0 || !cell) return;
-    event.stopPropagation(); // the new rendering would drag the node
     if (event.target.matches("input")) return;
     cell.setPointerCapture(event.pointerId);
     const second = (other) => { // finger: it is a pinch, and no drag
