@@ -61,8 +61,8 @@ def _tweaks() -> list[io.Input]:
             "token_noise",
             default=False,
             tooltip="Add noise to the tokens in the first two thirds of the run, fading out. "
-            "Paper: from random tokens and when inpainting. Demo world: edits gain by it together "
-            "with ema, inpainting does not; from random tokens it is not measured yet.",
+            "Paper: from random tokens and when inpainting. Demo world: no gain shown, for edits "
+            "neither.",
         ),
         advanced(noise_scale_input(0.1, "Used when token_noise is on.")),
         regularize_input(

@@ -126,7 +126,7 @@ def _stopping() -> list[io.Input]:
             min=0,
             max=10000,
             tooltip="Stop an image after so many steps without a gain; saves the steps that bring "
-            "nothing. 30 to 80 is usual. 0: never.",
+            "nothing. 50 to 100 is usual. 0: never.",
         ),
         io.Float.Input(
             "min_gain",

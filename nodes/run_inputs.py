@@ -103,7 +103,7 @@ def reset_every_input() -> io.Input:
         min=0,
         max=MOST_STEPS,
         tooltip="Every so many steps, put the known pixels of the L1 Masked Loss back and "
-        "encode again (paper: when inpainting; demo world: no difference). 0: never. Needs "
+        "encode again (paper: when inpainting; demo world: no gain shown). 0: never. Needs "
         "an L1 Masked Loss.",
     )
 
