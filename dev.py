@@ -1,4 +1,4 @@
-"""One command for everything: `python dev.py demo | test | serve | env | lint | templates`.
+"""One command for everything: `python dev.py demo | test | bench | serve | env | lint | templates`.
 
 Makes .venv (the environment) and .dev (a real ComfyUI and its folders) inside this repository: some
 minutes at the first run, seconds later. Needs Python 3.10 or newer and nothing else; the same on
@@ -55,11 +55,12 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         sub.add_argument(
             "--comfyui", metavar="DIR", help="use this ComfyUI instead of the pinned one"
         )
-        sub.set_defaults(command=run, takes_rest=name == "test")
+        sub.set_defaults(command=run, takes_rest=name in ("test", "bench"))
         return sub
 
     command("demo", demo, "edit an image by text in a real ComfyUI; the result is in demo_output/")
     command("test", test, "lint and all tests; further arguments go to pytest")
+    command("bench", bench, "measure speed; further arguments (--quick, --json FILE) go to it")
     serve_options = command("serve", serve, "open ComfyUI with this pack in your browser")
     serve_options.add_argument("--port", type=int, help="port to listen on (default: a free one)")
     serve_options.add_argument("--no-browser", action="store_true", help="only print the address")
@@ -84,6 +85,10 @@ def demo(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
 def serve(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
     port = ["--port", str(options.port)] if options.port else []
     return _call(python, "-m", "devtools.serve", *port, *["--no-browser"] * options.no_browser)
+
+
+def bench(python: Path, options: argparse.Namespace, rest: list[str]) -> int:
+    return _call(python, "-m", "benchmarks.speed", *rest)
 
 
 def env(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:

@@ -1,6 +1,6 @@
 """Measures on the demo world what the optimizer and each of its options is worth.
 
-python -m benchmarks.science --workers 2       everything, about 45 minutes on two CPU cores
+python -m benchmarks.science --workers 2       everything, about 95 minutes on two CPU cores
 python -m benchmarks.science --quick           the machinery in a minute; its numbers mean nothing
 python -m benchmarks.science --experiments tune    candidates for the defaults, on other scenes
 

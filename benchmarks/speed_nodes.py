@@ -70,18 +70,27 @@ def overhead(device: torch.device, rounds: int) -> dict[str, Any]:
         run = server.client().run(_graph(rounds * STEPS // BLOCK), timeout=3600)
     if run.error:
         raise RuntimeError(f"{run.error['node_type']}: {run.error['exception_message']}")
-    seconds = run.outputs["6"]["seconds"][0]
-    pairs = zip(seconds["reported"], seconds["bare"], strict=True)
-    shares = [reported / bare - 1 for reported, bare in pairs]
-    low, middle, high = statistics.quantiles(shares, n=4)
+    seconds, processor = (run.outputs["6"][key][0] for key in ("seconds", "processor_seconds"))
+    share, noise = _added(seconds)
+    processor_share, processor_noise = _added(processor)
     return {
         "steps": STEPS,
         "preview_every": PREVIEW_EVERY,
         "seconds": statistics.median(seconds["reported"]) * STEPS / BLOCK,
-        "share": middle,
-        "noise": 0.93 * (high - low) / len(shares) ** 0.5,  # of normally distributed shares
+        "share": share,
+        "noise": noise,
+        "processor_share": processor_share,
+        "processor_noise": processor_noise,
         "previews": len(run.previews),
     }
+
+
+def _added(seconds: dict[str, list[float]]) -> tuple[float, float]:
+    """The median share that reporting adds to a block, and its standard error."""
+    pairs = zip(seconds["reported"], seconds["bare"], strict=True)
+    shares = [reported / bare - 1 for reported, bare in pairs]
+    low, middle, high = statistics.quantiles(shares, n=4)
+    return middle, 0.93 * (high - low) / len(shares) ** 0.5  # of normally distributed shares
 
 
 def parse_importtime(text: str) -> list[Import]:

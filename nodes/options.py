@@ -163,8 +163,9 @@ def _rest() -> list[io.Input]:
             "precision",
             options=list(PRECISIONS),
             default="auto",
-            tooltip="Numbers in which the models compute. auto: 16 bits on a graphics card, which "
-            "halves time and memory, and 32 on the CPU. The search itself is always 32 bits.",
+            tooltip="Numbers in which the models compute. auto: 16 bits on a graphics card, and "
+            "for large models on a CPU with matrix units (several times as fast); else 32. The "
+            "search itself is always 32 bits.",
         ),
         io.Boolean.Input(
             "clamp",

@@ -18,6 +18,7 @@ from ..tokenopt_core.optimize import optimize, render
 from ..tokenopt_core.randomness import image_seeds
 from ..tokenopt_core.run_record import RunRecorder
 from ..tokenopt_core.state import RunState
+from ..tokenopt_core.steady_memory import steady_memory
 from .compat import ProgressBar, model_management
 from .gradients import activation_bytes, gradient_scope
 from .images import preview
@@ -107,7 +108,7 @@ def run_optimization(
     size, batch = tokenizer.spec.image_size, len(tokens)
     trajectory = Trajectory(config.steps, options.trajectory_frames)
     memory = activation_bytes(size, batch, gradients=True)
-    with gradient_scope(tokenizer, *loss.guides, memory=memory) as device:
+    with gradient_scope(tokenizer, *loss.guides, memory=memory) as device, steady_memory():
         parts = loss.build(device, size, batch)
         total = WeightedSum(parts)
         seeds = image_seeds(seed, batch)

@@ -42,9 +42,10 @@ class OptimizeConfig:
         min_gain: fall of the smoothed loss that counts as a gain, 0 or more.
         target: an image stops when its smoothed loss is this or lower; None is never.
         seconds: time budget of the run; 0 is none. The step in which it ends is still finished.
-        precision: of decoding and the guide, by autocast. "auto" is bfloat16 where the accelerator
-            has it, else float16, and float32 on the CPU and under `official_rules`. Quantization,
-            the loss and Adam are always float32.
+        precision: of decoding and the guide, whose weights are rounded once a run. "auto" is
+            bfloat16 where the accelerator has it, else float16; on a CPU bfloat16 for large
+            tokenizers if it has matrix units, else float32; and float32 under `official_rules`.
+            Quantization, the loss and Adam are always float32.
         clamp: let the loss see pixels in [0, 1] only. False shows it the decoder's own range, then
             a penalty on the pixels outside belongs into the loss.
         hold_norm: keep the length of every token where the codebook looks at directions only. Such

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .attention import Attention
 
@@ -23,7 +24,7 @@ def half_copy(module: Module, dtype: torch.dtype) -> Module:
     twin._parameters = {name: _rounded(value, dtype) for name, value in twin._parameters.items()}
     twin._buffers = {name: _rounded(value, dtype) for name, value in twin._buffers.items()}
     twin._modules = {
-        name: None if child is None else _with_plain_attention(half_copy(child, dtype))
+        name: None if child is None else _for_the_cpu(half_copy(child, dtype))
         for name, child in twin._modules.items()
     }
     return twin
@@ -44,8 +45,31 @@ class _SelfAttention(nn.Module):
         return self.own(query), None
 
 
-def _with_plain_attention(module: nn.Module) -> nn.Module:
-    """The module, or on a CPU one that attends by plain products, see `attend`."""
+class _Patches(nn.Module):
+    """In the place of a convolution whose windows do not overlap: a product of patches.
+
+    On a CPU the convolution's gradient in its input takes ten times as long as the rest of it.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight, self.bias, self.sides = conv.weight, conv.bias, conv.kernel_size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(b, width, rows, columns) of images (b, c, h, w)."""
+        patches = images
+        for axis, side in zip((2, 3), self.sides, strict=True):
+            patches = patches.unfold(axis, side, side)  # a view (b, c, rows, columns, side, side)
+        patches = patches.permute(0, 2, 3, 1, 4, 5).flatten(3)
+        return F.linear(patches, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+
+
+def _for_the_cpu(module: nn.Module) -> nn.Module:
+    """The module, or in its place one whose backward pass suits a CPU."""
+    if isinstance(module, nn.Conv2d) and module.weight.device.type == "cpu":
+        apart = module.stride == module.kernel_size and module.kernel_size > (1, 1)
+        whole = module.padding in ((0, 0), "valid") and module.dilation == (1, 1)
+        return _Patches(module) if apart and whole and module.groups == 1 else module
     weight = getattr(module, "in_proj_weight", None)
     if isinstance(module, nn.MultiheadAttention) and weight is not None:
         suits = weight.device.type == "cpu" and module.batch_first and module.bias_k is None
@@ -59,6 +83,8 @@ def _rounded(value: Tensor | None, dtype: torch.dtype) -> Tensor | None:
     if value is None or not value.is_floating_point() or value.dtype == dtype:
         return value
     rounded = value.detach().to(dtype)
+    if value.ndim == 4 and value.device.type == "cpu":  # as convolutions want them, at each use
+        rounded = rounded.contiguous(memory_format=torch.channels_last)
     if isinstance(value, nn.Parameter):
         return nn.Parameter(rounded, requires_grad=False)
     return rounded

@@ -7,12 +7,11 @@ user: over the server's event loop and a websocket to a page that listens.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from types import ModuleType
-
-import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # last, so that nothing of ComfyUI's is hidden
@@ -30,7 +29,7 @@ class ReportingCost:
     RETURN_TYPES, OUTPUT_NODE = (), True
 
     @classmethod
-    def INPUT_TYPES(cls):  # noqa: N802
+    def INPUT_TYPES(cls):
         sockets = ("TOKENOPT_TOKENIZER", "TOKENOPT_TOKENS", "TOKENOPT_LOSS")
         wanted = dict(zip(("tokenizer", "tokens", "loss"), [(s,) for s in sockets], strict=True))
         numbers = ("steps", "blocks", "preview_every")
@@ -49,10 +48,16 @@ class ReportingCost:
                 "reported": _reported(node, work, tokenizer, preview_every),
             }
             for run in runs.values():
-                _advance(run, BLOCK // 2)  # a preview falls into the middle of its block
-            cases = {name: lambda run=run: _advance(run, BLOCK) for name, run in runs.items()}
-            found = alternate(cases, blocks, device)
-        return {"ui": {"seconds": [{name: timing.seconds for name, timing in found.items()}]}}
+                _advance(run, BLOCK // 2, [])  # a preview falls into the middle of its block
+            processor: dict[str, list[float]] = {name: [] for name in runs}
+            cases = {
+                name: lambda run=run, spent=processor[name]: _advance(run, BLOCK, spent)
+                for name, run in runs.items()
+            }
+            timings = alternate(cases, blocks, device)
+        seconds = {name: timing.seconds for name, timing in timings.items()}
+        spent = {name: found[-blocks:] for name, found in processor.items()}  # no warming up
+        return {"ui": {"seconds": [seconds], "processor_seconds": [spent]}}
 
 
 def _bare(node: ModuleType, work: tuple) -> Iterator[None]:
@@ -78,10 +83,12 @@ def _reported(node: ModuleType, work: tuple, tokenizer, preview_every: int) -> I
                 yield
 
 
-def _advance(run: Iterator[None], steps: int) -> None:
-    with torch.inference_mode(False):
-        for _ in range(steps):
-            next(run)
+def _advance(run: Iterator[None], steps: int, spent: list[float]) -> None:
+    """Some steps; notes the processor's seconds, of the server's other threads too."""
+    before = time.process_time()
+    for _ in range(steps):
+        next(run)
+    spent.append(time.process_time() - before)
 
 
 def _pack_module(name: str) -> ModuleType:

@@ -112,6 +112,26 @@ class TestHalfCopy:
         assert nothing is None
         assert relative(found, expected) <= TOLERANCE[torch.bfloat16]
 
+    @pytest.mark.parametrize("bias", [True, False])
+    def test_windows_apart_are_a_product_of_patches(self, bias):
+        conv = nn.Conv2d(3, 8, 4, stride=4, bias=bias).requires_grad_(False)
+        fast = half_copy(nn.Sequential(conv), torch.bfloat16)[0]
+        assert not isinstance(fast, nn.Conv2d)
+        images = torch.rand(2, 3, 16, 24)
+        exact, half = images.clone().requires_grad_(), images.bfloat16().requires_grad_()
+        expected, found = conv(exact), fast(half)
+        assert found.shape == expected.shape
+        assert relative(found, expected) <= TOLERANCE[torch.bfloat16]
+        weights = torch.randn_like(expected)
+        (reference,) = torch.autograd.grad(expected, exact, weights)
+        (gradient,) = torch.autograd.grad(found, half, weights.bfloat16())
+        assert relative(gradient, reference) <= TOLERANCE[torch.bfloat16]
+
+    @pytest.mark.parametrize("options", [{"padding": 1}, {"stride": 2}, {"kernel_size": 1}])
+    def test_other_convolutions_stay(self, options):
+        conv = nn.Conv2d(3, 8, **({"kernel_size": 4, "stride": 4} | options))
+        assert isinstance(half_copy(nn.Sequential(conv), torch.bfloat16)[0], nn.Conv2d)
+
     def test_every_loss_with_a_guide_is_lowered(self, guide):
         image, mask = torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
         clip = ClipLoss(guide, "a red circle", crops=2)
