@@ -19,7 +19,6 @@ import uuid
 import weakref
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -117,8 +116,10 @@ def _weights(guide: Guide) -> str:
 
 def _read(path: Path) -> dict[bytes, Tensor]:
     """Embeddings by key, least recently used first; none of a file that is not as it should be."""
+    from safetensors.torch import load
+
     try:
-        tensors = safetensors.torch.load(path.read_bytes())  # no open map: it may be replaced
+        tensors = load(path.read_bytes())  # no open map: it may be replaced
         keys, embeddings = tensors["keys"], tensors["embeddings"]
         right = (
             keys.dtype == torch.uint8
@@ -140,13 +141,15 @@ def _read(path: Path) -> dict[bytes, Tensor]:
 
 
 def _write(path: Path, entries: dict[bytes, Tensor]) -> None:
+    from safetensors.torch import save
+
     keys = torch.frombuffer(bytearray(b"".join(entries)), dtype=torch.uint8).view(-1, _KEY_BYTES)
     embeddings = torch.stack(list(entries.values()))
     check = _check_sum(keys, embeddings)
     tensors = {"keys": keys, "embeddings": embeddings, "check": check}
     partial = path.with_name(f"{uuid.uuid4().hex}{_PARTIAL}")
     try:
-        partial.write_bytes(safetensors.torch.save(tensors))
+        partial.write_bytes(save(tensors))
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

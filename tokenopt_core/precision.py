@@ -31,11 +31,11 @@ def compute_dtype(
         # Measured, benchmarks/LOG.md: several times as fast for TiTok-L-32 where a CPU has matrix
         # units for bfloat16; the demo models gain little. float16 takes longer than float32.
         return torch.bfloat16 if is_large(tokenizer) and has_matrix_units() else torch.float32
-    if device.type not in ("cuda", "xpu"):
+    backend = getattr(torch, device.type, None)
+    if not hasattr(backend, "is_bf16_supported"):
         return torch.float32  # unmeasured
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.float16
-    return torch.bfloat16
+    supported = backend.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if supported else torch.float16
 
 
 def is_large(tokenizer: Tokenizer) -> bool:

@@ -39,9 +39,7 @@ def uniform(sources: Sequence[Generator], shape: Sequence[int]) -> Tensor:
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """A CPU tensor on `device`, without waiting for the work that is queued there."""
-    if device.type == "cuda" and tensor.device.type == "cpu":
-        tensor = tensor.pin_memory()
+    """A small CPU tensor on `device`, without waiting for the work that is queued there."""
     return tensor.to(device, non_blocking=True)
 
 

@@ -51,6 +51,7 @@ class RunRecorder:
         self._looks: list[_Look] = []
         self._lr: list[float] = []
         self._best: Tensor | None = None
+        self._device = torch.device("cpu")
         self._stopped: tuple[str | None, ...] = ()
         self._began = self._ended = time.perf_counter()
 
@@ -62,6 +63,7 @@ class RunRecorder:
         self._lr.append(step.lr)
         self._best, self._stopped = step.best_loss, step.stopped
         self._ended = time.perf_counter()
+        self._device = step.loss.device
 
     def finish(self, codes: Tensor | None) -> None:
         """Keep the codes (b, n) of the result; None where nothing was quantized."""
@@ -109,7 +111,7 @@ class RunRecorder:
                 "codes_before": self.before,
                 "codes_after": self.after,
                 "changed_positions": self.changed_positions(),
-                "versions": versions(),
+                "versions": versions(self._device),
             }
         )
 
@@ -152,10 +154,16 @@ class _Look(NamedTuple):
     active: Tensor
 
 
-def versions() -> dict[str, str]:
-    """Of what decides about a result."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
-    return {"torch": torch.__version__, "python": platform.python_version(), "device": device}
+def versions(device: torch.device) -> dict[str, str]:
+    """Of what decides about a result that was made on `device`."""
+    backend = getattr(torch, device.type, None)
+    named = hasattr(backend, "get_device_name")
+    name = backend.get_device_name(device) if named else device.type
+    return {
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": platform.machine() if device.type == "cpu" else name,
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -94,6 +93,8 @@ def judge(images: Tensor) -> Judgement:
 
 @lru_cache(maxsize=1)
 def _network() -> JudgeNet:
+    from safetensors.torch import load_file
+
     with torch.inference_mode(False):
         network = JudgeNet()
         network.load_state_dict({k: v.float() for k, v in load_file(WEIGHTS).items()})
