@@ -19,13 +19,14 @@ from ..tokenopt_core.randomness import image_seeds
 from ..tokenopt_core.run_record import RunRecorder
 from ..tokenopt_core.state import RunState
 from ..tokenopt_core.steady_memory import steady_memory
-from .compat import ProgressBar, model_management
+from .compat import model_management
 from .gradients import activation_bytes, gradient_scope
 from .images import preview
 from .loss_feed import LossFeed
 from .options import Options
 from .recipes import LossRecipe
 from .run_remarks import run_remarks
+from .step_bar import StepBar
 from .stop import StopFlag
 from .trajectory import Trajectory
 from .types import LoadedTokenizer, Tokens
@@ -65,7 +66,7 @@ class Follower:
     """
 
     def __init__(self, total: int, preview_every: int = 0, *, start: int = 0):
-        self.bar, self.total = ProgressBar(total), total
+        self.bar = StepBar(total)
         self.preview_every, self.start = preview_every, start
         self.feed = LossFeed(total - start)
 
@@ -74,9 +75,9 @@ class Follower:
         self.feed.add(step)
         done = self.start + step.index + 1
         every = self.preview_every
-        show = every and (done % every == 0 or done == self.total)
+        show = every and (done % every == 0 or done == self.bar.total)
         image = ("JPEG", preview(step.images), PREVIEW_SIZE) if show else None
-        self.bar.update_absolute(done, self.total, image)
+        self.bar.show(done, image)
 
 
 def run_optimization(

@@ -15,12 +15,13 @@ from torch import Tensor
 from ..tokenopt_core.config import Step
 from ..tokenopt_core.losses import WeightedSum, at, seeded
 from ..tokenopt_core.randomness import image_seeds
-from .compat import ProgressBar, model_management
+from .compat import model_management
 from .gradients import activation_bytes, gradient_scope
 from .loss_feed import LossFeed
 from .options import Options
 from .recipes import LossRecipe
 from .run import Outcome, run_optimization
+from .step_bar import StepBar
 from .stop import StopFlag
 from .sweep_plan import Plan
 from .sweep_settings import Job
@@ -67,7 +68,7 @@ def run_plan(
         draw: a picture of the sweep so far, of its results and the images of the run under way.
     """
     options = replace(options or Options(), trajectory_frames=0)
-    bar, done, results = ProgressBar(plan.steps), 0, []
+    bar, done, results = StepBar(plan.steps), 0, []
     for number, job in enumerate(plan.jobs, 1):
         every = max(1, job.config.steps // PREVIEWS)
         feed = LossFeed(job.config.steps, f"run {number} of {len(plan.jobs)}")
@@ -78,7 +79,7 @@ def run_plan(
             image = None
             if step.index % every == 0:
                 image = ("JPEG", draw(results, step.images), PREVIEW_SIZE)
-            bar.update_absolute(done + step.index + 1, plan.steps, image)
+            bar.show(done + step.index + 1, image)
 
         outcome = run_optimization(
             tokenizer,

@@ -32,6 +32,11 @@ def test_a_long_run_sends_few_messages_and_points(client, edit):
     edit["6"]["inputs"].update(steps=STEPS, seed=31)
     run = succeed(client, edit)
     messages = feed(run)
+    steps = [value for value, _ in run.progress("6")]
+    assert steps == sorted(set(steps))
+    assert steps[:20] == list(range(1, 21))
+    assert steps[-1] == STEPS
+    assert len(steps) <= 20 + run.seconds / 0.2 + 2
     points = [point[0] for message in messages for point in message["points"]]
     assert points == sorted(set(points))
     assert points[0] == 0
