@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from devtools.client import Graph
+from devtools.client import Client, Graph
 from devtools.layout import DEV, ROOT, comfyui_folder, make_base
 from devtools.server import ComfyServer
 
@@ -21,7 +21,6 @@ BASE, LOG = DEV / "speed-base", DEV / "logs" / "speed.log"
 PACK = Path(__file__).parent / "speed_pack"
 STEPS, PREVIEW_EVERY = 300, 10
 BLOCK = 10  # steps that speed_pack times together
-OWN = ".tokenopt."  # ends the folder in the names of the pack's modules: ".../tokenopt.nodes.run"
 
 _IMPORT = re.compile(r"import time:\s*(\d+) \|\s*(\d+) \|( +)(.+)")
 
@@ -67,7 +66,12 @@ def overhead(device: torch.device, rounds: int) -> dict[str, Any]:
     """
     base = make_base(BASE, PACK)
     with ComfyServer(base, log=LOG, cpu=device.type == "cpu") as server:
-        run = server.client().run(_graph(rounds * STEPS // BLOCK), timeout=3600)
+        return reporting(server.client(), rounds * STEPS // BLOCK)
+
+
+def reporting(client: Client, blocks: int) -> dict[str, Any]:
+    """`overhead` of so many blocks, measured by a running server that has `PACK`."""
+    run = client.run(_graph(blocks), timeout=3600)
     if run.error:
         raise RuntimeError(f"{run.error['node_type']}: {run.error['exception_message']}")
     seconds, processor = (run.outputs["6"][key][0] for key in ("seconds", "processor_seconds"))
@@ -120,6 +124,7 @@ def of_pack(modules: list[Import]) -> tuple[float, int, list[str]]:
 
 
 def _is_own(module: Import) -> bool:
+    """ComfyUI names a pack after its folder: `.../custom_nodes/tokenopt.nodes.run`."""
     return "/tokenopt." in module.name.replace("\\", "/")
 
 
@@ -145,6 +150,14 @@ def _graph(blocks: int) -> Graph:
     inputs |= {"blocks": blocks, "preview_every": PREVIEW_EVERY}
     kept = {number: graph[number] for number in "12345"}
     return kept | {"6": {"class_type": "TokenOptSpeed_ReportingCost", "inputs": inputs}}
+
+
+def has_comfyui() -> bool:
+    """Whether there is a ComfyUI to measure in; a bare machine with an accelerator has none."""
+    try:
+        return comfyui_folder().is_dir()
+    except FileNotFoundError:
+        return False
 
 
 PARTS = {"import of the pack": imports, "overhead of reporting": overhead}

@@ -31,6 +31,7 @@ from devtools.server import ComfyServer
 
 WORKFLOWS = ROOT / "workflows" / "api"
 PACKS = [ROOT / "tests" / "server" / name for name in ("hostile_pack", "warm_loss")]
+PACKS += [ROOT / "benchmarks" / "speed_pack"]
 
 pytest.register_assert_rewrite("devtools.checks")
 

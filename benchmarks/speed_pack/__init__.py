@@ -40,7 +40,7 @@ class ReportingCost:
         config = node.make_config(
             tokenizer, ema=True, ema_decay=0.95, token_noise=True, noise_scale=0.3, steps=steps
         )
-        with node.gradient_scope(tokenizer, *loss.guides) as device:
+        with node.gradient_scope(tokenizer, *loss.guides) as device, node.steady_memory():
             parts = loss.build(device, tokenizer.spec.image_size, len(tokens))
             work = (tokenizer.module, node.WeightedSum(parts), tokens.values.to(device), config)
             runs = {
