@@ -38,6 +38,7 @@ class Row:
             (a scene chosen for the prompt).
         config: fields of `OptimizeConfig`; steps 0 looks at the start.
         crops: views of the text loss, 0 = the whole image.
+        spread: standard deviation of random features.
         rim: pixels of the hole's soft rim.
         resets: put the known pixels back every `reset_every` steps.
         association: how a start from the pool is chosen: its "size", and the arguments "how" and
@@ -53,6 +54,7 @@ class Row:
     config: dict[str, Any] = field(default_factory=dict)
     crops: int = CROPS
     candidates: int = 16
+    spread: float = 1.0
     rim: int = 0
     traced: bool = False
     association: dict[str, Any] = field(default_factory=dict)
@@ -65,8 +67,9 @@ class Row:
         """Everything that decides the numbers: all but the names."""
         values = asdict(self)
         del values["key"], values["label"]
-        if not self.association:
-            del values["association"]  # younger than results that are kept
+        for name, usual in (("association", {}), ("spread", 1.0)):
+            if values[name] == usual:
+                del values[name]  # younger than results that are kept
         return values
 
     def quick(self) -> Row:
@@ -93,6 +96,7 @@ def edit_rows() -> list[Row]:
         _row("grid-reconstruction", "seed, by the 2D grid", {"steps": 0}, model="grid"),
         _row("vae-reconstruction", "seed, by the VAE", {"steps": 0}, model="vae"),
         _row("tokens", "tokens with tweaks", TWEAKS),
+        _row("regularized", "tokens with tweaks and regularizer", TWEAKS | REGULARIZER),
         _row("plain", "tokens, plain"),
         _row("no-quantization", "tokens without quantization", free),
         _row("pixels", "pixels", pixels, model="pixels"),
@@ -112,6 +116,10 @@ def generation_rows() -> list[Row]:
         _row("g-noise", "crops + token noise", NOISE),
         _row("g-reg", "crops + regularizer", REGULARIZER),
         _row("noise", "crops + EMA + noise", TWEAKS),
+    ]
+    rows += [
+        _row(f"g-spread{spread}", f"crops + EMA + noise, spread {spread}", TWEAKS, spread=spread)
+        for spread in (0.5, 2.0)
     ]
     rows = [replace(row, start="features") for row in rows]
     return [
@@ -140,6 +148,8 @@ def hole_rows() -> list[Row]:
     rows = [
         _row("h-start", "mean fill, encoded and decoded", {"steps": 0}, **soft),
         _row("h-hard", "L1, hard mask", base),
+        _row("h-hard-reset", "hard + reset every 25 steps", base | {"reset_every": 25}),
+        _row("h-hard-all", "hard + reset + EMA + noise", base | TWEAKS | {"reset_every": 25}),
         _row("h-soft", "L1, soft mask", base, **soft),
         _row("h-reset", "soft + reset every 25 steps", base | {"reset_every": 25}, **soft),
         _row("h-noise", "soft + token noise", base | NOISE, **soft),

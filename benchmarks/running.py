@@ -107,7 +107,7 @@ def _start(row: Row, problems: Problems, dtype: torch.dtype) -> Tensor:
     """The features (n, tokens, d) to start from."""
     exact, seeds = models.tokenizer(row.model), problems.seeds
     if row.start == "features":
-        return random_features(exact.spec, seeds)
+        return random_features(exact.spec, seeds, row.spread)
     if row.start == "codes":
         return random_codes(exact, seeds)[1]
     if row.start == "best":
