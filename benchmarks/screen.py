@@ -34,7 +34,7 @@ from .screen_methods import Case
 ROOT = Path(__file__).parents[1]
 SEED = 4242
 BATCH = 16
-LARGE_SIZE, LARGE_CODES, LARGE_IMAGES, LARGE_SEED = 64, 256, 4, 90_210
+LARGE_SIZE, LARGE_CODES, LARGE_IMAGES, LARGE_SEED = 64, 1024, 8, 90_210
 
 
 class Model(NamedTuple):
@@ -71,7 +71,8 @@ def large(count: int) -> Model:
     spec = replace(spec, name="random-l32", image_size=LARGE_SIZE)
     torch.manual_seed(LARGE_SEED)
     tokenizer = build_tokenizer(spec).eval().requires_grad_(False)
-    codes = torch.randint(spec.codebook_size, (LARGE_IMAGES, spec.num_tokens))[:count]
+    codes = torch.randint(spec.codebook_size, (LARGE_IMAGES, spec.num_tokens))
+    codes = codes[: 2 * count]  # of fewer positions each
     pool = torch.randperm(spec.codebook_size)[:LARGE_CODES].sort().values
     return Model(tokenizer, codes, [], [0, 17], pool)
 
@@ -113,12 +114,14 @@ def _cases(name: str, model: Model, folder: Path) -> Iterator[Case]:
 @torch.no_grad()
 def _measure(model: Model, image: int) -> dict[str, Tensor]:
     """Loss by kind (positions, codes) of all codes of the pool, decoded in bfloat16."""
-    tokenizer, entries = model.tokenizer, model.tokenizer.quantize.codebook()
+    entries = model.tokenizer.quantize.codebook()
+    tokenizer = model.tokenizer.lowered(torch.bfloat16)
     tokens = tokenizer.lookup(model.images[image][None])
     losses = {}
     if model.prompts:
-        losses["clip"] = ClipLoss(load_guide("demo"), model.prompts[image], crops=0)
-    with plain_attention(), torch.autocast("cpu", dtype=torch.bfloat16):
+        clip = ClipLoss(load_guide("demo"), model.prompts[image], crops=0)
+        losses["clip"] = clip.lowered(torch.bfloat16)
+    with plain_attention():
         original = tokenizer.decode(tokens).clamp(0, 1)
         found: dict[str, list] = {}
         for position in model.positions:

@@ -23,7 +23,7 @@ import torch
 from tokenopt_core.precision import has_matrix_units
 from tokenopt_core.steady_memory import steady_memory
 
-from . import speed_loop, speed_parts
+from . import speed_loop, speed_nodes, speed_parts
 from .speed_page import page
 
 ROUNDS, QUICK_ROUNDS = 5, 2
@@ -55,7 +55,8 @@ def _measure(device: torch.device, quick: bool, rounds: int) -> dict[str, Any]:
     if device.type != "cpu":
         _say(f"the loop with {LARGE_BATCH} images")
         found["loop of many"] = speed_loop.compare(device, rounds, LARGE_BATCH)
-    for name, measure in speed_parts.PARTS.items():
+    parts = speed_parts.PARTS | (speed_nodes.PARTS if speed_nodes.has_comfyui() else {})
+    for name, measure in parts.items():
         _say(name)
         found[name] = measure(device, rounds)
     return found

@@ -30,6 +30,7 @@ def page(found: dict[str, Any]) -> str:
     if "the demo edit" in found:
         edit = found["the demo edit"]
         parts.append(f"An edit by the demo models, {edit['steps']} steps: {edit['seconds']:.1f} s.")
+    parts += _nodes(found)
     if "growth" in found:
         parts += [_growth(kind, rows) for kind, rows in found["growth"].items()]
     return "\n\n".join(parts)
@@ -68,6 +69,26 @@ def _models(jobs: dict[str, dict[str, float]]) -> str:
             for name, job in jobs.items()
         ),
     )
+
+
+def _nodes(found: dict[str, Any]) -> list[str]:
+    """What the pack adds in ComfyUI."""
+    parts = []
+    if "import of the pack" in found:
+        part = found["import of the pack"]
+        parts.append(
+            f"Import of the pack in ComfyUI: {part['seconds']:.2f} s (at most "
+            f"{part['most_seconds']:.2f}; first start {part['first_start_seconds']:.2f}), "
+            f"{part['modules']} modules; besides its own: {', '.join(part['others']) or 'nothing'}."
+        )
+    if "overhead of reporting" in found:
+        part = found["overhead of reporting"]
+        parts.append(
+            f"Progress, a preview every {part['preview_every']} steps and cancel checks add "
+            f"{part['share']:.1%} ± {part['noise']:.1%} to an edit of {part['steps']} steps "
+            f"({part['processor_share']:.1%} ± {part['processor_noise']:.1%} of processor time)."
+        )
+    return parts
 
 
 def _growth(kind: str, rows: Sequence[dict[str, float]]) -> str:
