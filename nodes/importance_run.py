@@ -16,7 +16,8 @@ from ..tokenopt_core.importance import Responses, importance, responses
 from ..tokenopt_core.tokenizers.base import fit_images
 from .gradients import activation_bytes, gradient_scope
 from .importance_report import Partition
-from .influence import Counter, images_at_once, look_bytes
+from .influence import look_bytes
+from .parts import Counter, images_at_once
 from .types import LoadedGuide, LoadedTokenizer
 
 OFF = "off"

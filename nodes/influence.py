@@ -11,15 +11,15 @@ from PIL import Image
 from torch import Tensor
 
 from ..tokenopt_core.influence import pixel_influence
-from .compat import CATEGORY, ProgressBar, io, model_management
+from .compat import CATEGORY, io
 from .gradients import activation_bytes, gradient_scope
 from .images import from_images
 from .numbers import check_numbers
+from .parts import Counter, images_at_once
 from .sweep_grid import Tile, draw_grid
 from .tokens import SEEDS
 from .types import LoadedGuide, LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
-PIXELS_AT_ONCE = 2**19  # 128 images of the demo tokenizer, 8 of a released one
 LOOK_BYTES = 640  # of a pixel that a guide sees: 40 with ViT-B-32, 633 with SO400M-14-SigLIP-384
 MOST_SAMPLES = 1024
 SHEET_WIDTH, WIDEST_TILE = 1600, 160
@@ -103,22 +103,6 @@ class PixelInfluence(io.ComfyNode):
         return io.NodeOutput(
             from_images(sheet(maps)), from_images(heat(maps / highest.max())), maps / highest
         )
-
-
-class Counter:
-    """Progress of work on `total` images, and its end on cancel; for a library's `progress`."""
-
-    def __init__(self, total: int, start: int = 0):
-        self.bar, self.total, self.start = ProgressBar(total), total, start
-
-    def __call__(self, done: int, total: int) -> None:
-        model_management.throw_exception_if_processing_interrupted()
-        self.bar.update_absolute(self.start + done, self.total)
-
-
-def images_at_once(size: int) -> int:
-    """How many images of size x size pixels a node decodes at once."""
-    return max(1, PIXELS_AT_ONCE // size**2)
 
 
 def look_bytes(guide: LoadedGuide, looks: int) -> int:

@@ -21,7 +21,8 @@ from ..tokenopt_core.precision import compute_dtype
 from ..tokenopt_core.tokenizers.base import fit_images
 from .compat import ProgressBar, model_management
 from .gradients import activation_bytes, gradient_scope
-from .influence import images_at_once, look_bytes
+from .influence import look_bytes
+from .parts import images_at_once
 from .recipes import LossRecipe, Term
 from .types import LoadedTokenizer, Tokens
 

@@ -11,6 +11,7 @@ from ..tokenopt_core.starts import best_of, random_codes, random_features
 from .compat import CATEGORY, advanced, io
 from .gradients import activation_bytes, gradient_scope
 from .numbers import check_numbers
+from .parts import Counter
 from .recipes import LossRecipe, recipe_of
 from .types import LoadedTokenizer, LossSocket, TokenizerSocket, Tokens, TokensSocket
 
@@ -141,5 +142,5 @@ def _best_starts(
         ]
         candidates = torch.stack(rounds, dim=1).to(device)  # (b, k, n, d)
         loss = WeightedSum(recipe.build(device, size, batch))
-        best, _ = best_of(tokenizer.module, loss, candidates, seeds=seeds)
+        best, _ = best_of(tokenizer.module, loss, candidates, seeds=seeds, progress=Counter(count))
         return best.clone()

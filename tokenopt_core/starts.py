@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .influence import Progress
 from .losses import Loss, at, seeded
 from .optimize import render
 from .randomness import SAMPLE_STREAM, generators, image_seeds, normal
@@ -83,6 +84,7 @@ def best_of(
     seeds: int | Sequence[int] = 0,
     quantize: bool = True,
     text: Tensor | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Tensor, Tensor]:
     """For each image the candidate (b, n, d) with the lowest loss, and all losses (b, k).
 
@@ -92,6 +94,8 @@ def best_of(
     Args:
         candidates: (b, k, n, d) features.
         seeds, quantize, text: as for `optimize` and `render`.
+        progress: called with the candidates of each image that are done and k; what it raises
+            ends the search.
     """
     if candidates.ndim != 4 or not candidates.shape[1]:
         raise ValueError(
@@ -103,6 +107,8 @@ def best_of(
     for features in candidates.unbind(1):  # as many images at once as the loss knows
         images, _ = render(tokenizer, features, quantize, text)
         losses.append(at(seeded(loss, seeds), 0.0)(images).float())
+        if progress:
+            progress(len(losses), candidates.shape[1])
     losses = torch.stack(losses, dim=1)  # (b, k)
     chosen = losses.nan_to_num(nan=torch.inf).argmin(1).to(candidates.device)
     return candidates[torch.arange(len(candidates), device=chosen.device), chosen], losses

@@ -21,6 +21,7 @@ from tokenopt_core.precision import compute_dtype, has_matrix_units
 from tokenopt_core.steady_memory import steady_memory
 from tokenopt_core.tokenizers import load_tokenizer
 from tokenopt_core.tokenizers.norm_silu import LEAST_PIXELS, norm_silu
+from tokenopt_core.tokenizers.quantize import nearest
 from tokenopt_core.tokenizers.vqgan import to_grid
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-6, torch.bfloat16: 1.5e-2}
@@ -193,3 +194,11 @@ def test_steady_memory_leaves_a_process_that_works():
         first = torch.randn(2**20).sum()
     assert torch.isfinite(first)
     assert torch.isfinite(torch.randn(2**20).sum())
+
+
+def test_codes_are_the_same_however_many_distances_are_held(monkeypatch):
+    features, codebook = torch.randn(3, 7, 4), torch.randn(20, 4)
+    whole = nearest(features, codebook)
+    monkeypatch.setattr("tokenopt_core.tokenizers.quantize.MOST_DISTANCES", 50)
+    assert torch.equal(nearest(features, codebook), whole)
+    assert torch.equal(nearest(features[:0], codebook), whole[:0])

@@ -113,6 +113,18 @@ class TestBestOf:
         assert losses[:, 1].isnan().all()
         assert not any(torch.equal(best[row], candidates[row, 1]) for row in range(3))
 
+    def test_progress_ends_it(self, tokenizer, candidates):
+        seen = []
+
+        def cancel(done: int, total: int) -> None:
+            seen.append((done, total))
+            if done == 2:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            best_of(tokenizer, redness, candidates, progress=cancel)
+        assert seen == [(1, 4), (2, 4)]
+
     def test_candidates_of_another_shape(self, tokenizer, features):
         with pytest.raises(ValueError, match=r"candidates have shape \(3, 6, 12\): expected \(b,"):
             best_of(tokenizer, redness, features)

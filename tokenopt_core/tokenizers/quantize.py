@@ -15,6 +15,7 @@ from .base import Quantized, check_tokens
 from .spec import TokenizerSpec
 
 NORM_EPS = 1e-12
+MOST_DISTANCES = 2**26  # held at once: 256 MiB, 512 images of TiTok-L-32
 
 
 class QuantizerLoss(NamedTuple):
@@ -92,6 +93,7 @@ def nearest(features: Tensor, codebook: Tensor) -> Tensor:
     The squared length of a feature is the same for all rows, so it is left out. The first of
     several equal rows wins.
     """
-    flat = features.flatten(0, -2)
-    distances = torch.addmm(codebook.square().sum(-1), flat, codebook.t(), alpha=-2)
-    return distances.argmin(-1).view(features.shape[:-1])
+    squares, turned = codebook.square().sum(-1), codebook.t()
+    parts = features.flatten(0, -2).split(max(1, MOST_DISTANCES // len(codebook)))
+    codes = [torch.addmm(squares, part, turned, alpha=-2).argmin(-1) for part in parts]
+    return torch.cat(codes).view(features.shape[:-1])
