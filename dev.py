@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> int:
         raise Problem(
             f"Python 3.10 or newer is needed, this is {found}: start it with a newer one."
         )
+    os.environ["TOKENOPT_CALLED_FROM"] = os.getcwd()
     os.chdir(Path(__file__).resolve().parent)
     python = _environment(options.comfyui)
     comfyui = _comfyui(python, options.comfyui)

@@ -14,6 +14,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from tokenopt_core.steady_memory import give_back
+
 Call = Callable[[], object]
 
 MATRIX_SIDE = {"cpu": 2048}  # of the products whose rate is "the machine's own"; 8192 elsewhere
@@ -51,7 +53,7 @@ def alternate(
 
 
 def peak_bytes(call: Call, device: torch.device) -> int:
-    """Memory that a call needs at its peak, above what was held before it."""
+    """Memory that a call needs at its peak, above what was in use before it."""
     if device.type != "cpu":
         torch.accelerator.synchronize()
         before = torch.accelerator.memory_allocated()
@@ -59,6 +61,7 @@ def peak_bytes(call: Call, device: torch.device) -> int:
         call()
         torch.accelerator.synchronize()
         return torch.accelerator.max_memory_allocated() - before
+    give_back()
     with _ResidentMemory() as memory:
         call()
     return memory.peak - memory.before

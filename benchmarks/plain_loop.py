@@ -68,20 +68,22 @@ class PlainLoop:
         return loss.detach()
 
     def _loss(self, images: Tensor) -> Tensor:
-        """Minus the mean similarity of random crops, one crop after the other."""
-        side = crop_side(*images.shape[2:], self.area)
+        """Minus the mean similarity of random crops, one after the other, the same of each image.
+
+        The first image's, which are those of our loop for a single image.
+        """
+        side, size = crop_side(*images.shape[2:], self.area), self.guide.image_size
         limit = images.shape[2] - side + 1
-        drawn = draw_crops(self.sources, self.crops, limit, limit, flip=True)
+        drawn = draw_crops(self.sources[:1], self.crops, limit, limit, flip=True)
         mean = images.new_tensor(self.guide.mean).view(3, 1, 1)
         std = images.new_tensor(self.guide.std).view(3, 1, 1)
         views = []
-        for index in range(self.crops):
-            for image, (top, left, mirrored) in zip(images, drawn[:, index].tolist(), strict=True):
-                crop = image[None, :, top : top + side, left : left + side]
-                crop = crop.flip(3) if mirrored else crop
-                size = [self.guide.image_size] * 2
-                crop = F.interpolate(crop, size, mode="bilinear", antialias=True)
-                views.append((crop - mean) / std)
+        for top, left, mirrored in drawn[0].tolist():
+            crop = images[:, :, top : top + side, left : left + side]
+            crop = crop.flip(3) if mirrored else crop
+            if side != size:
+                crop = F.interpolate(crop, (size, size), mode="bilinear", antialias=True)
+            views.append((crop - mean) / std)
         embedded = F.normalize(self.guide.visual(torch.cat(views)).float(), dim=-1)
         embedded = embedded.unflatten(0, (self.crops, len(images))).mean(0)
         return -(embedded * self.target).sum(-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -81,7 +81,7 @@ def compare(device: torch.device, rounds: int, batch: int = 1) -> dict[str, Any]
     for name, run in ours.items():
         cases[f"ours, {name}"] = lambda run=run: next(run)
     timings = alternate(cases, rounds, device)
-    flops = count_flops(lambda: next(work.ours("float32")))
+    flops = count_flops(lambda: next(ours[HALF[chosen]]))
     rows = {}
     for name, timing in timings.items():
         dtype = plain_dtype if name == "plain" else getattr(torch, name.removeprefix("ours, "))
@@ -92,11 +92,29 @@ def compare(device: torch.device, rounds: int, batch: int = 1) -> dict[str, Any]
             "gflop": flops / 1e9,
             "share_of_matrix_rate": flops / timing.median / rate,
             "matrix_gflops": rate / 1e9,
-            "peak_mib": peak_bytes(cases[name], device) / 2**20,
         }
-        if name == "plain":
-            _forget_weight_gradients(work)
+    _forget_weight_gradients(work)
     return rows
+
+
+def peaks(device: torch.device, names: Sequence[str]) -> dict[str, float]:
+    """MiB that a first step needs at its peak above the float32 weights, by the names of `compare`.
+
+    Gradients of weights and copies of them count. Measured outside of `steady_memory`.
+    """
+    work = task(device)
+    plain_dtype = torch.float32 if device.type == "cpu" else torch.float16
+    found = {}
+    for name in names:
+        if name == "plain":
+            found[name] = peak_bytes(
+                lambda: _with_weight_gradients(work, work.plain(plain_dtype)), device
+            )
+            _forget_weight_gradients(work)
+        else:
+            precision = name.removeprefix("ours, ")
+            found[name] = peak_bytes(lambda p=precision: next(work.ours(p)), device)
+    return {name: bytes_ / 2**20 for name, bytes_ in found.items()}
 
 
 def traces(device: torch.device, steps: int = 3) -> dict[str, Any]:
@@ -104,7 +122,8 @@ def traces(device: torch.device, steps: int = 3) -> dict[str, Any]:
     work = task(device)
     plain = work.plain(torch.float32)
     ours = work.ours("float32", official_rules=True)
-    pairs = [(float(plain.step()), float(next(ours).loss)) for _ in range(steps)]
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        pairs = [(float(plain.step()), float(next(ours).loss)) for _ in range(steps)]
     error = max(abs(a - b) / abs(a) for a, b in pairs)
     return {
         "plain": [a for a, _ in pairs],

@@ -25,6 +25,7 @@ from .clock import Call, alternate, count_flops, matrix_rate
 from .plain_loop import plain_decode
 from .speed_loop import HALF, TOKENIZER, task
 
+ENCODE = "encode (float32, both the same)"
 DEMO_STEPS = 300
 SEARCH_BATCH = 16
 
@@ -40,7 +41,7 @@ def models(device: torch.device, rounds: int) -> dict[str, Any]:
     image = torch.rand(1, 3, 256, 256, device=device)
     tokens, grid = (_tokens(module, image) for module in (tokenizer, vqgan))
     jobs: dict[str, tuple[Call, Call]] = {
-        "encode": (lambda: tokenizer.encode(image), lambda: tokenizer.encode(image)),
+        ENCODE: (lambda: tokenizer.encode(image), lambda: tokenizer.encode(image)),
         "decode": (lambda: plain_decode(tokenizer, tokens), lambda: fast.decode(tokens)),
         "decode and gradient": (
             lambda: _gradient(lambda t: plain_decode(tokenizer, t), tokens),
@@ -51,7 +52,10 @@ def models(device: torch.device, rounds: int) -> dict[str, Any]:
             lambda: _gradient(fast_vqgan.decode, grid),
         ),
     }
-    return {name: _job(*pair, dtype, device, rounds) for name, pair in jobs.items()}
+    return {
+        name: _job(*pair, torch.float32 if name == ENCODE else dtype, device, rounds)
+        for name, pair in jobs.items()
+    }
 
 
 def search(device: torch.device, rounds: int) -> dict[str, Any]:

@@ -141,7 +141,9 @@ class CallableTerm:
     guides = ()
 
     def build(self, device: torch.device, image_size: int, batch: int) -> Loss:
-        plain = not any(hasattr(self.function, name) for name in ("terms", "seeded", "at"))
+        plain = not any(
+            hasattr(self.function, name) for name in ("terms", "seeded", "at", "lowered")
+        )
         return _Checked(self.function) if plain else self.function
 
 

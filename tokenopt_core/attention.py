@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+MOST_WEIGHTS = 2**25  # of a layer: 64 MiB
 
 
 class Attention(nn.Module):
@@ -39,11 +42,14 @@ class Attention(nn.Module):
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attention (b, heads, queries, d) over key and value (b, heads, l, d).
 
-    In half precision on a CPU by plain products: there the backward pass of torch's fused kernel
-    takes longer than all of them (benchmarks/LOG.md).
+    With a gradient in half precision on a CPU by plain products: there the backward pass of
+    torch's fused kernel takes longer than all of them (benchmarks/LOG.md). It keeps all weights, so
+    long sequences are left to the fused one.
     """
     if query.device.type == "cpu" and query.dtype in (torch.float16, torch.bfloat16):
-        return _PlainAttention.apply(query, key, value)
+        weights = query.shape[:3].numel() * key.shape[2]
+        if query.requires_grad and weights <= MOST_WEIGHTS:
+            return _PlainAttention.apply(query, key, value)
     return F.scaled_dot_product_attention(query, key, value)
 
 
@@ -61,6 +67,7 @@ class _PlainAttention(torch.autograd.Function):
         return torch.bmm(weights, value).view(shape)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         query, key, value, weights = ctx.saved_tensors
         heads, gradient = gradient.shape[:2], gradient.flatten(0, 1)

@@ -162,7 +162,7 @@ class ClipImageLoss:
         return other
 
     def lowered(self, dtype: torch.dtype) -> ClipImageLoss:
-        """A copy that looks at images in `dtype`; its target was looked at before."""
+        """A copy that looks at images in `dtype`, and at its target as before."""
         other = copy.copy(self)
         other._views = self._views.lowered(dtype)
         return other

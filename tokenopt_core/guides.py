@@ -7,12 +7,12 @@ Axes: b images or texts, e embedding size, s = `Guide.image_size`.
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from .downloads import Progress
 from .guide_files import DEMO_FOLDER, KNOWN_GUIDES, GuideFiles, find_guide
-from .half import half_copy
+from .half import half_copy, shallow_copy
 from .precision import autocast
 from .prompt_tokenizer import PromptTokenizer
 
@@ -54,6 +54,7 @@ class Guide(nn.Module):
         self.tokenizer = tokenizer
         self.visual = model.visual
         del model.visual
+        self._lowered: WeakValueDictionary[torch.dtype, Guide] = WeakValueDictionary()
         self._texts = (model,)  # in a tuple, so that it is not a submodule
         self.register_buffer("_mean", torch.tensor(self.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(self.std).view(3, 1, 1), persistent=False)
@@ -75,9 +76,15 @@ class Guide(nn.Module):
             return F.normalize(self.visual(normalized.to(dtype)).float(), dim=-1)
 
     def lowered(self, dtype: torch.dtype) -> Guide:
-        """This guide with an image tower that computes in `dtype`, its weights rounded once."""
-        twin = copy.copy(self)
-        twin._modules = {"visual": half_copy(self.visual, dtype)}
+        """This guide with an image tower that computes in `dtype`, its weights rounded once.
+
+        The same one for as long as somebody holds it: the terms of a loss share it.
+        """
+        twin = self._lowered.get(dtype)
+        if twin is None:
+            twin = shallow_copy(self)
+            twin._modules = {"visual": half_copy(self.visual, dtype)}
+            self._lowered[dtype] = twin
         return twin
 
     @torch.no_grad()

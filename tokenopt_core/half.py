@@ -6,7 +6,6 @@ a step. The copies share with the original whatever is already of the type.
 
 from __future__ import annotations
 
-import copy
 from typing import TypeVar
 
 import torch
@@ -20,7 +19,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 def half_copy(module: Module, dtype: torch.dtype) -> Module:
     """A copy of a frozen module with its floating point weights in `dtype`."""
-    twin = copy.copy(module)
+    twin = shallow_copy(module)
     twin._parameters = {name: _rounded(value, dtype) for name, value in twin._parameters.items()}
     twin._buffers = {name: _rounded(value, dtype) for name, value in twin._buffers.items()}
     twin._modules = {
@@ -30,18 +29,42 @@ def half_copy(module: Module, dtype: torch.dtype) -> Module:
     return twin
 
 
+def shallow_copy(module: Module) -> Module:
+    """Another module of the same type with the same attributes; torch's parts are still shared."""
+    twin = type(module).__new__(type(module))
+    twin.__dict__ = dict(module.__dict__)
+    return twin
+
+
 class _SelfAttention(nn.Module):
-    """In the place of a `nn.MultiheadAttention` whose query, key and value are the same."""
+    """In the place of a `nn.MultiheadAttention`, for calls that attend to the query itself."""
 
     def __init__(self, attention: nn.MultiheadAttention) -> None:
         super().__init__()
+        self.whole = attention
         with torch.device("meta"):
             self.own = Attention(attention.embed_dim, attention.num_heads)
-        self.own._parameters = dict(attention._parameters)
+        self.own._parameters = {
+            name: attention._parameters[name] for name in ("in_proj_weight", "in_proj_bias")
+        }
         self.own.out_proj = attention.out_proj
 
-    def forward(self, query: Tensor, *_: Tensor, **__: object) -> tuple[Tensor, None]:
-        """Attention of query (b, l, w) to itself."""
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        **others: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """As `nn.MultiheadAttention.forward`."""
+        masked = key_padding_mask is not None or attn_mask is not None
+        if masked or need_weights or key is not query or value is not query:
+            return self.whole(
+                query, key, value, key_padding_mask, need_weights, attn_mask, **others
+            )
         return self.own(query), None
 
 
@@ -66,13 +89,14 @@ class _Patches(nn.Module):
 
 def _for_the_cpu(module: nn.Module) -> nn.Module:
     """The module, or in its place one whose backward pass suits a CPU."""
-    if isinstance(module, nn.Conv2d) and module.weight.device.type == "cpu":
+    if type(module) is nn.Conv2d and module.weight.device.type == "cpu":
         apart = module.stride == module.kernel_size and module.kernel_size > (1, 1)
         whole = module.padding in ((0, 0), "valid") and module.dilation == (1, 1)
         return _Patches(module) if apart and whole and module.groups == 1 else module
     weight = getattr(module, "in_proj_weight", None)
-    if isinstance(module, nn.MultiheadAttention) and weight is not None:
-        suits = weight.device.type == "cpu" and module.batch_first and module.bias_k is None
+    if type(module) is nn.MultiheadAttention and weight is not None:
+        usual = module.bias_k is None and not module.add_zero_attn
+        suits = weight.device.type == "cpu" and module.batch_first and usual
         return _SelfAttention(module) if suits and module.in_proj_bias is not None else module
     if hasattr(module, "fused_attn"):  # timm's attention, which has plain products of its own
         module.fused_attn = module.fused_attn and next(module.parameters()).device.type != "cpu"

@@ -52,7 +52,8 @@ def look(
         tokens, codes = variable, None
         if config.quantize:
             tokens, codes = tokenizer.quantize(variable)
-        images = tokenizer.decode(tokens, text=text)
+        with autocast(torch.float32, features.device):  # off: the decoder knows its type
+            images = tokenizer.decode(tokens, text=text)
         if config.clamp and not config.official_rules:
             images = clamp_images(images)
         with autocast(dtype, features.device):

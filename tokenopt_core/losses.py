@@ -11,8 +11,8 @@ differentiable in the images. Any function of that kind will do. These are used 
     A copy for this moment of the run, from 0 (first step) to 1 (last). Called before each step.
 `lowered(dtype) -> loss`
     A copy whose models compute in that type, float16 or bfloat16, their weights rounded once.
-    Called once per run that is not in float32. A loss with models and without it still works:
-    it is asked under autocast.
+    Called before a run or a search that is not in float32. A loss with models and without this
+    still works: it is asked under autocast.
 `scheduled: bool`
     False: the loss has `at`, but asks for the same during the whole run.
 `terms(images) -> dict[str, (b,)]`

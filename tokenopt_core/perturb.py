@@ -135,7 +135,8 @@ def perturb_search(
     seeds = image_seeds(seeds, len(codes))
     looker = Looker(tokenizer, config.batch, config.dtype, progress)
     results = min(config.top_k, spec.codebook_size - 1)
-    each = config.budget(spec.codebook_size) + looker.finalists(results) + results
+    budget = config.budget(spec.codebook_size)
+    each = budget + looker.finalists(results, budget) + results
     looker.total = each * len(codes) * len(positions)
     return _found(looker, codes, positions, config, losses, masks, seeds)
 
@@ -190,7 +191,7 @@ def _best(looker: Looker, old: int, config: SearchConfig) -> tuple[Tensor, Tenso
         values = good(candidates)
     order = ranking(candidates, values)
     if looker.lowered:
-        candidates = candidates[order[: looker.finalists(k)]]
+        candidates = candidates[order[: looker.finalists(k, budget)]]
         values = sign * looker.losses(candidates, exactly=True)
         order = ranking(candidates, values)
     best = candidates[order[:k]]

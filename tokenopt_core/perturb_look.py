@@ -23,7 +23,7 @@ from .tokenizers import Tokenizer
 
 T = TypeVar("T")
 
-SPARE = 8  # codes beyond the results that are ranked again in float32
+SPARE = 32  # codes beyond the results that are ranked again in float32
 
 
 class Looker:
@@ -56,9 +56,9 @@ class Looker:
         self.tokens = self.tokenizer.lookup(codes[None].to(self.device))[0]
         self.original = self.tokenizer.decode(self.tokens[None]).clamp(0, 1)  # (1, 3, s, s)
 
-    def finalists(self, results: int) -> int:
-        """How many codes are ranked again in float32 for so many results."""
-        return min(2 * results + SPARE, len(self.entries) - 1) if self.lowered else 0
+    def finalists(self, results: int, compared: int) -> int:
+        """How many of the codes compared are ranked again in float32 for so many results."""
+        return min(2 * results + SPARE, compared) if self.lowered else 0
 
     def losses(self, candidates: Tensor, *, exactly: bool = False) -> Tensor:
         """The loss of each candidate (m,), on the CPU.
@@ -107,7 +107,8 @@ class Looker:
             token = self.entries[part.to(self.device)].clone().requires_grad_()
             edited = self.tokens.repeat(len(part), 1, 1)
             edited[:, self.position] = token
-            images = self._decoders[dtype].decode(edited).clamp(0, 1)
+            with autocast(torch.float32, self.device):  # off: the decoder knows its type
+                images = self._decoders[dtype].decode(edited).clamp(0, 1)
             with autocast(dtype, self.device):
                 loss = self.judges[dtype](images)
             if not loss.requires_grad:
@@ -123,7 +124,8 @@ class Looker:
         positions = torch.full((len(part),), self.position)
         tokens = self.entries[part.to(self.device)]
         decoder = self._decoders[dtype]
-        ((_, images),) = variations(decoder, self.tokens, positions, tokens, len(part))
+        with autocast(torch.float32, self.device):
+            ((_, images),) = variations(decoder, self.tokens, positions, tokens, len(part))
         return images
 
     def _in_parts(

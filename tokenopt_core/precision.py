@@ -34,7 +34,10 @@ def compute_dtype(
     backend = getattr(torch, device.type, None)
     if not hasattr(backend, "is_bf16_supported"):
         return torch.float32  # unmeasured
-    supported = backend.is_bf16_supported(including_emulation=False)
+    try:
+        supported = backend.is_bf16_supported(including_emulation=False)
+    except TypeError:  # of a backend of its own making
+        return torch.float32
     return torch.bfloat16 if supported else torch.float16
 
 

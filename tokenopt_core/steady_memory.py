@@ -34,6 +34,13 @@ def steady_memory() -> Iterator[None]:
     finally:
         libc.mallopt(_TRIM_THRESHOLD, 2 * _LARGEST_MMAP_THRESHOLD)
         libc.mallopt(_TOP_PAD, 0)
+        give_back()
+
+
+def give_back() -> None:
+    """Free memory that the process still holds goes back to the system, where glibc can do that."""
+    libc = _glibc()
+    if libc is not None:
         libc.malloc_trim(0)
 
 

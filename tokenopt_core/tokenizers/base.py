@@ -7,7 +7,6 @@ Every tensor that crosses the boundary is float32 (codes: int64), whatever the w
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..half import half_copy
+from ..half import half_copy, shallow_copy
 from .spec import TokenizerSpec
 
 
@@ -89,7 +88,7 @@ class Tokenizer(nn.Module, ABC):
 
         Encoder and codebook are shared with this one, and stay as they are.
         """
-        twin = copy.copy(self)
+        twin = shallow_copy(self)
         twin._modules = {
             name: child if name in ("encoder", "quantize") else half_copy(child, dtype)
             for name, child in self._modules.items()

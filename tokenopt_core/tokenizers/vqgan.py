@@ -131,9 +131,11 @@ class MaskGitVqgan(Tokenizer):
 def to_grid(x: Tensor, grid: int) -> Tensor:
     """Row-major positions (b, g * g, c) as an image (b, c, g, g), channels last in memory.
 
-    A copy: for a single image a view's strides do not say so, and convolutions go by them.
+    On a CPU a copy: for a single image a view's strides do not say so, and convolutions choose
+    their kernel by them.
     """
-    return x.transpose(1, 2).unflatten(2, (grid, grid)).clone(memory_format=torch.channels_last)
+    image = x.transpose(1, 2).unflatten(2, (grid, grid))
+    return image.clone(memory_format=torch.channels_last) if x.device.type == "cpu" else image
 
 
 def res_blocks(width_in: int, width_out: int, count: int) -> nn.Sequential:
