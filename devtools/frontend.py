@@ -30,6 +30,7 @@ USUAL_ERRORS = re.compile(
     r"user\.css|/userdata|comfy\.templates\.json|api\.comfy\.org|ERR_INTERNET|ERR_NAME|ERR_FAILED"
     r"|ERR_CONNECTION|ERR_PROXY|ERR_TUNNEL|firebase|googleapis|Failed to load resource"
     r"|reading 'id'\)\s+at onChange"  # its own, at every start of 1.32.9
+    r"|view\?type=input&filename=undefined"  # a Load Image while the input folder has no file
 )
 PREVIEW_KINDS = (1, 4)  # first four bytes of the websocket's binary messages with an image
 READY = "() => window.app?.graph && Object.keys(LiteGraph.registered_node_types).length > 50"

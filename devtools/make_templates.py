@@ -24,9 +24,18 @@ PAPER = (37, 39, 43)  # of the sweep's grid
 COLUMN_GAP, ROW_GAP = 60, 70  # the title bar of a node (30) lies above its position
 
 # Depth in the graph is the column; a node stands beside the middle of what feeds it, if it can.
-LAYOUT = """([columns, sources, sizes, note, versions, gaps]) => {
-    const graph = app.graph, tops = {};
+LAYOUT = """([columns, sources, sizes, note, versions, gaps, reroutes, groups]) => {
+    const graph = app.graph, tops = {}, framed = Object.values(groups).flat();
     let left = 0;
+    for (const [id, [from, slot]] of Object.entries(reroutes)) {
+        const source = graph.getNodeById(Number(from)), node = LiteGraph.createNode('Reroute');
+        const links = source.outputs[slot].links.map((link) => graph.links[link]);
+        const targets = links.map((link) => [link.target_id, link.target_slot]);
+        node.id = Number(id);
+        graph.add(node);
+        source.connect(slot, node, 0);
+        for (const [target, input] of targets) node.connect(0, target, input);
+    }
     if (note) {
         const node = LiteGraph.createNode('MarkdownNote');
         graph.add(node);
@@ -47,12 +56,20 @@ LAYOUT = """([columns, sources, sizes, note, versions, gaps]) => {
             const across = Math.max(wanted[0], Math.min(least[0], 420));
             node.size = [across, Math.max(wanted[1], least[1])];
             node.onResize?.(node.size);
-            tops[id] = Math.max(free, Math.round(mean(id)));
+            const title = framed.includes(id) ? 40 : 0;  // of the group around it
+            tops[id] = Math.max(free + title, Math.round(mean(id)));
             node.pos = [left, tops[id]];
             free = tops[id] + node.size[1] + gaps[1];
             width = Math.max(width, node.size[0]);
         }
         left += width + gaps[0];
+    }
+    for (const [title, ids] of Object.entries(groups)) {
+        const group = new LiteGraph.LGraphGroup(title);
+        const nodes = ids.map((id) => graph.getNodeById(Number(id)));
+        for (const node of nodes) node.updateArea();
+        graph.add(group);
+        group.resizeTo(nodes, 20);
     }
     for (const node of graph._nodes) {
         const [pack, version] = node.type.startsWith('TokenOpt_')
@@ -78,7 +95,18 @@ SIZES = {
     "TokenOpt_Importance": [560, 900],  # with room for its table
     "SaveAnimatedWEBP": [300, 380],
     "SaveImage": [260, 300],
+    "LoadImage": [300, 380],
+    "Reroute": [180, 0],
     "PreviewImage": [260, 300],
+}
+# Where one link is drawn anew for all its users; its number must be free in the graph.
+REROUTES = {"inpaint": {"20": ["3", 0], "21": ["7", 0]}}
+BELOW = {"inpaint": {"17": "7"}}  # a node that nothing feeds, and the one to stand below
+GROUPS = {
+    "inpaint": {
+        "Your own picture and mask": ["17"],
+        "Picture and mask": ["20", "21"],
+    }
 }
 VERSIONS = ["0.1.0", "0.3.75"]
 
@@ -105,6 +133,13 @@ def sources_of(graph: Graph) -> dict[str, list[str]]:
     }
 
 
+def rerouted(sources: dict[str, list[str]], reroutes: dict[str, str]) -> dict[str, list[str]]:
+    """The same with reroutes (number: source) between a source and its users, in one column."""
+    via = {source: number for number, source in reroutes.items()}
+    users = {number: [via.get(n, n) for n in feeding] for number, feeding in sources.items()}
+    return users | {number: list(via) for number in reroutes}
+
+
 def columns_of(sources: dict[str, list[str]]) -> list[list[str]]:
     """Node numbers by depth: each node one column right of its deepest source."""
     depth: dict[str, int] = {}
@@ -120,12 +155,18 @@ def columns_of(sources: dict[str, list[str]]) -> list[list[str]]:
 
 def _save_template(frontend: FrontEnd, graph: Graph, name: str) -> None:
     frontend.load_api(graph, name)
-    sources, gaps = sources_of(graph), [COLUMN_GAP, ROW_GAP]
-    arguments = [columns_of(sources), sources, SIZES, NOTES.get(name), VERSIONS, gaps]
-    frontend.page.evaluate(LAYOUT, arguments)
+    reroutes, groups = REROUTES.get(name, {}), GROUPS.get(name, {})
+    sources = rerouted(sources_of(graph), {n: source for n, (source, _) in reroutes.items()})
+    for number, above in BELOW.get(name, {}).items():
+        sources[number] = sources[above]
+    drawn = [columns_of(sources), sources, SIZES, NOTES.get(name), VERSIONS]
+    frontend.page.evaluate(LAYOUT, [*drawn, [COLUMN_GAP, ROW_GAP], reroutes, groups])
     frontend.fit_view()
     frontend.screenshot(DEV / "screenshots" / f"template-{name}.png")
     saved = frontend.workflow()
+    for node in saved["nodes"]:
+        if node["type"] == "LoadImage":
+            node["widgets_values"][0] = ""  # the first file that its user has, not one of ours
     saved["id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"tokenopt/{name}"))  # the same each time
     text = json.dumps(saved, indent=2, ensure_ascii=False) + "\n"
     (ROOT / "workflows" / f"{name}.json").write_text(text, encoding="utf-8")

@@ -40,14 +40,19 @@ For your own pictures put **Load Image** in place of both scenes.""",
     "inpaint": """## Change one part, keep the rest
 
 White in the mask may change. **CLIP Loss** says what shall be there, **L1 Masked Loss** keeps \
-the black part, and **Combine Losses** adds the two. At the end the known pixels are copied from \
-the original, so nothing outside the mask is lost.
+the black part. At the end the known pixels are copied from the original: nothing outside the \
+mask is lost. Press **Run**: picture and mask of the demo need no file.
 
-**Paint your own mask**: add **Load Image**, choose a picture, right-click it, *Open in Mask \
-Editor*, paint what may change, save. Connect its IMAGE in place of Demo Scene and its MASK in \
-place of *Mask*. (A picture has to be uploaded for that, so this template draws a mask that needs \
-none. To paint on the demo scene: right-click *Save before*, *Copy (Clipspace)*, and on Load \
-Image *Paste (Clipspace)*.)
+**Your own picture**, in the frame below *Mask*:
+
+1. *choose file to upload*.
+2. Right-click the node, *Open in MaskEditor*. Paint what may change (*Opacity* to the right end; \
+less *Hardness* gives soft edges). *Save*.
+3. Drag its IMAGE and its MASK onto the two dots in the frame *Picture and mask*.
+4. Write the *prompt* for your picture, **Run**.
+
+It comes back in its own size and shape. The painted part is as fine as the model draws: 64x64 \
+pixels for the whole picture here, 256x256 with a released model, which photos need.
 
 `reset_every` puts the known pixels back and encodes again every so many steps.""",
     "sweep": """## Which value is best?
