@@ -27,7 +27,7 @@ from tokenopt_core.steady_memory import steady_memory
 from . import speed_loop, speed_nodes, speed_parts
 from .speed_page import page
 
-ROUNDS, QUICK_ROUNDS = 5, 2
+ROUNDS, QUICK_ROUNDS = 5, 1
 TRACE_STEPS, QUICK_TRACE_STEPS = 3, 2
 CALLED_FROM = Path(os.environ.get("TOKENOPT_CALLED_FROM", "."))  # dev.py works in the repository
 LARGE_BATCH = 8
@@ -55,7 +55,7 @@ def _measure(device: torch.device, quick: bool, rounds: int) -> dict[str, Any]:
     rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
     found: dict[str, Any] = {"machine": _machine(device)}
     _say("the loop, plain and ours")
-    found["loop"] = speed_loop.compare(device, rounds)
+    found["loop"] = speed_loop.compare(device, rounds, in_float32=not quick)
     found["ratio"] = list(found["loop"].values())[-1]["ratio"]  # in the device's own choice
     _say("whether both loops do the same")
     found["traces"] = speed_loop.traces(device, QUICK_TRACE_STEPS if quick else TRACE_STEPS)

@@ -67,7 +67,9 @@ def task(device: torch.device, batch: int = 1, crops: int = 8) -> Task:
     return Task(tokenizer, speed_models.guide(GUIDE, device), batch, crops)
 
 
-def compare(device: torch.device, rounds: int, batch: int = 1) -> dict[str, Any]:
+def compare(
+    device: torch.device, rounds: int, batch: int = 1, *, in_float32: bool = True
+) -> dict[str, Any]:
     """Seconds of a step of the plain loop and of ours, in float32 and in the device's own choice.
 
     On an accelerator the plain loop runs under float16 autocast, on a CPU in float32, as published.
@@ -76,7 +78,8 @@ def compare(device: torch.device, rounds: int, batch: int = 1) -> dict[str, Any]
     plain_dtype = torch.float32 if device.type == "cpu" else torch.float16
     chosen = compute_dtype(OptimizeConfig(), device, work.tokenizer)
     plain = work.plain(plain_dtype)
-    ours = {name: work.ours(name) for name in dict.fromkeys(("float32", HALF[chosen]))}
+    precisions = dict.fromkeys(["float32"] * in_float32 + [HALF[chosen]])
+    ours = {name: work.ours(name) for name in precisions}
     cases: dict[str, Call] = {"plain": lambda: _with_weight_gradients(work, plain)}
     for name, run in ours.items():
         cases[f"ours, {name}"] = lambda run=run: next(run)

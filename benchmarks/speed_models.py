@@ -15,6 +15,7 @@ from tokenopt_core.tokenizers import build_tokenizer
 from tokenopt_core.tokenizers.registry import RELEASES
 
 SEED = 1
+POOL = 1_000_003  # random numbers that all weights share: drawing a billion takes longer than a run
 
 
 @lru_cache(maxsize=2)
@@ -37,7 +38,7 @@ def _filled(module: nn.Module) -> nn.Module:
     if next(module.parameters()).is_meta:
         module = module.to_empty(device="cpu")
     module = module.requires_grad_(False).eval()
-    source = torch.Generator().manual_seed(SEED)
+    pool = 2 * torch.rand(POOL, generator=torch.Generator().manual_seed(SEED)) - 1
     for owner in module.modules():
         norm = isinstance(owner, nn.LayerNorm | nn.GroupNorm | nn.BatchNorm2d)
         for name, tensor in owner.named_parameters(recurse=False):
@@ -47,7 +48,8 @@ def _filled(module: nn.Module) -> nn.Module:
                 tensor.fill_(1)
             else:
                 bound = math.sqrt(3 / (tensor[0].numel() if tensor.ndim else 1))
-                tensor.uniform_(-bound, bound, generator=source)
+                for part in tensor.view(-1).split(POOL):
+                    torch.mul(pool[: len(part)], bound, out=part)
         for tensor in owner.buffers(recurse=False):
             tensor.fill_(0)
     return module
