@@ -1,6 +1,6 @@
 """How fast the optimizer is, against a plain loop and against the machine's own limits.
 
-python dev.py bench                 everything: minutes on an accelerator, about an hour on 2 cores
+python dev.py bench                 everything: 10 to 20 minutes on 2 cores
 python dev.py bench --quick         the loop at batch 1 and the equality of both loops: a minute
 python dev.py bench --json FILE     the numbers too; `ratio` is plain / ours for the L-32 loop
 
