@@ -7,7 +7,7 @@ import torch
 from ..tokenopt_core.attribute_vectors import attribute_vector
 from ..tokenopt_core.positions import parse_positions, shortened
 from .attribute_report import notes, table
-from .compat import CATEGORY, advanced, io
+from .compat import CATEGORY, advanced, io, schema
 from .gradients import gradient_scope
 from .numbers import check_numbers
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
@@ -22,12 +22,13 @@ class AttributeVector(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_AttributeVector",
             display_name="Attribute Vector",
             category=CATEGORY,
             description="Learns a property from examples: the mean tokens of images that have it "
             "minus the mean tokens of images that have not. Apply Attribute gives it to others.",
+            search_aliases=["direction", "concept", "average difference", "day night"],
             inputs=[*_sets(), *_choices(), *_names()],
             outputs=[
                 AttributeSocket.Output(

@@ -12,7 +12,7 @@ import torch
 from ..tokenopt_core.attribute_vectors import Attribute, add_attribute
 from ..tokenopt_core.positions import parse_positions, shortened
 from .attribute import AttributeSocket
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .numbers import check_numbers
 from .types import Tokens, TokensSocket
 
@@ -25,12 +25,13 @@ class ApplyAttribute(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_ApplyAttribute",
             display_name="Apply Attribute",
             category=CATEGORY,
             description="Gives images a property, or takes it away, by moving their tokens along "
             "an attribute. No optimization: it is instant.",
+            search_aliases=["edit", "relight", "direction", "day night"],
             inputs=[
                 TokensSocket.Input(
                     "tokens", tooltip="Tokens of the images to change, quantized or not."

@@ -6,7 +6,7 @@ from ..tokenopt_core.attribute_files import load_attribute, save_attribute
 from ..tokenopt_core.attribute_vectors import Attribute
 from .attribute import AttributeSocket
 from .attribute_report import notes
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .gradients import gradient_scope
 from .safe_files import file_facts, new_output_file, saved_file, saved_files
 from .types import LoadedTokenizer, TokenizerSocket
@@ -19,12 +19,13 @@ class SaveAttribute(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_SaveAttribute",
             display_name="Save Attribute",
             category=CATEGORY,
             description="Saves an attribute as a small file in ComfyUI's output folder, for Load "
             "Attribute.",
+            search_aliases=["direction", "vector", "safetensors"],
             is_output_node=True,
             inputs=[
                 AttributeSocket.Input("attribute", tooltip="From Attribute Vector."),
@@ -51,11 +52,12 @@ class LoadAttribute(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_LoadAttribute",
             display_name="Load Attribute",
             category=CATEGORY,
             description="Loads an attribute that Save Attribute wrote, here or on another machine.",
+            search_aliases=["direction", "vector", "safetensors"],
             inputs=[
                 TokenizerSocket.Input(
                     "tokenizer",

@@ -6,7 +6,7 @@ import torch
 
 from ..tokenopt_core.positions import parse_positions
 from ..tokenopt_core.token_edits import blend_tokens, morph_strengths
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .edit import as_decoded, check_pair
 from .gradients import gradient_scope
 from .numbers import check_numbers
@@ -20,12 +20,13 @@ class Blend(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_Blend",
             display_name="Token Blend",
             category=CATEGORY,
             description="Moves tokens of a target towards those of a reference. With several "
             "steps: a morph, one image per step.",
+            search_aliases=["morph", "interpolate", "mix", "crossfade"],
             inputs=[
                 TokenizerSocket.Input("tokenizer", tooltip="The one that made both."),
                 TokensSocket.Input("target", tooltip="Where the way begins: one image, or many."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..tokenopt_core.code_text import codes_to_text, exact_codes, text_to_codes
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .gradients import gradient_scope
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
@@ -15,12 +15,13 @@ class TokensToText(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_TokensToText",
             display_name="Tokens to Text",
             category=CATEGORY,
             description="Writes each image as one line of text, short enough for a message, from "
             "which Text to Tokens makes the same image again.",
+            search_aliases=["codes to text", "serialize", "share"],
             is_output_node=True,
             inputs=[
                 TokenizerSocket.Input("tokenizer", tooltip="The one that made the tokens."),
@@ -46,12 +47,13 @@ class TextToTokens(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_TextToTokens",
             display_name="Text to Tokens",
             category=CATEGORY,
             description="Reads images that were written as text by Tokens to Text, or that a PNG "
             "of Save Image with Record carries.",
+            search_aliases=["text to codes", "paste", "share"],
             inputs=[
                 TokenizerSocket.Input("tokenizer", tooltip="The one that the text was made with."),
                 io.String.Input(

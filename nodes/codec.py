@@ -7,7 +7,7 @@ import torch
 from ..tokenopt_core.randomness import image_seeds
 from ..tokenopt_core.starts import sample_features
 from ..tokenopt_core.tokenizers.base import fit_images
-from .compat import CATEGORY, advanced, io
+from .compat import CATEGORY, advanced, io, schema
 from .gradients import activation_bytes, gradient_scope
 from .images import from_images, to_images
 from .numbers import check_numbers
@@ -49,11 +49,12 @@ class Encode(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_Encode",
             display_name="TiTok Encode",
             category=CATEGORY,
             description="Turns images into tokens (not yet quantized).",
+            search_aliases=["image to tokens", "vae encode"],
             inputs=[
                 _tokenizer_input(),
                 io.Image.Input(
@@ -105,12 +106,13 @@ class Quantize(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_Quantize",
             display_name="TiTok Quantize",
             category=CATEGORY,
             description="Replaces each token by the nearest of the tokenizer's codebook and tells "
             "the codes. TiTok Decode and Token Optimizer do the same on their own.",
+            search_aliases=["codes", "codebook", "round"],
             inputs=[
                 _tokenizer_input(),
                 TokensSocket.Input("tokens", tooltip="From any node that gives tokens."),
@@ -141,11 +143,12 @@ class Decode(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_Decode",
             display_name="TiTok Decode",
             category=CATEGORY,
             description="Turns tokens into images; quantizes them first where needed.",
+            search_aliases=["tokens to image", "vae decode"],
             inputs=[
                 _tokenizer_input(),
                 TokensSocket.Input("tokens", tooltip="From any node that gives tokens."),

@@ -3,6 +3,8 @@
 Written for ComfyUI 0.3.75 and later; what a newer version adds is used here when it exists.
 """
 
+from dataclasses import fields
+
 import folder_paths
 from aiohttp import web
 from comfy import model_management
@@ -15,6 +17,16 @@ from comfyui_version import __version__ as COMFYUI_VERSION
 from server import PromptServer
 
 CATEGORY = "TokenOpt"
+NEWER = ("search_aliases", "essentials_category")  # fields of a schema since 0.11 and 0.15
+
+
+def schema(**said) -> io.Schema:
+    """A node's schema; of the fields in `NEWER` those that this ComfyUI knows.
+
+    An unknown one would be an error, and no node of the pack would be there.
+    """
+    known = {field.name for field in fields(io.Schema)}
+    return io.Schema(**{name: said[name] for name in said if name in known or name not in NEWER})
 
 
 def advanced(widget: io.Input) -> io.Input:
@@ -47,6 +59,7 @@ __all__ = [
     "io",
     "metadata_wanted",
     "model_management",
+    "schema",
     "ui",
     "web",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..tokenopt_core.demo.captions import caption
 from ..tokenopt_core.demo.world import ATTRIBUTES, render, sample
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .images import from_images
 from .numbers import check_numbers
 
@@ -27,11 +27,12 @@ class DemoScene(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_DemoScene",
             display_name="Demo Scene",
             category=CATEGORY,
             description="Draws small scenes (64x64) to try the pack without any upload.",
+            search_aliases=["example image", "test image", "shapes"],
             inputs=[
                 io.Int.Input(
                     "seed",

@@ -13,7 +13,7 @@ from ..tokenopt_core.token_edits import (
     positions_of_mask,
     set_codes,
 )
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .gradients import gradient_scope
 from .images import to_masks
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
@@ -24,12 +24,13 @@ class Copy(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_Copy",
             display_name="Token Copy",
             category=CATEGORY,
             description="Copies tokens at chosen positions from a reference image to a target "
             "image. Single positions often carry one property, such as lighting or blur.",
+            search_aliases=["edit tokens", "transfer", "relight", "transplant"],
             inputs=[
                 TokensSocket.Input(
                     "target", tooltip="Tokens of the image to change: one, or one per reference."
@@ -92,11 +93,12 @@ class SetCodes(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_Set",
             display_name="Token Set",
             category=CATEGORY,
             description="Sets the codes of chosen positions by hand.",
+            search_aliases=["edit codes", "change codes", "by hand"],
             inputs=[
                 TokenizerSocket.Input("tokenizer", tooltip="The one that made the tokens."),
                 TokensSocket.Input("tokens", tooltip="Tokens to change, in every image alike."),

@@ -58,6 +58,11 @@ def from_images(images: Tensor) -> Tensor:
     return image.to(model_management.intermediate_device())
 
 
+def from_masks(masks: Tensor) -> Tensor:
+    """MASK (b, h, w) of masks (b, 1, h, w) in [0, 1], where ComfyUI keeps its own."""
+    return masks[:, 0].detach().float().contiguous().to(model_management.intermediate_device())
+
+
 def preview(images: Tensor, most: int = 4) -> Image.Image:
     """The first images of a batch (b, 3, h, w), side by side."""
     row = torch.cat(list(images[:most].detach().float().clamp(0, 1)), dim=2)  # (3, h, most * w)

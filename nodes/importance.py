@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..tokenopt_core.importance import REPLACEMENTS
 from ..tokenopt_core.tokenizers.base import fit_images
-from .compat import CATEGORY, advanced, io
+from .compat import CATEGORY, advanced, io, schema
 from .image_folder import folder_fingerprint, folder_input, list_images, readable_images
 from .images import from_images, to_images
 from .importance_report import charts, notes, positions_text, table
@@ -31,12 +31,13 @@ class TokenImportance(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_Importance",
             display_name="Token Importance",
             category=CATEGORY,
             description="Finds the tokens that carry a property: CLIP sorts images by prompts such "
             "as bright and dark, and the positions whose tokens differ most between them win.",
+            search_aliases=["which token", "explain", "clip", "attribution"],
             inputs=[
                 TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok."),
                 GuideSocket.Input("guide", tooltip="From Load CLIP Guide; it sorts the images."),

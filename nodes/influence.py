@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..tokenopt_core.influence import pixel_influence
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .gradients import activation_bytes, gradient_scope
 from .images import from_images
 from .numbers import check_numbers
@@ -33,12 +33,13 @@ class PixelInfluence(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_PixelInfluence",
             display_name="Pixel Influence",
             category=CATEGORY,
             description="Shows where in the image each token acts: gives it other random codes and "
             "measures how much every pixel changes.",
+            search_aliases=["heatmap", "saliency", "receptive field", "where"],
             inputs=[
                 TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok; not a VAE."),
                 TokensSocket.Input(

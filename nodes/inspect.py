@@ -15,7 +15,7 @@ from ..tokenopt_core.positions import parse_positions, shortened
 from ..tokenopt_core.token_edits import parse_codes
 from ..tokenopt_core.tokenizers.spec import TokenizerSpec
 from .codec import decoded
-from .compat import CATEGORY, io, ui
+from .compat import CATEGORY, io, schema, ui
 from .gradients import gradient_scope
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
@@ -30,13 +30,14 @@ class Inspect(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_Inspect",
             display_name="Token Inspector",
             category=CATEGORY,
             description="Shows the code of every token as a coloured strip. Click cells to select "
             "positions, double-click one to change its code, drag it onto another strip to copy "
             "it; run again to see the image.",
+            search_aliases=["edit tokens", "codes", "token editor", "view tokens"],
             inputs=[
                 TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok."),
                 TokensSocket.Input("tokens", tooltip="From any node that gives tokens."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .images import to_images
 from .prompt_text import for_images, prompt_lines
 from .types import GuideSocket, LoadedGuide
@@ -19,12 +19,13 @@ class Judge(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_Judge",
             display_name="Judge",
             category=CATEGORY,
             description="Tells an edit from an adversarial image: compares what CLIP says with "
             "what an independent judge says, for each image. Shows the table in the node.",
+            search_aliases=["clip score", "rate", "evaluate", "text match", "adversarial"],
             is_output_node=True,
             inputs=[
                 io.Image.Input("image", tooltip="The images to judge, for example the results."),

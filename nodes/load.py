@@ -19,7 +19,7 @@ from ..tokenopt_core.tokenizers.registry import DEMO_FOLDER as DEMO_TOKENIZER
 from ..tokenopt_core.tokenizers.registry import known_tokenizers
 from ..tokenopt_core.tokenizers.weights import SUFFIXES
 from . import folders
-from .compat import CATEGORY, ModelPatcher, ProgressBar, executing, io, model_management
+from .compat import CATEGORY, ModelPatcher, ProgressBar, executing, io, model_management, schema
 from .types import GuideSocket, LoadedGuide, LoadedModel, LoadedTokenizer, TokenizerSocket
 
 log = logging.getLogger(__name__)
@@ -70,12 +70,13 @@ class LoadTokenizer(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_LoadTokenizer",
             display_name="Load TiTok",
             category=CATEGORY,
             description="Loads an image tokenizer: a model that turns an image into a few tokens "
             "and tokens into an image.",
+            search_aliases=["load model", "checkpoint", "image tokenizer", "maskgit", "vae"],
             inputs=[
                 io.Combo.Input(
                     "tokenizer",
@@ -116,11 +117,12 @@ class LoadGuide(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_LoadGuide",
             display_name="Load CLIP Guide",
             category=CATEGORY,
             description="Loads the model that compares images with text and so guides the edit.",
+            search_aliases=["siglip", "open_clip", "load model", "text encoder"],
             inputs=[
                 io.Combo.Input(
                     "model",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..tokenopt_core.losses import remarks
-from .compat import CATEGORY, advanced, io
+from .compat import CATEGORY, advanced, io, schema
 from .images import to_images
 from .numbers import check_numbers
 from .prompt_text import check_words, optional_text, prompt_lines, readable_prompts
@@ -70,11 +70,12 @@ class ClipLoss(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_ClipLoss",
             display_name="CLIP Loss",
             category=CATEGORY,
             description="Asks for images that match a text.",
+            search_aliases=["text edit", "prompt", "inpaint", "text to image", "guidance"],
             inputs=[
                 GuideSocket.Input("guide", tooltip="From Load CLIP Guide."),
                 io.String.Input(
@@ -152,12 +153,13 @@ class ImagePromptLoss(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_ImagePromptLoss",
             display_name="Image Prompt Loss",
             category=CATEGORY,
             description="Asks for images that show what a given image shows, in CLIP's sense: its "
             "content and style, not its pixels.",
+            search_aliases=["clip", "reference image", "style", "variation"],
             inputs=[
                 GuideSocket.Input("guide", tooltip="From Load CLIP Guide."),
                 io.Image.Input(
@@ -197,11 +199,12 @@ class CombineLosses(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         again = "multiplies the loss's own weight. Below 0: the opposite of what it asks."
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_CombineLosses",
             display_name="Combine Losses",
             category=CATEGORY,
             description="Adds two losses; chain several for more.",
+            search_aliases=["add losses", "weighted sum", "mix losses"],
             inputs=[
                 LossSocket.Input("loss_a", tooltip="First loss; its own weight applies."),
                 LossSocket.Input("loss_b", tooltip="Second loss; its own weight applies."),

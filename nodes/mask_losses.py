@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .images import to_images, to_masks
 from .losses import loss_output, weight_input
 from .numbers import check_numbers
@@ -51,11 +51,12 @@ class MaskedL1Loss(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_MaskedL1Loss",
             display_name="L1 Masked Loss",
             category=CATEGORY,
             description="Asks for images equal to a given one outside the mask (inpainting).",
+            search_aliases=["inpaint", "outpaint", "keep", "preserve"],
             inputs=[
                 *_image_and_mask("The image to keep."),
                 weight_input(
@@ -95,12 +96,13 @@ class MaskedComposite(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_MaskedComposite",
             display_name="Masked Composite",
             category=CATEGORY,
             description="Shows a loss the original outside the mask and the optimized image "
             "inside, as the finished picture will be. For CLIP Loss when inpainting.",
+            search_aliases=["inpaint", "fill", "hole"],
             inputs=[
                 LossSocket.Input("loss", tooltip="What the put-together picture should satisfy."),
                 *_image_and_mask("The original, seen outside the mask."),

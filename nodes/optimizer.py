@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .images import from_images
 from .numbers import check_numbers
 from .optimizer_inputs import optimizer_inputs
@@ -19,12 +19,20 @@ class Optimize(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_Optimize",
             display_name="Token Optimizer",
             category=CATEGORY,
             description="Changes the tokens step by step until the image that they decode to "
             "satisfies the loss. Shows the image while it changes.",
+            search_aliases=[
+                "edit image",
+                "text edit",
+                "inpaint",
+                "text to image",
+                "sampler",
+                "gradient descent",
+            ],
             inputs=optimizer_inputs(),
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The result, tokenizer's size."),

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..tokenopt_core.config import LR_SCHEDULES, PRECISIONS
 from ..tokenopt_core.positions import parse_positions
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .numbers import check_numbers
 
 OptionsSocket = io.Custom("TOKENOPT_OPTIONS")
@@ -44,12 +44,13 @@ class OptimizeOptions(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_OptimizeOptions",
             display_name="Token Optimizer Options",
             category=CATEGORY,
             description="Everything about a run that an everyday edit does not need: learning rate "
             "schedule, when to stop early, tokens that may not move, precision, frames.",
+            search_aliases=["settings", "schedule", "early stopping", "precision", "lock tokens"],
             inputs=[*_movement(), *_stopping(), *_rest()],
             outputs=[
                 OptionsSocket.Output(display_name="options", tooltip="For the Token Optimizer.")

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..tokenopt_core.perturb import METHODS, SearchConfig
 from ..tokenopt_core.positions import parse_positions
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .images import from_images, to_masks
 from .influence import check_codebook
 from .numbers import check_numbers
@@ -26,13 +26,14 @@ class PerturbSearch(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_PerturbSearch",
             display_name="Token Perturb Search",
             category=CATEGORY,
             description="Tries other codes at one token and finds those that change the image "
             "most, or that a connected loss likes most or least. Several positions are searched "
             "each by itself.",
+            search_aliases=["explore", "variations", "edit tokens", "search codes"],
             inputs=[*_sockets(), *_settings(), *_optional()],
             outputs=[
                 io.Image.Output(

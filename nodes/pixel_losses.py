@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..tokenopt_core.image_losses import RangeLoss, TotalVariationLoss
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .losses import loss_output, weight_input
 from .numbers import check_numbers
 from .recipes import CallableTerm, LossRecipe
@@ -19,12 +19,13 @@ class PixelPenalty(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_PixelPenalty",
             display_name="Pixel Penalty",
             category=CATEGORY,
             description="Penalizes noisy pixels and impossible colours. Combine it with a CLIP "
             "Loss where results get grainy, or where clamp is off.",
+            search_aliases=["smooth", "total variation", "denoise", "artifacts"],
             inputs=[
                 weight_input(
                     "Strength against differences between neighbouring pixels (total variation): "

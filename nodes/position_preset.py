@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..tokenopt_core.position_presets import PRESETS, PROPERTIES, preset_positions
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .types import LoadedTokenizer, TokenizerSocket
 
 
@@ -13,12 +13,13 @@ class PositionPreset(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         known = "; ".join(f"{name}: {', '.join(presets)}" for name, presets in PRESETS.items())
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_PositionPreset",
             display_name="Position Preset",
             category=CATEGORY,
             description="The token positions that carry a property such as lighting, for the "
             "positions input of Token Copy, Apply Attribute and others.",
+            search_aliases=["token numbers", "lighting", "blur"],
             inputs=[
                 TokenizerSocket.Input(
                     "tokenizer", tooltip="From Load TiTok: every tokenizer has its own positions."

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..tokenopt_core.retrieval import CHOICES, similarities, top_count
 from ..tokenopt_core.retrieval import choose as choose_images
-from .compat import CATEGORY, advanced, io, model_management
+from .compat import CATEGORY, advanced, io, model_management, schema
 from .image_folder import folder_fingerprint, folder_input
 from .images import from_images, to_images
 from .numbers import check_numbers
@@ -28,12 +28,13 @@ class SeedRetrieval(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_SeedRetrieval",
             display_name="Seed Retrieval",
             category=CATEGORY,
             description="Chooses for each prompt an image to start from, out of a batch or a "
             "folder: one that already shows much of the prompt needs fewer steps.",
+            search_aliases=["find image", "clip search", "best of", "text search"],
             inputs=[
                 GuideSocket.Input("guide", tooltip="From Load CLIP Guide; it compares."),
                 io.String.Input(

@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from .code_text import text_of
-from .compat import CATEGORY, folder_paths, io, metadata_wanted
+from .compat import CATEGORY, folder_paths, io, metadata_wanted, schema
 from .images import to_images
 from .safe_files import check_name
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
@@ -29,13 +29,14 @@ class SaveImage(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_SaveImage",
             display_name="Save Image with Record",
             category=CATEGORY,
             description="Saves images as PNG files that carry the optimizer's record (seeds, "
             "settings, curves, times, versions) and the image's codes as text, beside ComfyUI's "
             "own prompt and workflow.",
+            search_aliases=["save png", "metadata", "export"],
             is_output_node=True,
             inputs=[
                 io.Image.Input("images", tooltip="What to save; one file each."),

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from .code_text import tokens_of
-from .compat import CATEGORY, folder_paths, io
+from .compat import CATEGORY, folder_paths, io, schema
 from .safe_files import file_facts, saved_file
 from .save import CODES_CHUNK
 from .types import LoadedTokenizer, TokenizerSocket, TokensSocket
@@ -21,12 +21,13 @@ class SavedImageTokens(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_SavedImageTokens",
             display_name="Tokens of a Saved Image",
             category=CATEGORY,
             description="Reads the codes that Save Image with Record has kept in a PNG file: the "
             "tokens behind that image, exactly, which encoding it again would not give.",
+            search_aliases=["png metadata", "reload", "codes"],
             inputs=[
                 TokenizerSocket.Input("tokenizer", tooltip="The one that the image was made with."),
                 io.Combo.Input(

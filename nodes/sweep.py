@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .compat import CATEGORY, advanced, io
+from .compat import CATEGORY, advanced, io, schema
 from .images import from_images
 from .numbers import check_numbers
 from .options import Options
@@ -36,12 +36,13 @@ class Sweep(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_Sweep",
             display_name="Sweep",
             category=CATEGORY,
             description="Runs the Token Optimizer with several values of one or two settings and "
             "shows the results side by side, with a table of losses.",
+            search_aliases=["xy plot", "grid", "compare settings", "parameter search"],
             inputs=[*_sockets(), *_settings(), *_base(), *_rest()],
             outputs=[
                 io.Image.Output(

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ..tokenopt_core.token_files import SUFFIX, load_tokens, save_tokens
-from .compat import CATEGORY, io
+from .compat import CATEGORY, io, schema
 from .gradients import gradient_scope
 from .safe_files import file_facts, new_output_file, saved_file, saved_files
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
@@ -20,11 +20,12 @@ class SaveTokens(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_SaveTokens",
             display_name="Save Tokens",
             category=CATEGORY,
             description="Saves tokens in a small file, exactly as they are, for Load Tokens.",
+            search_aliases=["codes", "safetensors", "save latent"],
             is_output_node=True,
             inputs=[
                 TokenizerSocket.Input("tokenizer", tooltip="The one that made the tokens."),
@@ -56,11 +57,12 @@ class LoadTokens(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_LoadTokens",
             display_name="Load Tokens",
             category=CATEGORY,
             description="Loads tokens that Save Tokens wrote.",
+            search_aliases=["codes", "safetensors", "load latent"],
             inputs=[
                 TokenizerSocket.Input("tokenizer", tooltip="The one that the tokens are of."),
                 io.Combo.Input(

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..tokenopt_core.losses import WeightedSum
 from ..tokenopt_core.randomness import image_seeds
 from ..tokenopt_core.starts import best_of, random_codes, random_features
-from .compat import CATEGORY, advanced, io
+from .compat import CATEGORY, advanced, io, schema
 from .gradients import activation_bytes, gradient_scope
 from .numbers import check_numbers
 from .parts import Counter
@@ -26,11 +26,12 @@ class RandomTokens(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="TokenOpt_RandomTokens",
             display_name="Random Tokens",
             category=CATEGORY,
             description="Random tokens to start from when there is no image to edit.",
+            search_aliases=["noise", "generate", "text to image", "empty latent", "seed"],
             inputs=[
                 TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok."),
                 io.Int.Input(
