@@ -6,7 +6,6 @@ code that comes with a model. A folder of the user's may do neither.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .downloads import HubFile, Progress, fetch_files
+from .json_files import read_json
 from .names import nearest
 from .tokenizers.weights import read_weights
 
@@ -193,13 +193,3 @@ def _check_tokenizer(folder: Path) -> None:
         )
     if "auto_map" in read_json(path):
         raise ValueError(f"{path} asks for code of its own (auto_map), which is never run here.")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}): get it again.") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__}, expected a JSON object.")
-    return content

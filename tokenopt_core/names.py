@@ -1,11 +1,20 @@
-"""Words for a name that is not known."""
+"""Words for what is not known or not wanted: messages quote it, but never a megabyte of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from reprlib import Repr
 
 SUGGESTIONS = 3
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 40
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxlevel = 3
+
+
+def shown(value: object) -> str:
+    """`repr(value)`, cut where it is long: what a message can quote of anything that JSON holds."""
+    return _SHORT.repr(value)
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -73,7 +73,7 @@ def test_weights_of_another_model(folder):
     ("content", "part"),
     [
         ("{", "is not valid JSON"),
-        ("[]", "holds list, expected a JSON object"),
+        ("[]", "holds [], expected a JSON object"),
         ("{}", "has no model_cfg.vision_cfg"),
         ('{"model_cfg": {"vision_cfg": {}, "text_cfg": 3}}', "has no model_cfg.text_cfg"),
     ],

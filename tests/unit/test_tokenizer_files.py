@@ -120,10 +120,10 @@ def test_what_a_config_says_counts_and_the_rest_is_inferred(hub_layout):
         ({"use_l2_norm": "false"}, "use_l2_norm is 'false', expected true or false"),
         ({"is_legacy": 0}, "is_legacy is 0, expected true or false"),
         ({"finetune_decoder": True}, "finetune_decoder is True, but the weights have no pixel_d"),
-        ({"token_size": "${nope}"}, "model.vq_model.token_size refers to nope, which config.json"),
+        ({"token_size": "${nope}"}, "'model.vq_model.token_size' refers to 'nope', which config"),
         (
-            {"vit_enc_model_size": {"width": 64, "layers": 10**8, "heads": 1}},
-            "100000002 blocks are described, but there are 75 tensors",
+            {"vit_enc_model_size": {"width": 64, "layers": 500, "heads": 1}},
+            "502 blocks are described, but there are 75 tensors",
         ),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_config_that_does_not_fit(hub_layout, vq_model, message):
 def test_a_config_that_is_none(hub_layout, content):
     path = hub_layout(VQ)
     (path / "config.json").write_text(content, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"config.json (is not valid JSON|holds list)"):
+    with pytest.raises(ValueError, match=r"config.json (is not valid JSON|holds \[\])"):
         load_tokenizer(path)
 
 

@@ -48,9 +48,10 @@ def test_overwriting_the_file_changes_nothing_that_is_loaded(hub_layout, tmp_pat
 
 def test_loading_needs_no_second_copy_of_the_network(hub_layout):
     """Each tensor that was read is given up as soon as it is copied."""
-    weights = read_weights(hub_layout(VQ) / "model.safetensors")
+    path = hub_layout(VQ) / "model.safetensors"
+    weights = read_weights(path)
     names = set(weights)
-    copies = _copies(weights, "cpu", torch.float32)
+    copies = _copies(path, weights, "cpu", torch.float32)
     assert set(copies) == names
     assert not weights
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from ..names import shown
 from .infer import Shapes, infer_fields
 from .spec import VIT_SIZES, PixelStage, TokenizerSpec, ViTSize
 
@@ -105,10 +106,14 @@ def look_up(config: Mapping[str, Any], path: str, depth: int = 0) -> Any:
         target = _target(value)
         if target is not None:
             if depth == MAX_REFERENCES:
-                raise ValueError(f"the references in config.json at {path!r} lead in a circle.")
+                raise ValueError(
+                    f"the references in config.json at {shown(path)} lead in a circle."
+                )
             value = look_up(config, target, depth + 1)
             if value is None:
-                raise ValueError(f"{path} refers to {target}, which config.json does not have.")
+                raise ValueError(
+                    f"{shown(path)} refers to {shown(target)}, which config.json does not have."
+                )
     return value
 
 
@@ -124,14 +129,16 @@ def _vit_size(key: str, value: Any) -> ViTSize:
     if isinstance(value, Mapping) and {"width", "layers", "heads"} <= value.keys():
         return ViTSize(width=value["width"], layers=value["layers"], heads=value["heads"])
     raise ValueError(
-        f"{key} is {value!r}, expected one of {', '.join(VIT_SIZES)} "
+        f"{key} is {shown(value)}, expected one of {', '.join(VIT_SIZES)} "
         "or an object with width, layers and heads."
     )
 
 
 def _pixel_stage(value: Any, inferred: PixelStage | None) -> PixelStage | None:
     if not isinstance(value, Mapping):
-        raise ValueError(f"pixel_stage is {value!r}, expected an object with {STAGE_FIELDS}.")
+        raise ValueError(
+            f"pixel_stage is {shown(value)}, expected an object with {', '.join(STAGE_FIELDS)}."
+        )
     if inferred is None:
         raise ValueError("pixel_stage is given, but the weights have no such stage: remove it.")
     return PixelStage(**(asdict(inferred) | {k: value[k] for k in STAGE_FIELDS if k in value}))
@@ -141,7 +148,7 @@ def _check_switches(values: Mapping[str, Any], legacy: bool | None) -> None:
     """Switches are true or false; finetune_decoder only says again whether there is a stage."""
     for key in SWITCHES:
         if values[key] is not None and not isinstance(values[key], bool):
-            raise ValueError(f"{key} is {values[key]!r}, expected true or false.")
+            raise ValueError(f"{key} is {shown(values[key])}, expected true or false.")
     trained = values["finetune_decoder"]
     if trained is not None and legacy is not None and trained != legacy:
         raise ValueError(

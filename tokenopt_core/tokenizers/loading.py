@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..json_files import read_json
 from ..names import nearest
 from .base import Tokenizer
 from .config import config_of, make_spec
@@ -22,7 +23,7 @@ from .registry import DEMO, DEMO_FOLDER, RELEASES, known_tokenizers
 from .spec import TokenizerSpec
 from .titok import TiTok
 from .vqgan import MaskGitVqgan
-from .weights import SUFFIXES, Weights, check_weights, read_weights
+from .weights import SUFFIXES, Weights, check_finite, check_weights, read_weights
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 CONFIG = "config.json"
@@ -64,7 +65,7 @@ def load_tokenizer(
         with torch.device("meta"):
             tokenizer = build_tokenizer(spec)
         check_weights(path, weights, tokenizer.state_dict())
-        tokenizer.load_state_dict(_copies(weights, device, dtype), strict=True, assign=True)
+        tokenizer.load_state_dict(_copies(path, weights, device, dtype), strict=True, assign=True)
         return tokenizer.requires_grad_(False).eval()
 
 
@@ -94,16 +95,19 @@ def build_tokenizer(spec: TokenizerSpec) -> Tokenizer:
 
 
 def _copies(
-    weights: dict[str, Tensor], device: str | torch.device, dtype: torch.dtype
+    path: Path, weights: dict[str, Tensor], device: str | torch.device, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """The tensors on the device, in memory of their own; `weights` is emptied on the way.
+    """The tensors on the device, finite and in memory of their own; `weights` is emptied on the
+    way.
 
     What was read may be the pages of the file itself: a file that is overwritten would change the
     tokenizer, and one that is cut short would end the program.
     """
-    return {
-        key: weights.pop(key).to(device, _dtype_of(key, dtype), copy=True) for key in list(weights)
-    }
+    copies = {}
+    for key in list(weights):
+        copies[key] = weights.pop(key).to(device, _dtype_of(key, dtype), copy=True)
+        check_finite(path, key, copies[key])
+    return copies
 
 
 def _resolve(
@@ -160,15 +164,7 @@ def _in_folder(folder: Path) -> tuple[Path, dict[str, Any] | None]:
 
 
 def _read_config(path: Path | None) -> dict[str, Any] | None:
-    if path is None or not path.is_file():
-        return None
-    try:
-        config = json.loads(path.read_text(encoding="utf-8-sig"))  # Windows editors write a BOM
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}): download it again.") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} holds {type(config).__name__}, expected a JSON object.")
-    return config
+    return None if path is None or not path.is_file() else read_json(path)
 
 
 def _make_spec(
@@ -184,7 +180,12 @@ def _make_spec(
             f"{path} has no tensor {error.args[0]!r}: expected the weights of a TiTok, TA-TiTok "
             "or MaskGIT-VQGAN tokenizer."
         ) from error
-    except (ValueError, TypeError, IndexError) as error:
+    except (TypeError, IndexError) as error:  # unpacking the shape of a tensor
+        raise ValueError(
+            f"{path} has tensors of another number of axes than those of a tokenizer ({error}): "
+            "check that it is the right file."
+        ) from error
+    except ValueError as error:
         raise ValueError(f"{path} and its {CONFIG} describe no tokenizer: {error}") from error
 
 

@@ -9,35 +9,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..names import shown
+
 LAYOUTS = ("titok", "tatitok", "maskgit-vqgan")
 KINDS = ("vq", "vae")
 
 
 NORM_GROUPS = 32  # of the group normalization in a pixel stage
+# Far beyond every tokenizer there is, and small enough that no product of sizes overflows: a file
+# must not be able to ask for a network that takes an hour or all memory to build.
+MOST = 2**16
+MOST_OF = {"num_tokens": 2**14, "codebook_size": 2**24, "num_embeddings": 2**24, "layers": 2**9}
+MOST_LEVELS = 12
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def _is_count(value: object, most: int = MOST) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 def _positive(spec: object, *fields: str) -> None:
     for field in fields:
-        value = getattr(spec, field)
-        if not _is_count(value):
-            raise ValueError(f"{field} is {value!r}, expected a whole number of at least 1.")
+        value, most = getattr(spec, field), MOST_OF.get(field, MOST)
+        if not _is_count(value, most):
+            raise ValueError(
+                f"{field} is {shown(value)}, expected a whole number of at least 1 "
+                f"(at most {most})."
+            )
 
 
 def _boolean(spec: object, *fields: str) -> None:
     for field in fields:
         value = getattr(spec, field)
         if not isinstance(value, bool):
-            raise ValueError(f"{field} is {value!r}, expected true or false.")
+            raise ValueError(f"{field} is {shown(value)}, expected true or false.")
 
 
 def _one_of(spec: object, field: str, allowed: tuple[str, ...]) -> None:
     if getattr(spec, field) not in allowed:
         raise ValueError(
-            f"{field} is {getattr(spec, field)!r}, expected one of {', '.join(allowed)}."
+            f"{field} is {shown(getattr(spec, field))}, expected one of {', '.join(allowed)}."
         )
 
 
@@ -75,9 +85,12 @@ class PixelStage:
     def __post_init__(self) -> None:
         _positive(self, "hidden_channels", "num_res_blocks", "z_channels", "num_embeddings")
         factors = self.channel_mult
-        if not isinstance(factors, list | tuple) or not factors or not all(map(_is_count, factors)):
+        listed = isinstance(factors, list | tuple) and 1 <= len(factors) <= MOST_LEVELS
+        most = MOST // self.hidden_channels
+        if not listed or not all(_is_count(factor, most) for factor in factors):
             raise ValueError(
-                f"channel_mult is {factors!r}, expected one whole number of at least 1 per level."
+                f"channel_mult is {shown(factors)}, expected one whole number of at least 1 for "
+                f"each of at most {MOST_LEVELS} levels (at most {most})."
             )
         object.__setattr__(self, "channel_mult", tuple(factors))
         if self.hidden_channels % NORM_GROUPS:

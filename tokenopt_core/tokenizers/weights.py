@@ -1,4 +1,8 @@
-"""Weights files: read without running code in them, and compared with what a network expects."""
+"""Weights files: read without running code in them, and compared with what a network expects.
+
+A file may have been made by somebody who means harm. Nothing is computed with a tensor, and no
+memory is spent on it, before its kind and size have been looked at.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +14,38 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..names import shown
+
 Weights = Mapping[str, Tensor]
 
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 SHOWN = 3
+DTYPES = tuple(
+    getattr(torch, name)
+    for name in ("float32", "float16", "bfloat16", "float64", "float8_e4m3fn", "float8_e5m2")
+)
+# Tensors of a file may share memory, and so be more than the file has: as much again is believed.
+MOST_SHARED = 2
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """All tensors of a file by name, on the CPU, mapped from the disk where the format allows.
 
     Raises:
-        ValueError: the file is cut short, damaged, or holds anything but tensors by name.
+        ValueError: the file is cut short, damaged, or holds anything but tensors by name, all of
+            them plain numbers that are really in the file.
     """
     weights = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     if isinstance(weights, dict) and isinstance(weights.get("state_dict"), dict):
         weights = weights["state_dict"]  # as trainers write it, beside the state of the training
-    if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
+    if not isinstance(weights, dict) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in weights.items()
+    ):
         raise ValueError(
             f"{path} holds a {type(weights).__name__} of other things, expected a state_dict: "
             "tensors by name."
         )
+    _check_tensors(path, weights)
     return weights
 
 
@@ -50,6 +66,37 @@ def check_weights(path: Path, found: Weights, expected: Weights) -> None:
         )
 
 
+def check_finite(path: Path, key: str, tensor: Tensor) -> None:
+    """Raise ValueError if a weight is NaN or infinite: every image would be black or noise."""
+    if tensor.numel() and not all(end.isfinite() for end in tensor.aminmax()):
+        raise ValueError(
+            f"{path} has NaN or infinite numbers in {key} (as {tensor.dtype}), expected finite "
+            "weights: its training or a conversion failed; get another file."
+        )
+
+
+def _check_tensors(path: Path, weights: Weights) -> None:
+    """Refuse what is no array of floating point numbers in memory, and what the file cannot hold.
+
+    A pickle can describe tensors of any size by a few bytes: one number, repeated.
+    """
+    for key, tensor in weights.items():
+        plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
+        if not plain or tensor.dtype not in DTYPES:
+            kind = str(tensor.dtype) if plain else f"{tensor.layout} on {tensor.device}"
+            raise ValueError(
+                f"{path} has the tensor {shown(key)} of type {kind}, expected floating point "
+                "numbers: take a file that is not quantized or otherwise packed."
+            )
+    told = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    size = path.stat().st_size
+    if told > MOST_SHARED * size:
+        raise ValueError(
+            f"{path} has {size} bytes but describes {told} bytes of tensors, expected the numbers "
+            "themselves: get the published file."
+        )
+
+
 def _read_safetensors(path: Path) -> object:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -61,8 +108,10 @@ def _read_safetensors(path: Path) -> object:
 
 
 def _read_pickle(path: Path) -> object:
+    mmap = zipfile.is_zipfile(path)
+    if mmap:
+        _check_archive(path)
     try:
-        mmap = zipfile.is_zipfile(path)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise ValueError(
@@ -73,6 +122,23 @@ def _read_pickle(path: Path) -> object:
         raise
     except Exception as error:  # a damaged pickle stops the reader in many ways
         raise ValueError(_damaged(path, error)) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse compressed parts: torch writes none, reads their packed bytes as numbers when it maps
+    a file, and unpacks a bomb without a limit when it does not."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise ValueError(_damaged(path, error)) from error
+    for part in parts:
+        if part.compress_type != zipfile.ZIP_STORED or part.file_size != part.compress_size:
+            raise ValueError(
+                f"{path} is a compressed archive ({shown(part.filename)} unpacks to "
+                f"{part.file_size} bytes), expected a file as torch.save writes it: save it anew, "
+                "as .safetensors if you can."
+            )
 
 
 def _damaged(path: Path, error: Exception) -> str:
