@@ -32,7 +32,9 @@ class AttributeVector(io.ComfyNode):
             inputs=[*_sets(), *_choices(), *_names()],
             outputs=[
                 AttributeSocket.Output(
-                    display_name="attribute", tooltip="For Apply Attribute and Save Attribute."
+                    display_name="attribute",
+                    tooltip="The property as a direction of the tokens, for Apply "
+                    "Attribute and Save Attribute.",
                 ),
                 io.String.Output(
                     display_name="positions",
@@ -76,7 +78,9 @@ class AttributeVector(io.ComfyNode):
 
 def _sets() -> list[io.Input]:
     return [
-        TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok; the one of both sets."),
+        TokenizerSocket.Input(
+            "tokenizer", tooltip="The tokenizer that made both sets, from Load TiTok."
+        ),
         TokensSocket.Input(
             "tokens_with",
             tooltip="Tokens of a batch of images that have the property, for example blurred ones.",

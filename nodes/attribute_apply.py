@@ -37,7 +37,7 @@ class ApplyAttribute(io.ComfyNode):
                     "tokens", tooltip="Tokens of the images to change, quantized or not."
                 ),
                 AttributeSocket.Input(
-                    "attribute", tooltip="From Attribute Vector or Load Attribute."
+                    "attribute", tooltip="The property, from Attribute Vector or Load Attribute."
                 ),
                 io.Float.Input(
                     "strength",
@@ -45,8 +45,8 @@ class ApplyAttribute(io.ComfyNode):
                     min=-MOST,
                     max=MOST,
                     step=0.05,
-                    tooltip="1: by as much as the two sets differ. 0: unchanged. Below 0 takes the "
-                    "property away. Often 1 to 2 is needed.",
+                    tooltip="How far to move. 1: by as much as the two sets differ; often 1 to 2 "
+                    "is needed. 0: unchanged. Below 0 takes the property away.",
                 ),
                 io.String.Input(
                     "positions",

@@ -28,7 +28,9 @@ class SaveAttribute(io.ComfyNode):
             search_aliases=["direction", "vector", "safetensors"],
             is_output_node=True,
             inputs=[
-                AttributeSocket.Input("attribute", tooltip="From Attribute Vector."),
+                AttributeSocket.Input(
+                    "attribute", tooltip="The attribute to save, from Attribute Vector."
+                ),
                 io.String.Input(
                     "filename_prefix",
                     default="attributes/attribute",
@@ -72,7 +74,9 @@ class LoadAttribute(io.ComfyNode):
                 ),
             ],
             outputs=[
-                AttributeSocket.Output(display_name="attribute", tooltip="For Apply Attribute.")
+                AttributeSocket.Output(
+                    display_name="attribute", tooltip="The loaded attribute, for Apply Attribute."
+                )
             ],
         )
 

@@ -28,10 +28,14 @@ class Blend(io.ComfyNode):
             "steps: a morph, one image per step.",
             search_aliases=["morph", "interpolate", "mix", "crossfade"],
             inputs=[
-                TokenizerSocket.Input("tokenizer", tooltip="The one that made both."),
-                TokensSocket.Input("target", tooltip="Where the way begins: one image, or many."),
+                TokenizerSocket.Input(
+                    "tokenizer", tooltip="The tokenizer that made both, from Load TiTok."
+                ),
                 TokensSocket.Input(
-                    "reference", tooltip="Where it leads: one for all targets, or one each."
+                    "target", tooltip="Tokens where the way begins: one image, or many."
+                ),
+                TokensSocket.Input(
+                    "reference", tooltip="Tokens where it leads: one for all targets, or one each."
                 ),
                 io.String.Input(
                     "positions",
@@ -52,8 +56,8 @@ class Blend(io.ComfyNode):
                     default=1,
                     min=1,
                     max=MOST_STEPS,
-                    tooltip="1: the blend alone. More: so many images per target, from the target "
-                    "to the full strength in even steps.",
+                    tooltip="Images per target. 1: the blend alone. More: a morph from the "
+                    "target to the full strength in even steps.",
                 ),
                 io.Boolean.Input(
                     "quantize",
@@ -64,7 +68,8 @@ class Blend(io.ComfyNode):
             ],
             outputs=[
                 TokensSocket.Output(
-                    display_name="tokens", tooltip="All steps of the first image, then the next."
+                    display_name="tokens",
+                    tooltip="The moved tokens: all steps of the first image, then the next.",
                 )
             ],
         )

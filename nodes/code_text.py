@@ -24,9 +24,11 @@ class TokensToText(io.ComfyNode):
             search_aliases=["codes to text", "serialize", "share"],
             is_output_node=True,
             inputs=[
-                TokenizerSocket.Input("tokenizer", tooltip="The one that made the tokens."),
+                TokenizerSocket.Input(
+                    "tokenizer", tooltip="The tokenizer that made the tokens, from Load TiTok."
+                ),
                 TokensSocket.Input(
-                    "tokens", tooltip="From any node that gives tokens; not of a VAE."
+                    "tokens", tooltip="The tokens, from any node that gives some; not of a VAE."
                 ),
             ],
             outputs=[
@@ -55,7 +57,10 @@ class TextToTokens(io.ComfyNode):
             "of Save Image with Record carries.",
             search_aliases=["text to codes", "paste", "share"],
             inputs=[
-                TokenizerSocket.Input("tokenizer", tooltip="The one that the text was made with."),
+                TokenizerSocket.Input(
+                    "tokenizer",
+                    tooltip="The tokenizer that the text was made with, from Load TiTok.",
+                ),
                 io.String.Input(
                     "text",
                     multiline=True,
@@ -66,7 +71,8 @@ class TextToTokens(io.ComfyNode):
             ],
             outputs=[
                 TokensSocket.Output(
-                    display_name="tokens", tooltip="Quantized; decode to see the images."
+                    display_name="tokens",
+                    tooltip="The tokens of the text, quantized; decode them to see the images.",
                 )
             ],
         )

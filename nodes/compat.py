@@ -23,10 +23,22 @@ NEWER = ("search_aliases", "essentials_category")  # fields of a schema since 0.
 def schema(**said) -> io.Schema:
     """A node's schema; of the fields in `NEWER` those that this ComfyUI knows.
 
-    An unknown one would be an error, and no node of the pack would be there.
+    An unknown one would be an error, and no node of the pack would be there. Tooltips end with the
+    default, so that a user finds back to it.
     """
     known = {field.name for field in fields(io.Schema)}
+    for widget in said["inputs"]:
+        widget.tooltip = _with_default(widget)
     return io.Schema(**{name: said[name] for name in said if name in known or name not in NEWER})
+
+
+def _with_default(widget: io.Input) -> str | None:
+    """Its tooltip and its default; of texts only a short one, others would be an essay."""
+    value, text = getattr(widget, "default", None), widget.tooltip
+    if isinstance(value, bool):
+        value = "on" if value else "off"
+    lengthy = getattr(widget, "multiline", False) or value in (None, "")
+    return text if lengthy or not text else f"{text} Default: {value}."
 
 
 def advanced(widget: io.Input) -> io.Input:

@@ -13,12 +13,12 @@ RANDOM = "random"
 _TOOLTIPS = {
     "shape": "The object's shape.",
     "colour": "The object's colour.",
-    "size": "The object's size.",
-    "position": "Where the object is, from left to right.",
+    "size": "The object's size, small or large.",
+    "position": "Where the object is: left, middle or right.",
     "background": "The background's colour.",
     "pattern": "The background's pattern.",
-    "light": "Lighting of the whole scene.",
-    "focus": "Whether the scene is sharp or out of focus.",
+    "light": "Lighting of the whole scene, bright or dark.",
+    "focus": "Whether the scene is sharp or blurred, as if out of focus.",
 }
 
 
@@ -40,9 +40,17 @@ class DemoScene(io.ComfyNode):
                     min=0,
                     max=2**64 - 1,
                     control_after_generate=True,
-                    tooltip="Chooses what is 'random' below, and small changes of place and tint.",
+                    tooltip="Chooses what is 'random' below, and small changes of place and "
+                    "tint. The same seed draws the same scenes.",
                 ),
-                io.Int.Input("batch_size", default=1, min=1, max=64, tooltip="How many scenes."),
+                io.Int.Input(
+                    "batch_size",
+                    default=1,
+                    min=1,
+                    max=64,
+                    tooltip="How many scenes to draw. More: a longer batch, which all nodes "
+                    "behind it work on.",
+                ),
                 *(
                     io.Combo.Input(
                         name,
@@ -54,7 +62,7 @@ class DemoScene(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="image", tooltip="The scenes, 64x64 pixels."),
+                io.Image.Output(display_name="image", tooltip="The scenes, 64x64 pixels each."),
                 io.String.Output(
                     display_name="caption",
                     tooltip="What the scenes show, one a line, in words the demo guide knows.",

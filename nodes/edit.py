@@ -58,8 +58,8 @@ class Copy(io.ComfyNode):
                 TokenizerSocket.Input(
                     "tokenizer",
                     optional=True,
-                    tooltip="The one that made both. Needed only where one of the two is quantized "
-                    "and the other is not.",
+                    tooltip="The tokenizer that made both. Needed only where one of the two is "
+                    "quantized and the other is not.",
                 ),
             ],
             outputs=[
@@ -100,7 +100,9 @@ class SetCodes(io.ComfyNode):
             description="Sets the codes of chosen positions by hand.",
             search_aliases=["edit codes", "change codes", "by hand"],
             inputs=[
-                TokenizerSocket.Input("tokenizer", tooltip="The one that made the tokens."),
+                TokenizerSocket.Input(
+                    "tokenizer", tooltip="The tokenizer that made the tokens, from Load TiTok."
+                ),
                 TokensSocket.Input("tokens", tooltip="Tokens to change, in every image alike."),
                 io.String.Input(
                     "codes",

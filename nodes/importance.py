@@ -39,7 +39,9 @@ class TokenImportance(io.ComfyNode):
             "as bright and dark, and the positions whose tokens differ most between them win.",
             search_aliases=["which token", "explain", "clip", "attribution"],
             inputs=[
-                TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok."),
+                TokenizerSocket.Input(
+                    "tokenizer", tooltip="The tokenizer to use, from Load TiTok."
+                ),
                 GuideSocket.Input("guide", tooltip="From Load CLIP Guide; it sorts the images."),
                 io.String.Input(
                     "prompts",
@@ -61,26 +63,34 @@ class TokenImportance(io.ComfyNode):
                     min=1,
                     max=MOST_BEST,
                     optional=True,
-                    tooltip="How many positions of each comparison go into the output positions.",
+                    tooltip="How many positions of each comparison go into the output positions. "
+                    "More: a stronger, less selective effect.",
                 ),
                 io.Combo.Input(
                     "effect",
                     options=[OFF, *REPLACEMENTS],
                     default=OFF,
                     optional=True,
-                    tooltip="Also measures what a token does: replaces it by the images' mean, or "
-                    "by random codes (not for a VAE), and looks whether the image still fits its "
-                    "prompt. Decodes every image once for each position.",
+                    tooltip="Also measures what a token does: replaces it by the images' mean, "
+                    "or by random codes (not for a VAE), and looks whether the image still "
+                    "fits its prompt. Decodes every image once for each position. off: not "
+                    "measured.",
                 ),
                 *_advanced(),
             ],
             outputs=[
-                io.Image.Output(display_name="chart", tooltip="One bar chart per comparison."),
+                io.Image.Output(
+                    display_name="chart",
+                    tooltip="One bar chart per comparison, with a bar for each position.",
+                ),
                 io.String.Output(
                     display_name="positions",
                     tooltip="The best positions, for the positions input of Token Copy.",
                 ),
-                io.String.Output(display_name="table", tooltip="The figures of every position."),
+                io.String.Output(
+                    display_name="table",
+                    tooltip="The figures of every position, as columns of text.",
+                ),
             ],
         )
 
@@ -134,7 +144,8 @@ def _advanced() -> list[io.Input]:
                 min=1,
                 max=MOST_IMAGES,
                 optional=True,
-                tooltip="On how many of the images the effect is measured, spread over all.",
+                tooltip="On how many of the images the effect is measured, spread over all. "
+                "More: surer figures, longer wait.",
             )
         ),
         advanced(
@@ -144,7 +155,7 @@ def _advanced() -> list[io.Input]:
                 min=0,
                 max=SEEDS - 1,
                 optional=True,
-                tooltip="Chooses the random codes of the effect.",
+                tooltip="Chooses the random codes of the effect random.",
             )
         ),
     ]

@@ -41,10 +41,12 @@ class PixelInfluence(io.ComfyNode):
             "measures how much every pixel changes.",
             search_aliases=["heatmap", "saliency", "receptive field", "where"],
             inputs=[
-                TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok; not a VAE."),
+                TokenizerSocket.Input(
+                    "tokenizer", tooltip="The tokenizer to use, from Load TiTok; not a VAE."
+                ),
                 TokensSocket.Input(
                     "tokens",
-                    tooltip="Of one image, or of several: the maps are then their mean.",
+                    tooltip="Tokens of one image, or of several: the maps are then their mean.",
                 ),
                 io.Int.Input(
                     "samples",

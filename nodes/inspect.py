@@ -39,8 +39,10 @@ class Inspect(io.ComfyNode):
             "it; run again to see the image.",
             search_aliases=["edit tokens", "codes", "token editor", "view tokens"],
             inputs=[
-                TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok."),
-                TokensSocket.Input("tokens", tooltip="From any node that gives tokens."),
+                TokenizerSocket.Input(
+                    "tokenizer", tooltip="The tokenizer to use, from Load TiTok."
+                ),
+                TokensSocket.Input("tokens", tooltip="The tokens, from any node that gives some."),
                 io.String.Input(
                     "edits",
                     default="",
@@ -58,11 +60,16 @@ class Inspect(io.ComfyNode):
                 ),
             ],
             outputs=[
-                TokensSocket.Output(display_name="tokens", tooltip="The tokens with the edits."),
-                io.String.Output(
-                    display_name="positions", tooltip="The selected positions, as text."
+                TokensSocket.Output(
+                    display_name="tokens", tooltip="The tokens with the edits put in."
                 ),
-                io.Image.Output(display_name="image", tooltip="Decoded from the edited tokens."),
+                io.String.Output(
+                    display_name="positions",
+                    tooltip="The selected positions, as text for the inputs of that name.",
+                ),
+                io.Image.Output(
+                    display_name="image", tooltip="The images that the edited tokens decode to."
+                ),
             ],
             is_output_node=True,
         )

@@ -90,7 +90,11 @@ class LoadTokenizer(io.ComfyNode):
                 )
             ],
             outputs=[
-                TokenizerSocket.Output(display_name="tokenizer", tooltip="For all TiTok nodes.")
+                TokenizerSocket.Output(
+                    display_name="tokenizer",
+                    tooltip="The loaded tokenizer, for all nodes that encode, decode or "
+                    "change tokens.",
+                )
             ],
         )
 
@@ -135,7 +139,13 @@ class LoadGuide(io.ComfyNode):
                     "models/titok_guides are listed too.",
                 )
             ],
-            outputs=[GuideSocket.Output(display_name="guide", tooltip="For the CLIP Loss node.")],
+            outputs=[
+                GuideSocket.Output(
+                    display_name="guide",
+                    tooltip="The loaded model, for CLIP Loss, Judge and all other nodes that "
+                    "compare.",
+                )
+            ],
         )
 
     @classmethod

@@ -32,7 +32,9 @@ def weight_input(
 
 
 def loss_output() -> io.Output:
-    return LossSocket.Output(display_name="loss", tooltip="For the Token Optimizer.")
+    return LossSocket.Output(
+        display_name="loss", tooltip="The loss, for Token Optimizer, Sweep or Combine Losses."
+    )
 
 
 def _crop_inputs() -> list[io.Input]:
@@ -40,8 +42,8 @@ def _crop_inputs() -> list[io.Input]:
         io.Boolean.Input(
             "random_crops",
             default=True,
-            tooltip="Compare random crops, mirrored at random, instead of the whole image: "
-            "the strongest protection against results that please only CLIP.",
+            tooltip="Compare random crops, mirrored at random: the strongest protection against "
+            "results that please only CLIP. Off: the whole image, once.",
         ),
         io.Int.Input(
             "crops",
@@ -77,7 +79,9 @@ class ClipLoss(io.ComfyNode):
             description="Asks for images that match a text.",
             search_aliases=["text edit", "prompt", "inpaint", "text to image", "guidance"],
             inputs=[
-                GuideSocket.Input("guide", tooltip="From Load CLIP Guide."),
+                GuideSocket.Input(
+                    "guide", tooltip="The model that looks at the images, from Load CLIP Guide."
+                ),
                 io.String.Input(
                     "prompt",
                     multiline=True,
@@ -94,7 +98,7 @@ class ClipLoss(io.ComfyNode):
                     "is subtracted: this is not classifier-free guidance.",
                 ),
                 *_crop_inputs(),
-                weight_input("Importance of this loss beside others."),
+                weight_input("Importance of this loss beside others: 2 counts twice as much as 1."),
                 advanced(
                     io.Float.Input(
                         "negative_weight",
@@ -102,7 +106,8 @@ class ClipLoss(io.ComfyNode):
                         min=0.0,
                         max=10.0,
                         step=0.05,
-                        tooltip="Strength of negative_prompt relative to the prompt.",
+                        tooltip="Strength of negative_prompt relative to the prompt. More: "
+                        "further away from it. 0: it is ignored.",
                     )
                 ),
                 _mirror_input(),
@@ -161,7 +166,9 @@ class ImagePromptLoss(io.ComfyNode):
             "content and style, not its pixels.",
             search_aliases=["clip", "reference image", "style", "variation"],
             inputs=[
-                GuideSocket.Input("guide", tooltip="From Load CLIP Guide."),
+                GuideSocket.Input(
+                    "guide", tooltip="The model that looks at the images, from Load CLIP Guide."
+                ),
                 io.Image.Input(
                     "image",
                     tooltip="The image to resemble, any size; its central square is looked at. One "
@@ -169,7 +176,8 @@ class ImagePromptLoss(io.ComfyNode):
                 ),
                 *_crop_inputs(),
                 weight_input(
-                    "Importance of this loss beside others. Below 0: away from the image.",
+                    "Importance of this loss beside others: 2 counts twice as much as 1. Below "
+                    "0: away from the image.",
                     least=-MOST_WEIGHT,
                 ),
                 _mirror_input(),

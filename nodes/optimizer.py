@@ -35,10 +35,12 @@ class Optimize(io.ComfyNode):
             ],
             inputs=optimizer_inputs(),
             outputs=[
-                io.Image.Output(display_name="image", tooltip="The result, tokenizer's size."),
+                io.Image.Output(
+                    display_name="image", tooltip="The result, in the tokenizer's own size."
+                ),
                 TokensSocket.Output(
                     display_name="tokens",
-                    tooltip="Its tokens, to continue or to copy from.",
+                    tooltip="The result's tokens, to continue from or to copy.",
                 ),
                 io.Image.Output(
                     display_name="chart", tooltip="The loss and each of its terms over the steps."

@@ -26,7 +26,7 @@ def optimizer_inputs() -> list[io.Input]:
 
 def _sockets() -> list[io.Input]:
     return [
-        TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok."),
+        TokenizerSocket.Input("tokenizer", tooltip="The tokenizer to use, from Load TiTok."),
         TokensSocket.Input(
             "tokens",
             tooltip="Where to start: TiTok Encode (edit an image), Random Tokens (from nothing), "
@@ -49,7 +49,8 @@ def _everyday() -> list[io.Input]:
         io.Boolean.Input(
             "ema",
             default=True,
-            tooltip="Return a running average of the tokens instead of the last ones: steadier.",
+            tooltip="Return a running average of the tokens: steadier. Off: the last tokens as "
+            "they are.",
         ),
         advanced(ema_decay_input()),
     ]
@@ -61,8 +62,8 @@ def _tweaks() -> list[io.Input]:
             "token_noise",
             default=False,
             tooltip="Add noise to the tokens in the first two thirds of the run, fading out. "
-            "Paper: from random tokens and when inpainting. Demo world: no gain shown, for edits "
-            "neither.",
+            "Off: none. Paper: from random tokens and when inpainting. Demo world: no gain "
+            "shown, for edits neither.",
         ),
         advanced(noise_scale_input(0.1, "Used when token_noise is on.")),
         regularize_input(
@@ -77,7 +78,8 @@ def _tweaks() -> list[io.Input]:
                 default=5,
                 min=0,
                 max=1000,
-                tooltip="Show the image in the node every so many steps. 0: only a progress bar.",
+                tooltip="Show the image in the node every so many steps. More: seldom, which "
+                "saves a little time. 0: only a progress bar.",
             )
         ),
     ]

@@ -53,7 +53,9 @@ class OptimizeOptions(io.ComfyNode):
             search_aliases=["settings", "schedule", "early stopping", "precision", "lock tokens"],
             inputs=[*_movement(), *_stopping(), *_rest()],
             outputs=[
-                OptionsSocket.Output(display_name="options", tooltip="For the Token Optimizer.")
+                OptionsSocket.Output(
+                    display_name="options", tooltip="These settings, for Token Optimizer or Sweep."
+                )
             ],
         )
 
@@ -89,15 +91,16 @@ def _movement() -> list[io.Input]:
             "lr_schedule",
             options=list(LR_SCHEDULES),
             default="constant",
-            tooltip="cosine: the learning rate falls to almost 0 at the last step, so the result "
-            "settles. constant: it stays.",
+            tooltip="How lr changes over the run. cosine: it falls to almost 0 at the last step, "
+            "so the result settles. constant: it stays.",
         ),
         io.Int.Input(
             "warmup",
             default=0,
             min=0,
             max=10000,
-            tooltip="Number of first steps in which the learning rate grows to its value. 0: none.",
+            tooltip="Number of first steps in which the learning rate grows to its value. More: "
+            "a gentler start. 0: none.",
         ),
         io.Float.Input(
             "max_grad_norm",
@@ -106,8 +109,8 @@ def _movement() -> list[io.Input]:
             max=1000.0,
             step=0.01,
             round=0.0001,
-            tooltip="Shorten each image's gradient to this length where it is longer: tames sudden "
-            "jumps. 0: no limit.",
+            tooltip="Shorten each image's gradient to this length where it is longer: tames "
+            "sudden jumps. Smaller: tamer. 0: no limit.",
         ),
         io.String.Input(
             "locked",
@@ -126,8 +129,8 @@ def _stopping() -> list[io.Input]:
             default=0,
             min=0,
             max=10000,
-            tooltip="Stop an image after so many steps without a gain; saves the steps that bring "
-            "nothing. 50 to 100 is usual. 0: never.",
+            tooltip="Stop an image after so many steps without a gain; saves the steps that "
+            "bring nothing. More: waits longer; 50 to 100 is usual. 0: never.",
         ),
         io.Float.Input(
             "min_gain",
@@ -152,8 +155,8 @@ def _stopping() -> list[io.Input]:
             min=0.0,
             max=86400.0,
             step=1.0,
-            tooltip="Time budget: the run ends after so many seconds with what it has. 0: none. "
-            "Results then depend on the machine's speed.",
+            tooltip="Time budget: the run ends after so many seconds with what it has; results "
+            "then depend on the machine's speed. 0: no limit.",
         ),
     ]
 
@@ -165,8 +168,9 @@ def _rest() -> list[io.Input]:
             options=list(PRECISIONS),
             default="auto",
             tooltip="Numbers in which the models compute. auto: 16 bits on a graphics card, and "
-            "for large models on a CPU with matrix units (several times as fast); else 32. The "
-            "search itself is always 32 bits.",
+            "for large models on a CPU with matrix units (several times as fast); else 32. "
+            "float32, bfloat16, float16: always that one. The search itself is always 32 "
+            "bits.",
         ),
         io.Boolean.Input(
             "clamp",

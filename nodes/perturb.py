@@ -104,7 +104,9 @@ class PerturbSearch(io.ComfyNode):
 
 def _sockets() -> list[io.Input]:
     return [
-        TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok; not a VAE."),
+        TokenizerSocket.Input(
+            "tokenizer", tooltip="The tokenizer to use, from Load TiTok; not a VAE."
+        ),
         TokensSocket.Input(
             "tokens",
             tooltip="Of the images to change; each is searched by itself. Rounded to the codebook "
@@ -151,7 +153,7 @@ def _settings() -> list[io.Input]:
             default=4,
             min=1,
             max=MOST_RANKS,
-            tooltip="How many of the best codes to show for each position.",
+            tooltip="How many of the best codes to show for each position. More: more images.",
         ),
     ]
 

@@ -32,7 +32,8 @@ class PositionPreset(io.ComfyNode):
             ],
             outputs=[
                 io.String.Output(
-                    display_name="positions", tooltip="Such as 31, or 12, 24, 27 for several."
+                    display_name="positions",
+                    tooltip="The positions as text, such as 31, or 12, 24, 27 for several.",
                 )
             ],
         )

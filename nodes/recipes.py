@@ -20,6 +20,7 @@ from ..tokenopt_core.image_losses import MaskedComposite
 from ..tokenopt_core.losses import Loss, MaskedL1Loss, MaskedL2Loss, MaskedLoss, WeightedSum
 from ..tokenopt_core.masks import feather
 from ..tokenopt_core.tokenizers.base import fit_images
+from .checked_loss import CheckedLoss
 from .prompt_text import for_images
 from .types import LoadedGuide
 
@@ -50,6 +51,7 @@ class ClipTerm:
     weight: float
     negative_weight: float
     mirror: bool
+    at_once: int = 0  # crops that the guide looks at in one pass, see `.scarce_memory`
 
     @property
     def guides(self) -> tuple[LoadedGuide, ...]:
@@ -67,6 +69,7 @@ class ClipTerm:
             crops=self.crops,
             flip=self.mirror,
             negative_weight=self.negative_weight,
+            at_once=self.at_once,
         )
 
 
@@ -79,6 +82,7 @@ class ImagePromptTerm:
     crops: int
     weight: float
     mirror: bool
+    at_once: int = 0
 
     @property
     def guides(self) -> tuple[LoadedGuide, ...]:
@@ -88,7 +92,9 @@ class ImagePromptTerm:
         _check_batch("Image Prompt Loss", batch, image=self.image)
         module = self.guide.module
         image = fit_images(self.image, module.image_size)
-        return ClipImageLoss(module, image, crops=self.crops, flip=self.mirror)
+        return ClipImageLoss(
+            module, image, crops=self.crops, flip=self.mirror, at_once=self.at_once
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +150,7 @@ class CallableTerm:
         plain = not any(
             hasattr(self.function, name) for name in ("terms", "seeded", "at", "lowered")
         )
-        return _Checked(self.function) if plain else self.function
+        return CheckedLoss(self.function) if plain else self.function
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,24 +217,6 @@ def recipe_of(loss: object, name: str = "loss") -> LossRecipe:
         f"{name} is {type(loss).__name__}, expected a loss of this pack or a function from images "
         "(b, 3, h, w) to one number each (b,)."
     )
-
-
-class _Checked:
-    """A function of another pack, with a look at what it gives."""
-
-    def __init__(self, function: Loss):
-        self._function = function
-        self.name = getattr(function, "name", None) or getattr(function, "__name__", "loss")
-
-    def __call__(self, images: Tensor) -> Tensor:
-        value = self._function(images)
-        if not isinstance(value, Tensor) or value.shape != images.shape[:1]:
-            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(
-                f"the loss {self.name!r} gave {found} for {len(images)} images; expected a tensor "
-                f"with one number per image, ({len(images)},)."
-            )
-        return value
 
 
 def _check_batch(node: str, batch: int, **tensors: Tensor) -> None:

@@ -117,8 +117,8 @@ def _drawing() -> list[io.Input]:
             step=1.0,
             round=0.001,
             optional=True,
-            tooltip="For top percent: the share of the images that is drawn from, one image at "
-            "least.",
+            tooltip="For top percent: the share of the images that is drawn from, in percent, "
+            "one image at least. More: more variety, a looser fit.",
         ),
         io.Int.Input(
             "seed",

@@ -57,7 +57,8 @@ def ema_decay_input(more: str = "") -> io.Input:
         max=0.9999,
         step=0.01,
         round=0.0001,
-        tooltip="Memory of the average; 0.95 spans about 20 steps, 0.98 (paper) about 50." + more,
+        tooltip="Memory of the average: 0.95 spans about 20 steps, 0.98 (paper) about 50. "
+        f"More: steadier, and slower to follow.{more}",
     )
 
 
@@ -70,7 +71,7 @@ def noise_scale_input(default: float, more: str) -> io.Input:
         step=0.0001,
         round=0.0001,
         tooltip="Standard deviation of the noise at the start, in units of the tokens, fading out "
-        f"over two thirds of the run. {more}",
+        f"over two thirds of the run. More: larger jumps. {more}",
     )
 
 
@@ -80,7 +81,7 @@ def regularize_input(more: str) -> io.Input:
         options=list(REGULARIZERS),
         default="none",
         tooltip="Pull the tokens back: to where they started (seed: stays closer to the image) "
-        f"or to zero (keeps them small, so that late steps still count). {more}",
+        f"or to zero (keeps them small, so that late steps still count). none: free. {more}",
     )
 
 
@@ -115,12 +116,14 @@ def keep_input(average: str, **more) -> io.Input:
         options=list(KEEPS),
         default="average",
         tooltip=f"What a run returns. average: {average}. best: per image those with the lowest "
-        "smoothed loss. last: as it says.",
+        "smoothed loss. last: the tokens after the last step.",
         **more,
     )
 
 
 def options_input() -> io.Input:
     return OptionsSocket.Input(
-        "options", optional=True, tooltip="More settings, from Token Optimizer Options."
+        "options",
+        optional=True,
+        tooltip="More settings, from Token Optimizer Options; without it their defaults.",
     )

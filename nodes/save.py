@@ -39,7 +39,7 @@ class SaveImage(io.ComfyNode):
             search_aliases=["save png", "metadata", "export"],
             is_output_node=True,
             inputs=[
-                io.Image.Input("images", tooltip="What to save; one file each."),
+                io.Image.Input("images", tooltip="The images to save, one file each."),
                 io.String.Input(
                     "record",
                     force_input=True,
@@ -60,7 +60,9 @@ class SaveImage(io.ComfyNode):
                     "the files; needs tokenizer. Instead of the codes in record.",
                 ),
                 TokenizerSocket.Input(
-                    "tokenizer", optional=True, tooltip="The one that made the tokens."
+                    "tokenizer",
+                    optional=True,
+                    tooltip="The tokenizer that made the tokens, from Load TiTok.",
                 ),
             ],
             outputs=[],

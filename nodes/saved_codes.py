@@ -29,7 +29,10 @@ class SavedImageTokens(io.ComfyNode):
             "tokens behind that image, exactly, which encoding it again would not give.",
             search_aliases=["png metadata", "reload", "codes"],
             inputs=[
-                TokenizerSocket.Input("tokenizer", tooltip="The one that the image was made with."),
+                TokenizerSocket.Input(
+                    "tokenizer",
+                    tooltip="The tokenizer that the image was made with, from Load TiTok.",
+                ),
                 io.Combo.Input(
                     "image",
                     options=_uploaded(),
@@ -39,7 +42,8 @@ class SavedImageTokens(io.ComfyNode):
             ],
             outputs=[
                 TokensSocket.Output(
-                    display_name="tokens", tooltip="Quantized; decode to see the image."
+                    display_name="tokens",
+                    tooltip="The tokens of the image, quantized; decode them to see it again.",
                 ),
                 io.String.Output(
                     display_name="text", tooltip="The codes, as Tokens to Text writes them."

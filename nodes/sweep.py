@@ -50,7 +50,8 @@ class Sweep(io.ComfyNode):
                 ),
                 io.Image.Output(
                     display_name="images",
-                    tooltip="The results, tokenizer's size, row by row, without those not run.",
+                    tooltip="The results in the tokenizer's own size, row by row, without those "
+                    "not run.",
                 ),
                 io.String.Output(
                     display_name="table",
@@ -98,7 +99,7 @@ class Sweep(io.ComfyNode):
 
 def _sockets() -> list[io.Input]:
     return [
-        TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok."),
+        TokenizerSocket.Input("tokenizer", tooltip="The tokenizer to use, from Load TiTok."),
         TokensSocket.Input(
             "tokens", tooltip="Where every run starts: TiTok Encode or Random Tokens."
         ),

@@ -28,8 +28,12 @@ class SaveTokens(io.ComfyNode):
             search_aliases=["codes", "safetensors", "save latent"],
             is_output_node=True,
             inputs=[
-                TokenizerSocket.Input("tokenizer", tooltip="The one that made the tokens."),
-                TokensSocket.Input("tokens", tooltip="What to save; a batch goes into one file."),
+                TokenizerSocket.Input(
+                    "tokenizer", tooltip="The tokenizer that made the tokens, from Load TiTok."
+                ),
+                TokensSocket.Input(
+                    "tokens", tooltip="The tokens to save; a batch goes into one file."
+                ),
                 io.String.Input(
                     "filename_prefix",
                     default="tokens/image",
@@ -64,7 +68,9 @@ class LoadTokens(io.ComfyNode):
             description="Loads tokens that Save Tokens wrote.",
             search_aliases=["codes", "safetensors", "load latent"],
             inputs=[
-                TokenizerSocket.Input("tokenizer", tooltip="The one that the tokens are of."),
+                TokenizerSocket.Input(
+                    "tokenizer", tooltip="The tokenizer that the tokens are of, from Load TiTok."
+                ),
                 io.Combo.Input(
                     "file",
                     options=list(saved_files(SUFFIX)),
@@ -73,7 +79,9 @@ class LoadTokens(io.ComfyNode):
                 ),
             ],
             outputs=[
-                TokensSocket.Output(display_name="tokens", tooltip="Exactly those that were saved.")
+                TokensSocket.Output(
+                    display_name="tokens", tooltip="The tokens exactly as they were saved."
+                )
             ],
         )
 

@@ -33,7 +33,9 @@ class RandomTokens(io.ComfyNode):
             description="Random tokens to start from when there is no image to edit.",
             search_aliases=["noise", "generate", "text to image", "empty latent", "seed"],
             inputs=[
-                TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok."),
+                TokenizerSocket.Input(
+                    "tokenizer", tooltip="The tokenizer to use, from Load TiTok."
+                ),
                 io.Int.Input(
                     "seed",
                     default=0,
@@ -44,7 +46,12 @@ class RandomTokens(io.ComfyNode):
                     "images have seed, seed + 1, ...",
                 ),
                 io.Int.Input(
-                    "batch_size", default=1, min=1, max=64, tooltip="How many images to start."
+                    "batch_size",
+                    default=1,
+                    min=1,
+                    max=64,
+                    tooltip="How many images to start. More: all are optimized side by "
+                    "side, which takes time and memory.",
                 ),
                 advanced(
                     io.Float.Input(
@@ -60,7 +67,12 @@ class RandomTokens(io.ComfyNode):
                 ),
                 *_added_later(),
             ],
-            outputs=[TokensSocket.Output(display_name="tokens", tooltip="Not yet quantized.")],
+            outputs=[
+                TokensSocket.Output(
+                    display_name="tokens",
+                    tooltip="Random tokens, one set per image, not yet quantized.",
+                )
+            ],
         )
 
     @classmethod

@@ -61,8 +61,11 @@ def similarity(guide: LoadedGuide, images: Tensor, texts: Sequence[str]) -> Tens
     count, size = len(images), guide.module.image_size
     memory = activation_bytes(size, part_size(count, size), gradients=False)
     with gradient_scope(guide, memory=memory) as device, torch.no_grad():
-        fitted = (fit_images(images[part], size) for part in in_parts(count, size))
-        looks = torch.cat([guide.module.encode_image(part.to(device)).cpu() for part in fitted])
+
+        def look(part: slice) -> Tensor:
+            return guide.module.encode_image(fit_images(images[part], size).to(device)).cpu()
+
+        looks = torch.cat(in_parts(count, size, look))
         return (looks * guide.module.encode_text(texts)).sum(-1)
 
 
@@ -91,9 +94,11 @@ def guide_scores(
 def demo_scores(images: Tensor, texts: Sequence[str]) -> Scores:
     """What the demo judge says: the probability of a valid scene with all attributes named."""
     texts = list(texts) * (len(images) if len(texts) == 1 else 1)
-    told: list[tuple[float, str]] = []
-    for part in in_parts(len(images), IMAGE_SIZE):
-        told += _demo_part(images[part], texts[part])
+
+    def judge(part: slice) -> list[tuple[float, str]]:
+        return _demo_part(images[part], texts[part])
+
+    told = sum(in_parts(len(images), IMAGE_SIZE, judge), [])
     values, verdicts = zip(*told, strict=True)
     return Scores("demo judge", list(values), list(verdicts))
 
