@@ -17,7 +17,7 @@ from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 
 def _tokenizer_input() -> io.Input:
-    return TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok.")
+    return TokenizerSocket.Input("tokenizer", tooltip="The tokenizer to use, from Load TiTok.")
 
 
 def _sampling() -> list[io.Input]:
@@ -27,8 +27,8 @@ def _sampling() -> list[io.Input]:
                 "sample",
                 default=False,
                 optional=True,
-                tooltip="Only for a VAE: draw from what the encoder finds likely, instead of its "
-                "mean. Slightly different images for each seed.",
+                tooltip="Only for a VAE: draw from what the encoder finds likely; slightly "
+                "different images for each seed. Off: its mean, always the same.",
             )
         ),
         advanced(
@@ -89,16 +89,16 @@ class Encode(io.ComfyNode):
         count, size = len(images), tokenizer.spec.image_size
         seeds = image_seeds(sample_seed, count)
         memory = activation_bytes(size, part_size(count, size), gradients=False)
-        features = []
         with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
-            for part in in_parts(count, size):
+
+            def encode(part: slice) -> torch.Tensor:
                 fitted = fit_images(images[part], size).to(device)
                 if sample:
-                    made = sample_features(tokenizer.module, fitted, seeds[part])
-                else:
-                    made = tokenizer.module.encode(fitted)
-                features.append(made.float().cpu())
-            return io.NodeOutput(Tokens(torch.cat(features), False, tokenizer.name))
+                    return sample_features(tokenizer.module, fitted, seeds[part]).float().cpu()
+                return tokenizer.module.encode(fitted).float().cpu()
+
+            features = torch.cat(in_parts(count, size, encode))
+            return io.NodeOutput(Tokens(features, False, tokenizer.name))
 
 
 class Quantize(io.ComfyNode):
@@ -115,10 +115,13 @@ class Quantize(io.ComfyNode):
             search_aliases=["codes", "codebook", "round"],
             inputs=[
                 _tokenizer_input(),
-                TokensSocket.Input("tokens", tooltip="From any node that gives tokens."),
+                TokensSocket.Input("tokens", tooltip="The tokens, from any node that gives some."),
             ],
             outputs=[
-                TokensSocket.Output(display_name="tokens", tooltip="The quantized tokens."),
+                TokensSocket.Output(
+                    display_name="tokens",
+                    tooltip="The same tokens, each replaced by its nearest code's.",
+                ),
                 io.String.Output(
                     display_name="codes",
                     tooltip="The integers, separated by spaces, one image a line. Empty for a VAE, "
@@ -151,11 +154,12 @@ class Decode(io.ComfyNode):
             search_aliases=["tokens to image", "vae decode"],
             inputs=[
                 _tokenizer_input(),
-                TokensSocket.Input("tokens", tooltip="From any node that gives tokens."),
+                TokensSocket.Input("tokens", tooltip="The tokens, from any node that gives some."),
             ],
             outputs=[
                 io.Image.Output(
-                    display_name="image", tooltip="One image per set of tokens, tokenizer's size."
+                    display_name="image",
+                    tooltip="One image per set of tokens, in the tokenizer's own size.",
                 )
             ],
         )
@@ -171,11 +175,12 @@ def decoded(tokenizer: LoadedTokenizer, tokens: Tokens) -> torch.Tensor:
     """IMAGE of tokens; a long batch, such as a morph, is decoded in parts."""
     module, size = tokenizer.module, tokenizer.spec.image_size
     memory = activation_bytes(size, part_size(len(tokens), size), gradients=False)
-    images = []
     with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
-        for part in in_parts(len(tokens), size):
+
+        def decode(part: slice) -> torch.Tensor:
             values = tokens.values[part].to(device)
             if not tokens.quantized:
                 values = module.quantize(values).tokens
-            images.append(from_images(module.decode(values)))
-        return torch.cat(images)
+            return from_images(module.decode(values))
+
+        return torch.cat(in_parts(len(tokens), size, decode))

@@ -9,6 +9,7 @@ every weight when it opens and replaces the ones that are unfit.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from ..tokenopt_core.scarce_memory import is_out_of_memory
 from .compat import model_management
 from .types import LoadedModel
 
@@ -28,13 +30,33 @@ def gradient_scope(*models: LoadedModel, memory: int = 0) -> Iterator[torch.devi
 
     Args:
         memory: bytes that the computation will need besides the weights.
+
+    Raises:
+        RuntimeError: another node spoiled the weights while they were in use.
     """
     with torch.inference_mode(False):
         patchers = [model.patcher for model in dict.fromkeys(models)]
         model_management.load_models_gpu(patchers, memory_required=memory, force_full_load=True)
         for model in models:
             restore_weights(model.module, model.patcher.load_device, model.dtypes)
-        yield models[0].patcher.load_device
+        try:
+            yield models[0].patcher.load_device
+        except RuntimeError as error:
+            changed = [model.name for model in models if not _whole(model)]
+            if not changed or is_out_of_memory(error):
+                raise
+            raise RuntimeError(
+                f"the weights of {changed[0]!r} were moved or changed by another node while this "
+                "one computed with them; run it again without the losses of other packs, or tell "
+                "their makers."
+            ) from error
+
+
+def _whole(model: LoadedModel) -> bool:
+    """Whether all weights are as `restore_weights` leaves them."""
+    module, device, dtypes = model.module, model.patcher.load_device, model.dtypes
+    named = itertools.chain(module.named_parameters(), module.named_buffers())
+    return all(_fit(tensor, device, dtypes.get(key, tensor.dtype)) for key, tensor in named)
 
 
 def restore_weights(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..tokenopt_core.importance import Responses, importance, responses
+from ..tokenopt_core.scarce_memory import AtOnce
 from ..tokenopt_core.tokenizers.base import fit_images
 from .gradients import activation_bytes, gradient_scope
 from .importance_report import Partition
@@ -81,14 +82,13 @@ def measure(
     decoded = 0 if wanted.by == OFF else min(wanted.images, count) * tokenizer.spec.num_tokens
     with gradient_scope(tokenizer, guide, memory=memory) as device, torch.no_grad():
         look = _looker(guide, sum(groups, ()), device)
-        tokens, looks = [], []
         follow = Counter(count + decoded)
-        for chunk in _chunks(images, batch):
-            chunk = chunk.to(device)
-            tokens.append(module.quantize(module.encode(chunk)).tokens.float().cpu())
-            looks.append(look(chunk).cpu())
-            follow(sum(map(len, tokens)), count)
-        tokens, looks = torch.cat(tokens), torch.cat(looks)
+        parts = [
+            part
+            for chunk in _chunks(images, batch)
+            for part in _first_look(module, look, chunk.to(device), follow)
+        ]
+        tokens, looks = (torch.cat(each) for each in zip(*parts, strict=True))
         partitions = _partitions(tokens, looks, groups)
         if wanted.by == OFF:
             return partitions, None
@@ -103,6 +103,24 @@ def measure(
             progress=follow,
         )
         return partitions, seen
+
+
+def _first_look(
+    tokenizer: torch.nn.Module,
+    look: Callable[[Tensor], Tensor],
+    images: Tensor,
+    follow: Counter,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Quantized tokens (., n, d) and similarities (., p) of images (b, 3, s, s), b at a time or
+    fewer."""
+
+    def work(rows: slice) -> tuple[Tensor, Tensor]:
+        some = images[rows]
+        return tokenizer.quantize(tokenizer.encode(some)).tokens.float().cpu(), look(some).cpu()
+
+    for rows, made in AtOnce(len(images)).parts(len(images), work):
+        yield made
+        follow(follow.done + rows.stop - rows.start, follow.total)
 
 
 def _spread(count: int, most: int) -> Tensor:

@@ -39,6 +39,8 @@ class LossFeed:
         """Take note of a step; goes out with the next message."""
         if self.client is None:
             return
+        if step.index == 0:  # also of a run that begins anew, with less at once
+            self._waiting, self._names, self._first = [], [], True
         last = step.index + 1 >= self.steps
         if step.index % max(1, step.index // DENSE) == 0 or last:
             self._waiting.append((step.index, step.terms, step.loss))

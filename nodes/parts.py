@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import TypeVar
 
+from ..tokenopt_core.scarce_memory import AtOnce
 from .compat import ProgressBar, model_management
+
+T = TypeVar("T")
 
 PIXELS_AT_ONCE = 2**19  # 128 images of the demo tokenizer, 8 of a released one
 
@@ -14,18 +18,23 @@ def part_size(total: int, size: int) -> int:
     return min(total, images_at_once(size))
 
 
-def in_parts(total: int, size: int) -> Iterator[slice]:
-    """Slices of a batch of `total` images of size x size pixels, in order.
+def in_parts(total: int, size: int, work: Callable[[slice], T]) -> list[T]:
+    """What `work` makes of a batch of `total` images of size x size pixels, a part at a time.
 
     A batch of several parts shows its progress on the node, and each next part ends on a cancel.
+    Where memory does not suffice for a part, it is divided.
+
+    Args:
+        work: which images -> what is kept of them.
     """
-    at_once = part_size(total, size)
-    follow = Counter(total) if total > at_once else None
-    for start in range(0, total, at_once):
-        end = min(start + at_once, total)
-        yield slice(start, end)
+    made, follow = [], None
+    for rows, result in AtOnce(part_size(total, size)).parts(total, work):
+        made.append(result)
+        if follow is None and rows.stop < total:
+            follow = Counter(total)
         if follow:
-            follow(end, total)
+            follow(rows.stop, total)
+    return made
 
 
 def images_at_once(size: int) -> int:
@@ -37,8 +46,9 @@ class Counter:
     """Progress of work on `total` images, and its end on cancel; for a library's `progress`."""
 
     def __init__(self, total: int, start: int = 0):
-        self.bar, self.total, self.start = ProgressBar(total), total, start
+        self.bar, self.total, self.start, self.done = ProgressBar(total), total, start, start
 
     def __call__(self, done: int, total: int) -> None:
         model_management.throw_exception_if_processing_interrupted()
-        self.bar.update_absolute(self.start + done, self.total)
+        self.done = self.start + done
+        self.bar.update_absolute(self.done, self.total)

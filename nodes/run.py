@@ -6,8 +6,8 @@ Token Optimizer makes one run, a sweep makes many. Axes: b images, s = the token
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from ..tokenopt_core.losses import Loss, MaskedLoss, WeightedSum
 from ..tokenopt_core.optimize import optimize, render
 from ..tokenopt_core.randomness import image_seeds
 from ..tokenopt_core.run_record import RunRecorder
+from ..tokenopt_core.scarce_memory import AtOnce
 from ..tokenopt_core.state import RunState
 from ..tokenopt_core.steady_memory import steady_memory
 from .compat import model_management
@@ -26,6 +27,7 @@ from .loss_feed import LossFeed
 from .options import Options
 from .recipes import LossRecipe
 from .run_remarks import run_remarks
+from .scarce_memory import Thrift
 from .step_bar import StepBar
 from .stop import StopFlag
 from .trajectory import Trajectory
@@ -90,60 +92,101 @@ def run_optimization(
     options: Options | None = None,
     follow: Callable[[Step], None] = lambda step: None,
     stop: StopFlag | None = None,
+    thrift: Thrift | None = None,
 ) -> Outcome:
     """The result of a run, whole or stopped; loads what it needs and leaves inference mode.
+
+    Where memory does not suffice the run begins anew and computes less at once.
 
     Args:
         seed: image k of the batch has seed + k.
         options: only its warm restart and number of frames count here; see `make_config`.
         follow: called after each step, for example a `Follower`; an exception out of it ends all.
         stop: a raised flag ends the run after the step it is at, the first at the earliest.
+        thrift: of earlier runs of the same node; knows afterwards what this one had to do.
 
     Raises:
         ValueError: inputs that do not fit together; the message says what would.
     """
-    options = options or Options()
+    options, thrift = options or Options(), thrift or Thrift()
     tokens.check_tokenizer(tokenizer)
     tokenizer.check_decodable()
     state = _state_of(tokens) if options.warm_restart else None
-    size, batch = tokenizer.spec.image_size, len(tokens)
-    trajectory = Trajectory(config.steps, options.trajectory_frames)
-    memory = activation_bytes(size, batch, gradients=True)
-    with gradient_scope(tokenizer, *loss.guides, memory=memory) as device, steady_memory():
-        parts = loss.build(device, size, batch)
-        total = WeightedSum(parts)
-        seeds = image_seeds(seed, batch)
-        start = tokens.values.to(device)
-        recorder = _recorder(tokenizer, config, seeds, start if state is None else state.features)
-        steps = optimize(
-            tokenizer.module,
-            total,
-            start,
-            config,
-            seeds=seeds,
-            reset=known_pixels(parts) if config.reset_every else None,
-            state=state,
-            quantized=tokens.quantized,
-        )
+
+    def attempt() -> Outcome:
+        size, batch = tokenizer.spec.image_size, len(tokens)
+        spared = replace(config, sparing=thrift.sparing)
+        memory = activation_bytes(size, 1 if thrift.sparing else batch, gradients=True)
+        with gradient_scope(tokenizer, *loss.guides, memory=memory) as device, steady_memory():
+            parts = thrift.spare(loss).build(device, size, batch)
+            run = _Run(tokenizer, WeightedSum(parts), spared, options, image_seeds(seed, batch))
+            start = tokens.values.to(device)
+            steps = optimize(
+                tokenizer.module,
+                run.loss,
+                start,
+                spared,
+                seeds=run.seeds,
+                reset=known_pixels(parts) if config.reset_every else None,
+                state=state,
+                quantized=tokens.quantized,
+            )
+            return run.follow(steps, start if state is None else state.features, follow, stop)
+
+    outcome = thrift.run(attempt, loss)
+    return replace(outcome, remarks=outcome.remarks + thrift.notes)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One attempt at a run, on the device."""
+
+    tokenizer: LoadedTokenizer
+    loss: Loss
+    config: OptimizeConfig
+    options: Options
+    seeds: Sequence[int]
+
+    def follow(
+        self,
+        steps: Iterator[Step],
+        start: Tensor,
+        follow: Callable[[Step], None],
+        stop: StopFlag | None,
+    ) -> Outcome:
+        """What all `steps` from the features `start` (b, n, d) come to."""
+        recorder = _recorder(self.tokenizer, self.config, self.seeds, start)
+        trajectory = Trajectory(self.config.steps, self.options.trajectory_frames)
         for step in steps:
             recorder.add(step)
             trajectory.add(step.index, step.images)
             follow(step)
             if stop is not None and stop.raised:
                 break
-        images, quantized = render(tokenizer.module, step.result, quantize=config.quantize)
-        recorder.finish(quantized.codes)
+        images, codes = self._rendered(step.result)
+        recorder.finish(codes)
         values = step.result.float().cpu().clone()
-        made = Tokens(values, not config.quantize, tokenizer.name, step.state.to("cpu"))
-        images = images.cpu()
+        state, quantized = step.state.to("cpu"), not self.config.quantize
         return Outcome(
             images=images,
-            tokens=made,
+            tokens=Tokens(values, quantized, self.tokenizer.name, state),
             frames=trajectory.finish(images),
             recorder=recorder,
             stopped_by_user=stop is not None and stop.raised,
-            remarks=tuple(run_remarks(total, config)),
+            remarks=tuple(run_remarks(self.loss, self.config)),
         )
+
+    def _rendered(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Images (b, 3, s, s) on the CPU and codes (b, n) of the result."""
+
+        def work(rows: slice) -> tuple[Tensor, Tensor | None]:
+            module, quantize = self.tokenizer.module, self.config.quantize
+            images, quantized = render(module, features[rows], quantize=quantize)
+            return images.cpu(), quantized.codes
+
+        at_once = AtOnce(1 if self.config.sparing else len(features))
+        images, codes = zip(*(made for _, made in at_once.parts(len(features), work)), strict=True)
+        return torch.cat(images), None if codes[0] is None else torch.cat(codes)
 
 
 def make_config(

@@ -21,6 +21,7 @@ from .loss_feed import LossFeed
 from .options import Options
 from .recipes import LossRecipe
 from .run import Outcome, run_optimization
+from .scarce_memory import Thrift
 from .step_bar import StepBar
 from .stop import StopFlag
 from .sweep_plan import Plan
@@ -68,7 +69,7 @@ def run_plan(
         draw: a picture of the sweep so far, of its results and the images of the run under way.
     """
     options = replace(options or Options(), trajectory_frames=0)
-    bar, done, results = StepBar(plan.steps), 0, []
+    bar, done, results, thrift = StepBar(plan.steps), 0, [], Thrift()
     for number, job in enumerate(plan.jobs, 1):
         every = max(1, job.config.steps // PREVIEWS)
         feed = LossFeed(job.config.steps, f"run {number} of {len(plan.jobs)}")
@@ -90,16 +91,20 @@ def run_plan(
             options=options,
             follow=follow,
             stop=stop,
+            thrift=thrift,
         )
-        results.append(_result(plan, job, tokenizer, outcome))
+        results.append(_result(plan, job, tokenizer, outcome, thrift))
         if stop.raised:
             break
         done += job.config.steps
     return results
 
 
-def _result(plan: Plan, job: Job, tokenizer: LoadedTokenizer, outcome: Outcome) -> Result:
-    terms = _scores(plan.judged_by(job), tokenizer, outcome.images)
+def _result(
+    plan: Plan, job: Job, tokenizer: LoadedTokenizer, outcome: Outcome, thrift: Thrift
+) -> Result:
+    judge = plan.judged_by(job)
+    terms = thrift.run(lambda: _scores(thrift.spare(judge), tokenizer, outcome.images), judge)
     made, planned = len(outcome.recorder.loss_curve()), job.config.steps
     return Result(
         images=outcome.images,

@@ -13,6 +13,7 @@ from .gradients import activation_bytes, gradient_scope
 from .numbers import check_numbers
 from .parts import Counter
 from .recipes import LossRecipe, recipe_of
+from .scarce_memory import Thrift
 from .types import LoadedTokenizer, LossSocket, TokenizerSocket, Tokens, TokensSocket
 
 SEEDS = 2**64
@@ -147,13 +148,17 @@ def _best_starts(
     """The best of `count` starts for each seed; the first is the one that `_starts` gives."""
     tokenizer.check_decodable()
     size, batch = tokenizer.spec.image_size, len(seeds)
-    memory = activation_bytes(size, batch, gradients=False)
-    with gradient_scope(tokenizer, *recipe.guides, memory=memory) as device, torch.no_grad():
-        rounds = [
-            _starts(tokenizer, [(seed + k * _NEXT_START) % SEEDS for seed in seeds], scale, kind)
-            for k in range(count)
-        ]
-        candidates = torch.stack(rounds, dim=1).to(device)  # (b, k, n, d)
-        loss = WeightedSum(recipe.build(device, size, batch))
-        best, _ = best_of(tokenizer.module, loss, candidates, seeds=seeds, progress=Counter(count))
-        return best.clone()
+    memory, thrift = activation_bytes(size, batch, gradients=False), Thrift()
+
+    def attempt() -> Tensor:
+        with gradient_scope(tokenizer, *recipe.guides, memory=memory) as device, torch.no_grad():
+            rounds = [
+                _starts(tokenizer, [(s + k * _NEXT_START) % SEEDS for s in seeds], scale, kind)
+                for k in range(count)
+            ]
+            candidates = torch.stack(rounds, dim=1).to(device)  # (b, k, n, d)
+            loss = WeightedSum(thrift.spare(recipe).build(device, size, batch))
+            module, follow = tokenizer.module, Counter(count)
+            return best_of(module, loss, candidates, seeds=seeds, progress=follow)[0].clone()
+
+    return thrift.run(attempt, recipe)

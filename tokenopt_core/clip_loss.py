@@ -40,6 +40,7 @@ class ClipLoss:
         flip: bool = True,
         negative_weight: float = 0.5,
         name: str = "clip",
+        at_once: int = 0,
     ):
         """
         Args:
@@ -50,6 +51,8 @@ class ClipLoss:
                 side.
             flip: mirror every other crop, by chance.
             name: the loss's name among the terms.
+            at_once: crops that the guide looks at in one pass, each pass again for the gradient: a
+                third slower, with the memory of so many. 0 is all crops of all images.
         """
         if not math.isfinite(negative_weight) or not 0 <= negative_weight <= MAX_WEIGHT:
             raise ValueError(
@@ -57,7 +60,7 @@ class ClipLoss:
             )
         self.guide, self.name = guide, name
         self.prompts = parse_prompts(prompt)
-        self._views = Views(guide, crops=crops, crop_area=crop_area, flip=flip)
+        self._views = Views(guide, crops=crops, crop_area=crop_area, flip=flip, at_once=at_once)
         self._terms = prompt_terms(guide, self.prompts, name)
         self.negative_texts = _negative_texts(negative_prompt)
         if self.negative_texts and negative_weight:
@@ -137,11 +140,12 @@ class ClipImageLoss:
         crop_area: float = 0.765625,
         flip: bool = True,
         name: str = "clip image",
+        at_once: int = 0,
     ):
         """
         Args:
             image: (1 or b, 3, h, w) in [0, 1], any size; one for all images or one per image.
-            crops, crop_area, flip, name: as for `ClipLoss`.
+            crops, crop_area, flip, name, at_once: as for `ClipLoss`.
         """
         if image.ndim != 4 or image.shape[1] != 3 or 0 in image.shape:
             raise ValueError(f"image has shape {tuple(image.shape)}: expected (1 or b, 3, h, w).")
@@ -150,7 +154,7 @@ class ClipImageLoss:
         if not ((image >= 0) & (image <= 1)).all():
             raise ValueError("image has values that are no numbers from 0 to 1: clamp it first.")
         self.guide, self.name = guide, name
-        self._views = Views(guide, crops=crops, crop_area=crop_area, flip=flip)
+        self._views = Views(guide, crops=crops, crop_area=crop_area, flip=flip, at_once=at_once)
         self._count = len(image)
         self._target = FixedFeatures(lambda: self._views.embed_whole(image.to(_device(guide))))
 

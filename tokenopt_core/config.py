@@ -51,6 +51,9 @@ class OptimizeConfig:
         hold_norm: keep the length of every token where the codebook looks at directions only. Such
             a loss does not see the length, every step adds to it, and the same lr would turn the
             token less and less. "zero" controls the length by itself and switches this off.
+        sparing: decode the images of a batch one after the other, and each again for its gradient:
+            slower, with the memory of one image. Losses with a guide take part of their own, see
+            `ClipLoss`'s `at_once`.
         official_rules: follow the published code where this one differs on purpose: pixels reach
             the loss unclamped, noise stays in the features, the average starts at the first value
             without bias correction, a reset keeps Adam's moments and the average, `hold_norm` is
@@ -80,6 +83,7 @@ class OptimizeConfig:
     precision: str = "auto"
     clamp: bool = True
     hold_norm: bool = True
+    sparing: bool = False
     official_rules: bool = False
 
     def __post_init__(self) -> None:

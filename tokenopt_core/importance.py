@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .influence import Progress, other_codes, variations
+from .scarce_memory import AtOnce
 from .tokenizers import Tokenizer
 
 REPLACEMENTS = ("mean", "random")
@@ -127,7 +129,7 @@ def responses(
         by: "mean": the code nearest to the mean over the images (VAE: the mean itself);
             "random": another code, drawn for each image.
         seed: image k has seed + k.
-        batch: how many images are decoded at once.
+        batch: how many images are decoded at once; fewer where memory does not suffice.
 
     Raises:
         ValueError: unknown `by`, or random codes of a VAE.
@@ -146,14 +148,25 @@ def responses(
     positions, total = torch.arange(count), len(tokens) * count
     change = torch.zeros(count, device=device)
     before, after = [], []
+    at_once = AtOnce(batch)
     for k, (image, values) in enumerate(zip(tokens, replacements, strict=True)):
         shown = tokenizer.decode(image[None]).clamp(0, 1)
         before.append(look(shown)[0].cpu())
         looks = []
-        for rows, varied in variations(tokenizer, image, positions, values, batch):
-            change[rows] += (varied - shown).abs().mean((1, 2, 3))
-            looks.append(look(varied).cpu())
+        measure = partial(_response, look, shown)
+        for rows, (changes, seen) in variations(
+            tokenizer, image, positions, values, at_once, measure
+        ):
+            change[rows] += changes
+            looks.append(seen)
             if progress:
                 progress(k * count + rows.stop, total)
         after.append(torch.cat(looks))
     return Responses(change.cpu() / len(tokens), torch.stack(before), torch.stack(after, 1))
+
+
+def _response(
+    look: Callable[[Tensor], Tensor], before: Tensor, after: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean absolute change of each image (v,), and what `look` says of it (v, p)."""
+    return (after - before).abs().mean((1, 2, 3)), look(after).cpu()

@@ -9,13 +9,17 @@ Axes: b images, n tokens, d token size, v variations, s = the tokenizer's image 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from .randomness import VARY_STREAM, generators, image_seeds
+from .scarce_memory import AtOnce
 from .tokenizers import Tokenizer
 
+T = TypeVar("T")
 Progress = Callable[[int, int], None]  # done, total; what it raises ends the work
 
 
@@ -39,6 +43,7 @@ def pixel_influence(
         samples: how many other codes, random and all as likely, each position gets in each image.
         seed: image k of the batch has seed + k.
         batch: how many images are decoded at once; memory grows with it, not with b or samples.
+            Fewer where that does not suffice.
 
     Raises:
         ValueError: the tokenizer is a VAE, which has no codes; or samples or batch is below 1.
@@ -50,35 +55,56 @@ def pixel_influence(
     positions = torch.arange(spec.num_tokens).repeat(samples)  # (v,)
     total = len(tokens) * len(positions)
     others = other_codes(tokenizer, tokens, samples, seed)  # (b, samples, n)
+    at_once = AtOnce(batch)
     for k, (image, codes) in enumerate(zip(tokens.to(device), others, strict=True)):
         before = tokenizer.decode(image[None]).clamp(0, 1)
         replacements = tokenizer.lookup(codes.to(device)).flatten(0, 1)  # (v, d)
-        for rows, after in variations(tokenizer, image, positions, replacements, batch):
-            change = (after - before).abs().mean(1)  # (v, s, s)
-            maps.index_add_(0, positions[rows].to(device), change)
+        measure = partial(_change, before)
+        varied = variations(tokenizer, image, positions, replacements, at_once, measure)
+        for rows, changes in varied:
+            maps.index_add_(0, positions[rows].to(device), changes)
             if progress:
                 progress(k * len(positions) + rows.stop, total)
     return maps / (samples * len(tokens))
 
 
 def variations(
-    tokenizer: Tokenizer, tokens: Tensor, positions: Tensor, replacements: Tensor, batch: int
-) -> Iterator[tuple[slice, Tensor]]:
-    """Images (., 3, s, s) in [0, 1] of one image's tokens (n, d), each with one token replaced.
+    tokenizer: Tokenizer,
+    tokens: Tensor,
+    positions: Tensor,
+    replacements: Tensor,
+    at_once: AtOnce,
+    measure: Callable[[Tensor], T],
+) -> Iterator[tuple[slice, T]]:
+    """What `measure` makes of one image's tokens (n, d), each time with one token replaced.
 
-    They come `batch` at a time, with the rows that they are of.
+    The images come a few at a time, with the rows that they are of.
 
     Args:
         positions: (v,), which token.
         replacements: (v, d), by what.
+        measure: images (., 3, s, s) in [0, 1] -> what is kept of them.
     """
-    for first in range(0, len(positions), batch):
-        rows = slice(first, min(first + batch, len(positions)))
-        count = rows.stop - rows.start
-        edited = tokens.repeat(count, 1, 1)
-        edited[torch.arange(count), positions[rows]] = replacements[rows]
-        with torch.no_grad():
-            yield rows, tokenizer.decode(edited).clamp(0, 1)
+
+    def work(rows: slice) -> T:
+        return measure(replaced(tokenizer, tokens, positions[rows], replacements[rows]))
+
+    return at_once.parts(len(positions), work)
+
+
+@torch.no_grad()
+def replaced(
+    tokenizer: Tokenizer, tokens: Tensor, positions: Tensor, replacements: Tensor
+) -> Tensor:
+    """Images (v, 3, s, s) in [0, 1] of one image's tokens (n, d), each with one token replaced."""
+    edited = tokens.repeat(len(positions), 1, 1)
+    edited[torch.arange(len(positions)), positions] = replacements
+    return tokenizer.decode(edited).clamp(0, 1)
+
+
+def _change(before: Tensor, after: Tensor) -> Tensor:
+    """Mean absolute change of every pixel (v, s, s)."""
+    return (after - before).abs().mean(1)
 
 
 @torch.no_grad()

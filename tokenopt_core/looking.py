@@ -15,6 +15,7 @@ from .config import OptimizeConfig
 from .gradients import clamp_images
 from .losses import Loss, loss_terms
 from .precision import autocast
+from .scarce_memory import in_turn
 from .tokenizers import Tokenizer
 
 
@@ -53,7 +54,7 @@ def look(
         if config.quantize:
             tokens, codes = tokenizer.quantize(variable)
         with autocast(torch.float32, features.device):  # off: the decoder knows its type
-            images = tokenizer.decode(tokens, text=text)
+            images = _decoded(tokenizer, tokens, text, config.sparing)
         if config.clamp and not config.official_rules:
             images = clamp_images(images)
         with autocast(dtype, features.device):
@@ -83,6 +84,15 @@ def regularizer(
         weight = weight / 2
     distance = features - start if kind == "seed" else features
     return weight * distance.square().mean((1, 2)), 2 * weight / distance[0].numel() * distance
+
+
+def _decoded(tokenizer: Tokenizer, tokens: Tensor, text: Tensor | None, sparing: bool) -> Tensor:
+    """The images (b, 3, s, s) of tokens (b, n, d), all at once or in turn."""
+    if not sparing:
+        return tokenizer.decode(tokens, text=text)
+    if text is None:
+        return in_turn(tokenizer.decode, 1, tokens)
+    return in_turn(tokenizer.decode, 1, tokens, text.expand(len(tokens), -1, -1))
 
 
 def _checked_terms(loss: Loss, images: Tensor) -> dict[str, Tensor]:

@@ -16,9 +16,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from .influence import Progress, variations
+from .influence import Progress, replaced
 from .losses import Loss
 from .precision import autocast
+from .scarce_memory import AtOnce
 from .tokenizers import Tokenizer
 
 T = TypeVar("T")
@@ -38,7 +39,8 @@ class Looker:
     def __init__(
         self, tokenizer: Tokenizer, batch: int, dtype: torch.dtype, progress: Progress | None
     ):
-        self.tokenizer, self.batch, self.dtype = tokenizer, batch, dtype
+        self.tokenizer, self.dtype = tokenizer, dtype
+        self._at_once = AtOnce(batch)
         self.device = next(tokenizer.parameters()).device
         with torch.no_grad():
             self.entries = tokenizer.quantize.codebook()  # (codebook size, d)
@@ -123,10 +125,8 @@ class Looker:
         """The images (m, 3, s, s) in [0, 1] of a few candidates."""
         positions = torch.full((len(part),), self.position)
         tokens = self.entries[part.to(self.device)]
-        decoder = self._decoders[dtype]
         with autocast(torch.float32, self.device):
-            ((_, images),) = variations(decoder, self.tokens, positions, tokens, len(part))
-        return images
+            return replaced(self._decoders[dtype], self.tokens, positions, tokens)
 
     def _in_parts(
         self, candidates: Tensor, work: Callable[[Tensor], T], share: int = 1
@@ -136,18 +136,9 @@ class Looker:
         Args:
             share: a batch is divided by it, for work that needs so many times the memory.
         """
-        done = 0
-        while done < len(candidates):
-            part = candidates[done : done + max(1, self.batch // share)]
-            try:
-                result = work(part)
-            except torch.OutOfMemoryError:
-                if len(part) == 1:
-                    raise
-                self.batch = max(1, self.batch // 2)
-                continue
-            done += len(part)
-            yield part, result
+        parts = self._at_once.parts(len(candidates), lambda rows: work(candidates[rows]), share)
+        for rows, result in parts:
+            yield candidates[rows], result
 
     def _tick(self, count: int) -> None:
         self._done += count

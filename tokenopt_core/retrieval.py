@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .guides import Guide
 from .randomness import RETRIEVAL_STREAM, generators, image_seeds
+from .scarce_memory import AtOnce
 from .tokenizers.base import fit_images
 
 CHOICES = ("best", "top percent", "random")
@@ -30,14 +31,18 @@ def embed_images(
     (i, 3, h, w) in [0, 1].
 
     Args:
-        chunk: images in one pass, which bounds the memory.
+        chunk: images in one pass, which bounds the memory; fewer where it does not suffice.
         progress: called with the images done and in all; what it raises ends the work.
     """
     device = next(guide.parameters()).device
+
+    def embed(rows: slice) -> Tensor:
+        return guide.encode_image(fit_images(images[rows], guide.image_size).to(device)).cpu()
+
     parts = []
-    for part in images.split(chunk):
-        parts.append(guide.encode_image(fit_images(part, guide.image_size).to(device)).cpu())
-        progress(sum(map(len, parts)), len(images))
+    for rows, part in AtOnce(chunk).parts(len(images), embed):
+        parts.append(part)
+        progress(rows.stop, len(images))
     return torch.cat(parts)
 
 

@@ -20,6 +20,7 @@ from .looking import Look, look, regularizer
 from .losses import Loss, at, lowered, seeded
 from .precision import compute_dtype, first_scale
 from .randomness import NOISE_STREAM, generators, image_seeds, normal, send
+from .scarce_memory import in_turn
 from .state import Position, RunState, choose, length, rows
 from .stopping import Verdict, judge
 from .tokenizers import Tokenizer
@@ -185,7 +186,8 @@ class Run:
     @torch.no_grad()
     def _encode_again(self, images: Tensor) -> Tensor:
         """Features (b, n, d) of the images with their known pixels put back."""
-        features = self.tokenizer.encode(self.reset(images)).float()
+        known = self.reset(images)
+        features = in_turn(self.tokenizer.encode, int(self.config.sparing), known).float()
         return features if self.config.quantize else self.tokenizer.quantize(features).tokens
 
     def _noise_of(self, seeds: Sequence[int]) -> Callable[[int], Tensor]:

@@ -18,6 +18,7 @@ from .influence import Progress
 from .losses import Loss, at, seeded
 from .optimize import render
 from .randomness import SAMPLE_STREAM, generators, image_seeds, normal
+from .scarce_memory import AtOnce
 from .tokenizers import Tokenizer, TokenizerSpec
 
 
@@ -89,7 +90,8 @@ def best_of(
     """For each image the candidate (b, n, d) with the lowest loss, and all losses (b, k).
 
     One decoded image per candidate, no gradient. All candidates of an image are looked at through
-    the same random crops, those of its first step, so that the choice is not between crops.
+    the same random crops, those of its first step, so that the choice is not between crops. Where
+    memory does not suffice for all images at once they are decoded in parts.
 
     Args:
         candidates: (b, k, n, d) features.
@@ -103,15 +105,27 @@ def best_of(
             "or more for each image."
         )
     seeds = image_seeds(seeds, len(candidates))
-    losses = []
+    losses, at_once = [], AtOnce(len(candidates))
     for features in candidates.unbind(1):  # as many images at once as the loss knows
-        images, _ = render(tokenizer, features, quantize, text)
+        images = _decoded(tokenizer, features, quantize, text, at_once)
         losses.append(at(seeded(loss, seeds), 0.0)(images).float())
         if progress:
             progress(len(losses), candidates.shape[1])
     losses = torch.stack(losses, dim=1)  # (b, k)
     chosen = losses.nan_to_num(nan=torch.inf).argmin(1).to(candidates.device)
     return candidates[torch.arange(len(candidates), device=chosen.device), chosen], losses
+
+
+def _decoded(
+    tokenizer: Tokenizer, features: Tensor, quantize: bool, text: Tensor | None, at_once: AtOnce
+) -> Tensor:
+    """The images (b, 3, h, w) of features (b, n, d)."""
+
+    def decode(rows: slice) -> Tensor:
+        words = text if text is None or len(text) == 1 else text[rows]
+        return render(tokenizer, features[rows], quantize, words)[0]
+
+    return torch.cat([images for _, images in at_once.parts(len(features), decode)])
 
 
 def _check_spread(spread: float) -> None:

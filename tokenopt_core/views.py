@@ -15,23 +15,26 @@ from .crops import crop_side, draw_crops, resize, take_crops
 from .gradients import require_normal_weights
 from .guides import Guide
 from .randomness import CROP_STREAM, generators
+from .scarce_memory import in_turn
 
 
 class Views:
     """A guide's embedding of random crops, other ones at each call once it is seeded."""
 
-    def __init__(self, guide: Guide, *, crops: int, crop_area: float, flip: bool):
+    def __init__(self, guide: Guide, *, crops: int, crop_area: float, flip: bool, at_once: int = 0):
         """
         Args:
             crops: random crops per image and call; 0 looks at the whole image once.
             crop_area: share of the image that a crop covers.
             flip: mirror every other crop, by chance.
+            at_once: pictures that the guide looks at in one pass, see `in_turn`; 0 is all.
         """
         if not isinstance(crops, int) or crops < 0:
             raise ValueError(f"crops is {crops!r}: expected an integer of 0 or more.")
         if not 0 < crop_area <= 1:
             raise ValueError(f"crop_area is {crop_area!r}: expected a share above 0 and up to 1.")
         self.guide, self.crops, self.crop_area, self.flip = guide, crops, crop_area, flip
+        self.at_once = at_once
         self._sources: list[Generator] | None = None
 
     def seeded(self, seeds: Sequence[int], calls: int = 0) -> Views:
@@ -70,11 +73,15 @@ class Views:
         side = crop_side(h, w, self.crop_area)
         drawn = self._draw(sources, h - side + 1, w - side + 1)
         views = take_crops(images, drawn, (side, side), self.guide.image_size)
-        return self.guide.encode_image(views.flatten(0, 1)).unflatten(0, (b, self.crops)).mean(1)
+        return self._seen(views.flatten(0, 1)).unflatten(0, (b, self.crops)).mean(1)
 
     def embed_whole(self, images: Tensor) -> Tensor:
         """Unit-length features (b, e) of the whole images, squashed to the guide's square."""
-        return self.guide.encode_image(resize(images, self.guide.image_size))
+        return self._seen(resize(images, self.guide.image_size))
+
+    def _seen(self, pictures: Tensor) -> Tensor:
+        """Unit-length features (., e) of pictures of the guide's size."""
+        return in_turn(self.guide.encode_image, self.at_once, pictures)
 
     def _draw(self, sources: Sequence[Generator], rows: int, columns: int) -> Tensor:
         return draw_crops(sources, self.crops, rows, columns, self.flip)

@@ -1,0 +1,107 @@
+"""Work that fits into less memory: fewer images at once when it runs out, or one after the other.
+
+Images do not depend on those beside them, so what comes out is the same up to the rounding of the
+last digits, which differs with the size of a batch.
+
+Axes: a row is an image, or what becomes one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+# Of plain RuntimeErrors: accelerators without a class of their own for it, torch's CPU memory (by
+# system), and oneDNN, whose words are the same for other reasons: then less does not help either.
+_WORDS = ("out of memory", "not enough gpu video")
+_WORDS += ("can't allocate memory", "not enough memory")
+_WORDS += ("could not create a primitive", "could not create a memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory, of a device or the computer, did not suffice."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _WORDS)
+
+
+class AtOnce:
+    """How many rows are computed at once, `most`: half as many from the moment memory runs out.
+
+    Args:
+        most: 1 or more.
+    """
+
+    def __init__(self, most: int):
+        self.most = most
+
+    def parts(
+        self, total: int, work: Callable[[slice], T], share: int = 1
+    ) -> Iterator[tuple[slice, T]]:
+        """Which of `total` rows, and what `work` makes of them, a part at a time and in order.
+
+        What `work` raises ends it; running out of memory does so with a single row only.
+
+        Args:
+            work: is called again with the first half of the rows where memory did not suffice.
+            share: a part is divided by it, for work that needs so many times the memory.
+        """
+        first = 0
+        while first < total:
+            rows = slice(first, min(first + max(1, self.most // share), total))
+            try:
+                result = work(rows)
+            except Exception as error:
+                if rows.stop - rows.start == 1 or not is_out_of_memory(error):
+                    raise
+            else:
+                first = rows.stop
+                yield rows, result
+                del result  # or it would be there beside the next one
+                continue
+            # Not inside `except`: the error holds all that `work` had made.
+            self._halve(rows.stop - rows.start, share)
+
+    def _halve(self, tried: int, share: int) -> None:
+        fewer = max(1, tried // 2)
+        self.most = fewer * share
+        log.warning(
+            "Memory did not suffice for %d images at once: going on with %d, which gives the same "
+            "result.",
+            tried,
+            fewer,
+        )
+
+
+def in_turn(work: Callable[..., Tensor], at_once: int, *rows: Tensor) -> Tensor:
+    """`work(*rows)`, made from so many rows at a time.
+
+    Where a gradient is asked for, each part is computed again in the backward pass, so that no more
+    than one part's activations are ever in memory. That costs a second forward pass.
+
+    Args:
+        work: one row of the result for each row, and no random numbers in it.
+        at_once: rows of a part; 0 is all, in one plain call.
+        rows: tensors of the same length.
+    """
+    if not at_once:
+        return work(*rows)
+    recompute = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in rows)
+    made = []
+    for part in zip(*(tensor.split(at_once) for tensor in rows), strict=True):
+        made.append(_computed_again(work, *part) if recompute else work(*part))
+    return torch.cat(made)
+
+
+def _computed_again(work: Callable[..., Tensor], *rows: Tensor) -> Tensor:
+    from torch.utils.checkpoint import checkpoint
+
+    return checkpoint(work, *rows, use_reentrant=False, preserve_rng_state=False)
