@@ -24,6 +24,7 @@ DTYPES = tuple(
     getattr(torch, name)
     for name in ("float32", "float16", "bfloat16", "float64", "float8_e4m3fn", "float8_e5m2")
 )
+COUNTERS = (torch.int64, torch.int32, torch.bool)  # what batch normalization counts, and masks
 # Tensors of a file may share memory, and so be more than the file has: as much again is believed.
 MOST_SHARED = 2
 
@@ -58,6 +59,11 @@ def check_weights(path: Path, found: Weights, expected: Weights) -> None:
         for key, value in expected.items()
         if key in found and found[key].shape != value.shape
     ]
+    problems += [
+        f"{key} of type {found[key].dtype} instead of floating point"
+        for key in expected
+        if key in found and found[key].dtype not in DTYPES
+    ]
     if problems:
         more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise ValueError(
@@ -76,13 +82,13 @@ def check_finite(path: Path, key: str, tensor: Tensor) -> None:
 
 
 def _check_tensors(path: Path, weights: Weights) -> None:
-    """Refuse what is no array of floating point numbers in memory, and what the file cannot hold.
+    """Refuse what is no array of plain numbers in memory, and what the file cannot hold.
 
     A pickle can describe tensors of any size by a few bytes: one number, repeated.
     """
     for key, tensor in weights.items():
         plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
-        if not plain or tensor.dtype not in DTYPES:
+        if not plain or tensor.dtype not in (*DTYPES, *COUNTERS):
             kind = str(tensor.dtype) if plain else f"{tensor.layout} on {tensor.device}"
             raise ValueError(
                 f"{path} has the tensor {shown(key)} of type {kind}, expected floating point "
