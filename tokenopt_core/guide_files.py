@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from .downloads import HubFile, Progress, fetch_files
+from .guide_checks import check_numbers, check_room
 from .json_files import read_json
-from .names import nearest
+from .names import nearest, shown
 from .tokenizers.weights import read_weights
 
 DEMO_FOLDER = Path(__file__).parent / "demo" / "clip"
@@ -137,7 +138,10 @@ def _local(path: Path, tokenizer: Path | None = None) -> GuideFiles:
         )
     text = _checked_text(config)
     weights = _weights_in(folder)
-    read_weights(weights)  # open_clip's own words for damaged files and code in them are unclear
+    # open_clip's own words for damaged files and code in them are unclear, and it looks at sizes
+    # when it has made the model.
+    numbers = sum(tensor.numel() for tensor in read_weights(weights).values())
+    check_room(config, read_json(config)["model_cfg"], numbers)
     if text.get("hf_tokenizer_name"):
         tokenizer = tokenizer or folder
         _check_tokenizer(tokenizer)
@@ -164,6 +168,8 @@ def _checked_text(config: Path) -> Mapping[str, Any]:
     for key, part in parts.items():
         if not isinstance(part, dict):
             raise ValueError(f"{config} has no model_cfg.{key}: take the file that was published.")
+    for key, part in (("model_cfg", model), *parts.items()):
+        check_numbers(config, key, part)
     text, vision = parts["text_cfg"], parts["vision_cfg"]
     for key, value, wanted in (
         ("text_cfg.hf_model_name", text.get("hf_model_name"), "a text tower of open_clip's own"),
@@ -171,13 +177,13 @@ def _checked_text(config: Path) -> Mapping[str, Any]:
     ):
         if value:
             raise ValueError(
-                f"{config} has {key} {value!r}, which would be fetched from the network: "
+                f"{config} has {key} {shown(value)}, which would be fetched from the network: "
                 f"expected {wanted}."
             )
     if ":" in str(vision.get("timm_model_name", "")):
         raise ValueError(
-            f"{config} has vision_cfg.timm_model_name {vision['timm_model_name']!r}, which leads "
-            "elsewhere: expected the name of an architecture of timm."
+            f"{config} has vision_cfg.timm_model_name {shown(vision['timm_model_name'])}, which "
+            "leads elsewhere: expected the name of an architecture of timm."
         )
     return text
 

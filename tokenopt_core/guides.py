@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .downloads import Progress
+from .guide_checks import check_ids, check_model, check_statistics, check_tokenizer_options
 from .guide_files import DEMO_FOLDER, KNOWN_GUIDES, GuideFiles, find_guide
 from .half import half_copy, shallow_copy
 from .precision import autocast
@@ -48,6 +49,7 @@ class Guide(nn.Module):
         self.name = name
         self.kind = "clip" if model.logit_bias is None else "siglip"
         self.image_size = _square(config["size"], name)
+        check_statistics(name, config["mean"], config["std"])
         self.mean = tuple(config["mean"])
         self.std = tuple(config["std"])
         self.context_length = tokenizer.context_length
@@ -147,7 +149,7 @@ def load_guide(
         model = _build(files)
         if not hasattr(model, "visual") or hasattr(model, "text_decoder"):
             raise ValueError(f"guide {source} is a CoCa model: choose a CLIP or SigLIP model.")
-        tokenizer = PromptTokenizer(_text_tokenizer(files))
+        tokenizer = PromptTokenizer(_text_tokenizer(files, model.vocab_size))
         if tokenizer.vocabulary_size > model.vocab_size:
             raise ValueError(
                 f"guide {source} has {model.vocab_size} words, its tokenizer "
@@ -164,7 +166,7 @@ def _build(files: GuideFiles) -> CLIP | CustomTextCLIP:
     import open_clip  # here, because it takes seconds
 
     try:
-        return open_clip.create_model(files.model, **files.options, require_pretrained=True)
+        model = open_clip.create_model(files.model, **files.options, require_pretrained=True)
     except MemoryError:
         raise
     except Exception as error:  # a wrong configuration stops open_clip in many ways
@@ -172,22 +174,27 @@ def _build(files: GuideFiles) -> CLIP | CustomTextCLIP:
             f"{files.weights} and its configuration do not make a model ({_reason(error)}): check "
             "that both belong together, or get them again."
         ) from error
+    check_model(files.weights, model)
+    return model
 
 
-def _text_tokenizer(files: GuideFiles) -> Any:
-    """The model's own tokenizer, read from files that are there."""
+def _text_tokenizer(files: GuideFiles, words: int) -> Any:
+    """The tokenizer of a model of so many words, read from files that are there, and tried once."""
     import open_clip
     from open_clip.tokenizer import HFTokenizer
 
     if files.tokenizer is None:
         return open_clip.get_tokenizer(files.model)
-    options = dict(files.text.get("tokenizer_kwargs") or {})
+    asked = files.text.get("tokenizer_kwargs") or {}
+    options = check_tokenizer_options(files.tokenizer, asked)
     if files.text.get("tokenizer_mode"):
         options["tokenizer_mode"] = files.text["tokenizer_mode"]
     options |= {"trust_remote_code": False, "local_files_only": True}
     length = files.text.get("context_length", 77)
     try:
-        return HFTokenizer(str(files.tokenizer), context_length=length, **options)
+        tokenizer = HFTokenizer(str(files.tokenizer), context_length=length, **options)
+        check_ids(tokenizer(["a"]), length, words)
+        return tokenizer
     except Exception as error:  # as above: transformers has a word for everything
         raise ValueError(
             f"the text tokenizer in {files.tokenizer} cannot be read ({_reason(error)}): get "

@@ -26,8 +26,10 @@ class PromptTokenizer:
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of ids that can occur."""
-        return len(self._inner) if self._inner is not None else self._tokenizer.vocab_size
+        """Number of ids that can occur, from 0; a file may leave some out."""
+        if self._inner is None:
+            return self._tokenizer.vocab_size
+        return max(self._inner.get_vocab().values(), default=-1) + 1
 
     def remarks(self, texts: Sequence[str], guide: str) -> list[str]:
         """One sentence for each text that is cut, and one that names all unknown words."""
