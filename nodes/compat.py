@@ -10,6 +10,7 @@ from aiohttp import web
 from comfy import model_management
 from comfy.cli_args import args as options
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import CallbacksMP
 from comfy.utils import ProgressBar
 from comfy_api.latest import ComfyExtension, io, ui
 from comfy_execution.utils import get_executing_context
@@ -61,6 +62,7 @@ def executing() -> tuple[str | None, str | None]:
 __all__ = [
     "CATEGORY",
     "COMFYUI_VERSION",
+    "CallbacksMP",
     "ComfyExtension",
     "ModelPatcher",
     "ProgressBar",

@@ -1,0 +1,24 @@
+"""Models of nodes that load them on their own: no result in ComfyUI's cache holds these."""
+
+from __future__ import annotations
+
+from .compat import CallbacksMP, ModelPatcher
+from .types import LoadedModel
+
+KEY = "tokenopt"
+
+_kept: dict[type[LoadedModel], LoadedModel] = {}
+
+
+def keep_until_unloaded(model: LoadedModel) -> None:
+    """Holds the model for the next run, until ComfyUI unloads it because it needs the memory or
+    was asked to, or until another of its kind is held."""
+    _kept[type(model)] = model
+    model.patcher.remove_callbacks_with_key(CallbacksMP.ON_DETACH, KEY)
+    model.patcher.add_callback_with_key(CallbacksMP.ON_DETACH, KEY, _let_go)
+
+
+def _let_go(patcher: ModelPatcher, *_: object) -> None:
+    for kind, model in list(_kept.items()):
+        if model.patcher is patcher:
+            del _kept[kind]
