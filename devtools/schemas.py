@@ -1,4 +1,4 @@
-"""What ComfyUI tells a page about the nodes of this pack, asked of ComfyUI without a server."""
+"""What ComfyUI knows about the nodes of this pack, asked of a ComfyUI without a server."""
 
 from __future__ import annotations
 
@@ -7,38 +7,47 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from .layout import comfyui_folder, make_base
 
 _ASK = """
 import asyncio, json, sys
 from pathlib import Path
-base = sys.argv[1]
+base, question = sys.argv[1:]
 sys.argv[1:] = ["--cpu", "--base-directory", base]
 import comfy.options
 comfy.options.enable_args_parsing()
 import utils.extra_config  # before `nodes`, which hides this package
 import nodes, server
 
-async def ask():
+async def load():
     server.PromptServer(asyncio.get_running_loop())
     await nodes.load_custom_node(str(Path(base, "custom_nodes", "tokenopt")))
-    found = nodes.NODE_CLASS_MAPPINGS.items()
-    return {name: node.GET_NODE_INFO_V1() for name, node in found if name.startswith("TokenOpt_")}
 
-print(json.dumps(asyncio.run(ask())))
+asyncio.run(load())
+found = nodes.NODE_CLASS_MAPPINGS.items()
+pack = {name: node for name, node in found if name.startswith("TokenOpt_")}
+exec(question)
+print(json.dumps(answer))
 """
 
 
-def read_schemas() -> dict[str, dict]:
-    """Node id -> what /object_info says about the node; takes some seconds.
+def ask(question: str) -> Any:
+    """The `answer` that the Python text `question` finds, with the pack's nodes in `pack` by id.
 
     Raises:
-        RuntimeError: the pack does not load in the pinned ComfyUI; the message is ComfyUI's.
+        RuntimeError: it fails, or the pack does not load; the message is ComfyUI's.
     """
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", _ASK, str(make_base(Path(folder) / "base"))]
+        base = make_base(Path(folder) / "base")
+        command = [sys.executable, "-c", _ASK, str(base), question]
         run = subprocess.run(command, cwd=comfyui_folder(), capture_output=True, text=True)
     if run.returncode:
         raise RuntimeError(run.stderr)
     return json.loads(run.stdout.splitlines()[-1])
+
+
+def read_schemas() -> dict[str, dict]:
+    """Node id -> what /object_info says about the node."""
+    return ask("answer = {name: node.GET_NODE_INFO_V1() for name, node in pack.items()}")

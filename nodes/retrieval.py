@@ -126,8 +126,8 @@ def _drawing() -> list[io.Input]:
             min=0,
             max=SEEDS - 1,
             optional=True,
-            tooltip="For top percent and random: prompt k draws with seed + k, so that the same "
-            "prompt on several lines gets several images.",
+            tooltip="Chooses the image for top percent and random: prompt k draws with seed + k, "
+            "so that the same prompt on several lines gets several images.",
         ),
     ]
 
@@ -142,7 +142,8 @@ def _size_input() -> io.Input:
             step=16,
             optional=True,
             tooltip="For a folder: the chosen images' central squares are resized to so many "
-            "pixels. Images of a batch keep their size.",
+            "pixels a side; more than the tokenizer's size brings nothing. Images of a batch keep "
+            "their size.",
         )
     )
 

@@ -43,8 +43,8 @@ class RandomTokens(io.ComfyNode):
                     min=0,
                     max=SEEDS - 1,
                     control_after_generate=True,
-                    tooltip="The same seed gives the same tokens on every machine. In a batch the "
-                    "images have seed, seed + 1, ...",
+                    tooltip="Chooses the random numbers: the same seed gives the same tokens on "
+                    "every machine. In a batch the images have seed, seed + 1, ...",
                 ),
                 io.Int.Input(
                     "batch_size",
