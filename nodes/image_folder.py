@@ -17,7 +17,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..tokenopt_core.names import shown
 from .compat import folder_paths, io, model_management
+from .file_names import stays_inside
 
 log = logging.getLogger(__name__)
 
@@ -176,20 +178,21 @@ def none_readable(count: int, name: str = "folder") -> ValueError:
 
 def _inside(base: Path, folder: str, name: str) -> Path:
     """The folder, if it is one and lies in `base`."""
-    try:
-        place = (base / folder.strip()).resolve()
-        outside, there = not place.is_relative_to(base), place.is_dir()
-    except (OSError, ValueError):  # a name too long for the disk, or with a null in it
-        outside, there = False, False
-    shown = folder if len(folder) <= 60 else folder[:57] + "..."
+    outside, there, plain = True, False, str(folder).strip()
+    if stays_inside(plain):
+        try:
+            place = (base / plain).resolve()
+            outside, there = not place.is_relative_to(base), place.is_dir()
+        except (OSError, ValueError, RuntimeError):  # too long for the disk, a circle of links
+            outside, there = False, False
     if outside:
         raise ValueError(
-            f"{name} is {shown!r}, which leaves ComfyUI's input directory; expected a folder "
+            f"{name} is {shown(folder)}, which leaves ComfyUI's input directory; expected a folder "
             "inside it: move or copy the images there."
         )
-    if not folder.strip() or not there:
+    if not plain or not there:
         raise ValueError(
-            f"{name} is {shown!r}, expected an existing folder inside ComfyUI's input directory, "
-            "such as photos, or . for the directory itself."
+            f"{name} is {shown(folder)}, expected an existing folder inside ComfyUI's input "
+            "directory, such as photos, or . for the directory itself."
         )
     return place

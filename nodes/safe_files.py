@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from ..tokenopt_core.names import nearest
+from ..tokenopt_core.names import nearest, shown
 from ..tokenopt_core.positions import shortened
 from .compat import folder_paths
+from .file_names import stays_inside
 
 LONGEST_PART, LONGEST = 180, 1000  # bytes; disks allow 255 with counter and ending
 IN_OUTPUT = " [output]"  # how ComfyUI marks a file of the output folder
@@ -28,25 +29,26 @@ def new_output_file(prefix: str, suffix: str) -> tuple[Path, dict[str, str]]:
     Raises:
         ValueError: the name leaves the output folder, is none, hidden or too long.
     """
-    base = Path(folder_paths.get_output_directory()).resolve()
-    if "\0" in prefix or not Path(prefix).name or not _inside(base, base / prefix):
-        raise ValueError(
-            f"filename_prefix is {shortened(prefix)!r}, expected a name or folder/name inside "
-            "ComfyUI's output folder."
-        )
-    check_name(prefix)
+    base = check_name(prefix)
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, str(base))
     path = Path(folder, f"{name}_{counter:05}_{suffix}")
     return path, {"filename": path.name, "subfolder": subfolder, "type": "output"}
 
 
-def check_name(prefix: str) -> None:
-    """Raises ValueError if a file of this name could not be found again, or if no disk takes it;
-    the disk's own message tells of our paths.
+def check_name(prefix: str) -> Path:
+    """The output folder; raises ValueError if a file of this name would lie outside of it, could
+    not be found again, or if no disk takes the name: the disk's own message tells of our paths.
 
     Args:
         prefix: the input filename_prefix.
     """
+    base = Path(folder_paths.get_output_directory()).resolve()
+    inside = stays_inside(prefix) and not prefix.endswith(("/", "\\"))
+    if not inside or not _inside(base, base / prefix):
+        raise ValueError(
+            f"filename_prefix is {shown(prefix)}, which leaves ComfyUI's output folder or is no "
+            "name; expected a name or folder/name inside it."
+        )
     parts = re.split(r"[/\\]", os.path.normpath(prefix))
     if any(part.startswith(".") for part in parts):
         raise ValueError(
@@ -59,6 +61,7 @@ def check_name(prefix: str) -> None:
             f"filename_prefix is {shortened(prefix)!r} with {len(prefix)} characters, expected a "
             f"shorter name: at most {LONGEST_PART} bytes between two slashes, {LONGEST} in all."
         )
+    return base
 
 
 def saved_files(suffix: str) -> dict[str, Path]:
@@ -81,12 +84,12 @@ def saved_file(name: str, suffix: str, kind: str, asked: str = "file") -> Path:
     if path is None:
         found = saved_files(suffix)
         hint = (
-            f"did you mean one of {nearest(name, list(found))}?"
+            f"did you mean one of {nearest(str(name), list(found))}?"
             if found
             else f"there is none yet: save {kind} first."
         )
         raise ValueError(
-            f"{asked} is {shortened(name)!r}, expected {kind} (*{suffix}) in ComfyUI's input or "
+            f"{asked} is {shown(name)}, expected {kind} (*{suffix}) in ComfyUI's input or "
             f"output folder; {hint}"
         )
     return path
@@ -118,6 +121,8 @@ def _folders() -> list[tuple[Path, str]]:
 
 def _chosen(name: str, suffix: str) -> Path | None:
     """The file of this name, as `saved_files` calls it, without looking at all the others."""
+    if not stays_inside(name):
+        return None
     for base, mark in _folders():
         plain = name.removesuffix(mark)
         place = PurePosixPath(plain)

@@ -84,7 +84,7 @@ class SaveImage(io.ComfyNode):
         lines = _per_image(details.pop(CODES, None), len(pixels))
         height, width = pixels.shape[2:]
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-            _checked(filename_prefix), folder_paths.get_output_directory(), width, height
+            filename_prefix, str(check_name(filename_prefix)), width, height
         )
         saved = []
         for i, image in enumerate(pixels):
@@ -137,19 +137,6 @@ def _free(folder: str, name: str, counter: int) -> str:
     while os.path.exists(os.path.join(folder, f"{name}_{counter:05}_.png")):
         counter += 1
     return f"{name}_{counter:05}_.png"
-
-
-def _checked(prefix: str) -> str:
-    """The prefix, if it stays inside the output folder."""
-    base = os.path.abspath(folder_paths.get_output_directory())
-    target = os.path.abspath(os.path.join(base, prefix))
-    if "\0" in prefix or not target.startswith(base + os.sep):
-        raise ValueError(
-            f"filename_prefix is {prefix!r}, which leaves ComfyUI's output folder; expected a name "
-            "or folder/name inside it."
-        )
-    check_name(prefix)
-    return prefix
 
 
 def record_of_image(record: dict[str, Any], index: int, count: int) -> dict[str, Any]:

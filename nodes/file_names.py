@@ -1,0 +1,36 @@
+"""Whether a name that a workflow gives may be joined to a folder: decided by its text alone.
+
+The disk must not be asked first. On Windows a mere look at `//server/share` tells that server who
+one is, and a look at `CON` waits for a keyboard. Names that mean another place on one system are
+refused on all, so that a workflow does the same everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import PurePosixPath, PureWindowsPath
+
+_DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
+_DEVICES |= {f"{port}{digit}" for port in ("COM", "LPT") for digit in "0123456789¹²³"}
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, halves of characters
+
+
+def stays_inside(name: object, windows: bool = os.name == "nt") -> bool:
+    """Whether FOLDER/name can only be a place below FOLDER, links on the disk aside.
+
+    Args:
+        windows: refuse also what is an ordinary name on other systems: devices and file streams.
+    """
+    if not isinstance(name, str) or _UNFIT.search(name):
+        return False
+    if PurePosixPath(name).anchor or PureWindowsPath(name).anchor or PureWindowsPath(name).drive:
+        return False
+    parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".")]
+    if any(not part.strip(" .") for part in parts):  # "..", and what Windows shortens to it
+        return False
+    return not windows or not any(":" in part or _device(part) for part in parts)
+
+
+def _device(part: str) -> bool:
+    return part.split(".")[0].rstrip(" ").upper() in _DEVICES

@@ -1,0 +1,77 @@
+"""Names that a workflow gives for files: which may be joined to a folder, on which system.
+
+The rule is plain text work, so that Windows' traps are tested everywhere; nodes/ can only be
+imported inside ComfyUI, hence the file is loaded by its path.
+"""
+
+from __future__ import annotations
+
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+FILE = Path(__file__).parents[2] / "nodes" / "file_names.py"
+spec = spec_from_file_location("file_names", FILE)
+module = module_from_spec(spec)
+spec.loader.exec_module(module)
+stays_inside = module.stays_inside
+
+OUTSIDE = [
+    "..",
+    "../x",
+    "a/../../x",
+    "a\\..\\x",
+    "/etc/passwd",
+    "//server/share/x",
+    "\\\\server\\share\\x",
+    "\\\\?\\C:\\x",
+    "\\x",
+    "C:\\x",
+    "C:/x",
+    "C:x",
+    "a\0b",
+    "a\nb",
+    "\ud800",
+    ".. /x",
+    "a/... /x",
+    " ",
+    None,
+    3,
+    ["a"],
+]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("windows", [False, True])
+def test_what_may_lead_elsewhere(name, windows):
+    assert not stays_inside(name, windows)
+
+
+@pytest.mark.parametrize("name", ["CON", "a/nul.png", "aux", "COM1.txt", "lpt9/x", "x.png:stream"])
+def test_devices_and_streams_are_names_elsewhere(name):
+    assert not stays_inside(name, windows=True)
+    assert stays_inside(name, windows=False)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "a", "a/b.png", "photos etc.", "./a", "a//b", "été/画像.png", "console.png"]
+)
+def test_what_is_fine_everywhere(name):
+    assert stays_inside(name, windows=True)
+    assert stays_inside(name, windows=False)
+
+
+PARTS = st.sampled_from(["..", ".", "a", " ", "", "CON", "C:", "~", ". ", "b.c", "\\", "/", ":"])
+
+
+@given(st.lists(PARTS, max_size=6), st.sampled_from(["/", "\\"]))
+def test_no_accepted_name_leaves_a_folder_on_any_system(parts, slash):
+    name = slash.join(parts)
+    if stays_inside(name, windows=True):
+        for flavour, base in ((PurePosixPath, "/base"), (PureWindowsPath, "D:\\base")):
+            joined = flavour(base) / name
+            assert joined.is_relative_to(base)
+            assert ".." not in joined.parts
