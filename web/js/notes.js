@@ -49,7 +49,7 @@ function show(node, notes) {
 }
 
 app.registerExtension({
-    name: "tokenopt.Notes",
+    name: "TokenOpt.Notes",
     setup() {
         api.addEventListener("executing", ({ detail }) => {
             const node = detail && findNode(detail);

@@ -71,7 +71,7 @@ function addButton(node) {
 }
 
 app.registerExtension({
-    name: "tokenopt.StopAndKeep",
+    name: "TokenOpt.StopAndKeep",
     commands: [
         {
             id: "TokenOpt.StopAndKeep",
