@@ -35,12 +35,18 @@ def make_base(base: Path, *more_packs: Path) -> Path:
     Models, inputs, outputs and the user's settings live under it, so that a ComfyUI that the user
     already has is run without a single file of it being changed.
     """
-    for folder in ("custom_nodes", "input", "models", "output", "temp", "user/default"):
-        (base / folder).mkdir(parents=True, exist_ok=True)
+    make_folders(base)
     for name, pack in (("tokenopt", ROOT), *((pack.name, pack) for pack in more_packs)):
         link = base / "custom_nodes" / name
         if not link.exists() or link.resolve() != pack:
             _link(link, pack)
+    return base
+
+
+def make_folders(base: Path) -> Path:
+    """`base`, a ComfyUI --base-directory; nothing in it is changed that is there already."""
+    for folder in ("custom_nodes", "input", "models", "output", "temp", "user/default"):
+        (base / folder).mkdir(parents=True, exist_ok=True)
     settings = base / "user" / "default" / "comfy.settings.json"
     if not settings.exists():
         settings.write_text(json.dumps(FRONTEND_SETTINGS, indent=2), encoding="utf-8")

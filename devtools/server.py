@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from .client import Client
-from .layout import QUIET_THREADS, comfyui_folder, make_base
+from .layout import QUIET_THREADS, comfyui_folder, make_base, make_folders
 
 START_SECONDS = 180  # a cold disk and a busy machine; 8 s on an idle one
 STOP_SECONDS = 10
@@ -33,7 +33,9 @@ class ComfyServer:
 
     Args:
         base: its --base-directory (models, input, output, temp, user); made when missing.
+        linked: whether this repository is a pack of it; False leaves its packs to the caller.
         log: file for its output; None lets it write to this terminal.
+        python: of the environment to run it in; None takes this one.
         port: None takes a free one.
         cpu: run with --cpu; None finds out whether torch has an accelerator.
         offline: forbid downloads from model hubs.
@@ -46,15 +48,18 @@ class ComfyServer:
         self,
         base: Path,
         *,
+        linked: bool = True,
         log: Path | None = None,
+        python: Path | None = None,
         port: int | None = None,
         cpu: bool | None = None,
         offline: bool = True,
         threads: int | None = 1,
         arguments: Sequence[str] = (),
     ) -> None:
-        self.base = make_base(Path(base).resolve())
+        self.base = (make_base if linked else make_folders)(Path(base).resolve())
         self.log = log
+        self.python = str(python or sys.executable)
         self.port = port or free_port()
         self.cpu = not has_accelerator() if cpu is None else cpu
         self.offline = offline
@@ -124,7 +129,7 @@ class ComfyServer:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             output = self.log.open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, str(main), *options],
+            [self.python, str(main), *options],
             cwd=main.parent,
             env=environment,
             stdin=subprocess.DEVNULL,

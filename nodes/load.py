@@ -87,7 +87,8 @@ class LoadTokenizer(io.ComfyNode):
                     "into models/titok the first time it runs. Your own weights in models/titok, a "
                     ".safetensors file or a folder with config.json, are listed too. "
                     "Fewer tokens (32): stronger edits, less detail; more tokens: the reverse.",
-                )
+                ),
+                download_input(),
             ],
             outputs=[
                 TokenizerSocket.Output(
@@ -99,21 +100,12 @@ class LoadTokenizer(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, tokenizer: str) -> str:
+    def fingerprint_inputs(cls, tokenizer: str, download: bool = True) -> str:
         return _fingerprint(_TOKENIZERS.place(tokenizer))
 
     @classmethod
-    def execute(cls, tokenizer: str) -> io.NodeOutput:
-        source = _TOKENIZERS.source(tokenizer)
-        models_dir = folders.download_folder(folders.TOKENIZERS, tokenizer)
-
-        def load() -> torch.nn.Module:
-            from ..tokenopt_core.tokenizers import load_tokenizer  # reads files: only when run
-
-            return load_tokenizer(source, models_dir=models_dir, progress=_DownloadBar())
-
-        place = _TOKENIZERS.place(tokenizer)
-        return io.NodeOutput(_share(LoadedTokenizer, tokenizer, place, load))
+    def execute(cls, tokenizer: str, download: bool = True) -> io.NodeOutput:
+        return io.NodeOutput(tokenizer_named(tokenizer, download))
 
 
 class LoadGuide(io.ComfyNode):
@@ -137,7 +129,8 @@ class LoadGuide(io.ComfyNode):
                     "the first time it runs; ViT-B-32 is the paper's choice. Larger ones are "
                     "slower and see finer detail. Folders in open_clip layout in "
                     "models/titok_guides are listed too.",
-                )
+                ),
+                download_input(),
             ],
             outputs=[
                 GuideSocket.Output(
@@ -149,22 +142,60 @@ class LoadGuide(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, model: str) -> str:
+    def fingerprint_inputs(cls, model: str, download: bool = True) -> str:
         return _fingerprint(_GUIDES.place(model))
 
     @classmethod
-    def execute(cls, model: str) -> io.NodeOutput:
-        source = _GUIDES.source(model)
-        models_dir = folders.download_folder(folders.GUIDES, model)
+    def execute(cls, model: str, download: bool = True) -> io.NodeOutput:
+        return io.NodeOutput(guide_named(model, download))
 
-        def load() -> torch.nn.Module:
-            return load_guide(source, models_dir=models_dir, progress=_DownloadBar())
 
-        return io.NodeOutput(_share(LoadedGuide, model, _GUIDES.place(model), load))
+def tokenizer_named(name: str, download: bool = True) -> LoadedTokenizer:
+    """A tokenizer of Load TiTok's menu; downloaded first, if allowed, where files are missing."""
+    source = _TOKENIZERS.source(name)
+    models_dir = folders.download_folder(folders.TOKENIZERS, name)
+
+    def load() -> torch.nn.Module:
+        from ..tokenopt_core.tokenizers import load_tokenizer  # reads files: only when run
+
+        return load_tokenizer(
+            source, models_dir=models_dir, progress=_DownloadBar(), download=download
+        )
+
+    return _share(LoadedTokenizer, name, _TOKENIZERS.place(name), load)
+
+
+def guide_named(name: str, download: bool = True) -> LoadedGuide:
+    """A guide of Load CLIP Guide's menu; downloaded first, if allowed, where files are missing."""
+    source = _GUIDES.source(name)
+    models_dir = folders.download_folder(folders.GUIDES, name)
+
+    def load() -> torch.nn.Module:
+        return load_guide(source, models_dir=models_dir, progress=_DownloadBar(), download=download)
+
+    return _share(LoadedGuide, name, _GUIDES.place(name), load)
+
+
+def fingerprint_of(tokenizer: str, guide: str) -> str:
+    """Another text after a file of either model was replaced."""
+    places = _TOKENIZERS.place(tokenizer), _GUIDES.place(guide)
+    return " ".join(map(_fingerprint, places))
+
+
+def download_input() -> io.Input:
+    """The last input of a node that loads; optional, because earlier workflows lack it."""
+    return io.Boolean.Input(
+        "download",
+        default=True,
+        optional=True,
+        tooltip="What happens when a released model is not there. On: this run downloads it, with "
+        "progress in the node; after a cancel the next run goes on from there. Off: the run stops "
+        "and says which file is missing, where it is published and into which folder it belongs.",
+    )
 
 
 class _DownloadBar:
-    """Shows bytes done on the node that loads, once there are any; also from another thread."""
+    """Shows the bytes of all files on the node that loads, and ends the download on a cancel."""
 
     def __init__(self) -> None:
         self._bar = None
@@ -172,8 +203,9 @@ class _DownloadBar:
 
     def __call__(self, done: int, total: int) -> None:
         model_management.throw_exception_if_processing_interrupted()
-        self._bar = self._bar or ProgressBar(total, node_id=self._node)
-        self._bar.update_absolute(done, total)
+        if total:  # known once the hub has answered
+            self._bar = self._bar or ProgressBar(total, node_id=self._node)
+            self._bar.update_absolute(done, total)
 
 
 def _fingerprint(place: Path | None) -> str:

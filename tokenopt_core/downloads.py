@@ -3,245 +3,162 @@
 from __future__ import annotations
 
 import inspect
-import io
 import logging
-import os
-import re
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from huggingface_hub import HfFileMetadata
+from .download_report import Meter, Progress, address, in_bytes
+from .hub_files import DownloadError, HubFile, HubModel, find_file
+from .hub_http import RemoteFile, bring, look_up
+from .staging import check, check_room, kept_in, locked, move_in, partial_path
+from .waiting import Beat
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[int, int], None]
-TIMEOUT = 10.0
-WORTH_KEEPING = 2**20  # bytes
-
-
-class DownloadError(OSError):
-    """A model could not be downloaded; the message says what to fetch by hand and where to."""
-
-
-@dataclass(frozen=True)
-class HubFile:
-    """A file to have from a hub repository: the first of `names` that is there."""
-
-    repo: str
-    names: tuple[str, ...]
-    optional: bool = False
-
-
-def find_file(wanted: HubFile, folder: Path | None) -> Path | None:
-    """The file where it lies on this computer: in `folder`, or (None) in the hub's cache."""
-    from huggingface_hub import try_to_load_from_cache
-
-    for name in wanted.names:
-        if folder is not None:
-            path = folder / name
-        else:
-            cached = try_to_load_from_cache(wanted.repo, name)
-            path = Path(cached) if isinstance(cached, str) else None
-        if path is not None and path.is_file():
-            return path
-    return None
+__all__ = ["DownloadError", "HubFile", "Progress", "fetch_files", "find_file"]
 
 
 def fetch_files(
-    name: str, wanted: Sequence[HubFile], folder: Path | None, progress: Progress | None = None
+    name: str,
+    wanted: Sequence[HubFile],
+    folder: Path | None,
+    progress: Progress | None = None,
+    *,
+    download: bool = True,
 ) -> list[Path | None]:
     """Where each file lies (None: an optional one that does not exist), downloaded if need be.
 
     Nothing is asked of the network when all files are there that are not optional.
 
-    Into `folder` the files come by way of a hidden folder beside it, so that no half-written file
-    is ever in it. What a failed download has got is kept there, and the next one goes on from it.
-    An exception raised by `progress(bytes done, bytes in all)`, called for each piece of a file,
-    cancels the download and removes what it has got.
+    Into `folder` the files come by way of a hidden folder beside it, whole, with the size and (all
+    but small files) the SHA-256 that the hub announces: no half-written file is ever in it. What a
+    failed, cancelled or killed download has got is kept there from 1 MiB on, and the next one goes
+    on from it. A second process that wants the same model waits for the first.
 
     Args:
         name: of the model, for messages.
-        folder: None means the hub's cache.
+        folder: None means the hub's cache, filled in the hub's own way.
+        progress: called with the bytes done and in all, of all files, about five times a second
+            (0 and 0 at first); an exception that it raises cancels the download.
+        download: False raises DownloadError where something is missing.
 
     Raises:
         DownloadError: offline, no such file, no room on the disk and the like.
     """
-    found = [find_file(file, folder) for file in wanted]
-    if all(path or file.optional for path, file in zip(found, wanted, strict=True)):
+    model = HubModel(name, tuple(wanted), folder)
+    found = model.find()
+    if not model.complete(found) and not download:
+        raise DownloadError(model.not_here())
+    if model.complete(found):
         return found
-    staging = folder.with_name(f".{folder.name}.partial") if folder is not None else None
-    missing = [i for i, path in enumerate(found) if path is None]
-    logger.info("Downloading %s from %s.", name, wanted[missing[0]].repo)
-    try:
-        fetched = {i: _first_there(name, wanted, i, folder, staging, progress) for i in missing}
-    except BaseException as error:
-        if staging is not None and not (
-            isinstance(error, DownloadError) and _worth_keeping(staging)
-        ):
-            shutil.rmtree(staging, ignore_errors=True)
-        raise
-    for i, (file, path) in fetched.items():
-        found[i] = path
-        if staging is not None and path is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            os.replace(path, folder / file)
-            found[i] = folder / file
-    if staging is not None:
-        shutil.rmtree(staging, ignore_errors=True)
-    return found
+    meter = Meter(name, progress)
+    if folder is None:
+        return _into_cache(model, meter)
+    with model.explained(model.missing(found)[0]), locked(model.lock, meter.beat):
+        if not model.complete(model.find()):  # else another process has brought them
+            try:
+                _into_folder(model, meter)
+            except BaseException:
+                if not kept_in(model.staging):
+                    shutil.rmtree(model.staging, ignore_errors=True)
+                raise
+    return model.find()
 
 
-def _worth_keeping(staging: Path) -> bool:
-    """Whether a failed download has left so much that the next one should go on from it."""
-    files = staging.iterdir() if staging.is_dir() else ()
-    return sum(file.stat().st_size for file in files) >= WORTH_KEEPING
-
-
-def _first_there(
-    name: str,
-    wanted: Sequence[HubFile],
-    index: int,
-    folder: Path | None,
-    staging: Path | None,
-    progress: Progress | None,
-) -> tuple[str, Path | None]:
-    """The first name of `wanted[index]` that its repository has, and where it was downloaded to."""
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
-
-    # The base of HfHubHTTPError is the failure class of the hub's HTTP client, which differs
-    # between versions of the hub.
-    failures = (OSError, EntryNotFoundError, *HfHubHTTPError.__bases__)
-    one = wanted[index]
-    for file in one.names:
-        try:
-            return file, _download(one.repo, file, staging, progress)
-        except failures as error:
-            absent = isinstance(error, EntryNotFoundError)
-            if absent and not isinstance(error, LocalEntryNotFoundError):
-                if file != one.names[-1]:
-                    continue
-                if one.optional:
-                    break
-            message = _by_hand(name, wanted, one.names[0], folder, error)
-            raise DownloadError(message) from error
-    return one.names[0], None
-
-
-def _download(repo: str, file: str, staging: Path | None, progress: Progress | None) -> Path:
-    """Download one file, to `staging` or (None) to the hub's cache, and check what came."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-
-    url = hf_hub_url(repo, file)
-    # Asked first because, without a network, this one fails at once.
-    facts = get_hf_file_metadata(url, timeout=TIMEOUT)
-    if staging is not None:
-        path = _download_to(staging, file, url, facts, progress)
-        _check_complete(path, file, facts.size)
-        return path
-    cancelled: list[BaseException] = []
-    options = {}
-    if progress and "tqdm_class" in inspect.signature(hf_hub_download).parameters:
-        options["tqdm_class"] = _progress_bar(progress, cancelled)
-    try:
-        path = Path(hf_hub_download(repo, file, **options))
-    finally:
-        if cancelled:  # the hub may report from a thread of its own, where an exception is lost
-            raise cancelled[0]
-    _check_complete(path, file, facts.size)
-    return path
-
-
-def _download_to(
-    staging: Path, file: str, url: str, facts: HfFileMetadata, progress: Progress | None
-) -> Path:
-    """Download by plain HTTP, which can be cancelled and go on where an earlier attempt stopped."""
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
-
-    version = re.sub(r"\W", "", facts.etag or "")[:40]  # never go on from another version's bytes
-    path = staging / f"{file}.{version}"
-    staging.mkdir(parents=True, exist_ok=True)
-    with _ReportingFile(path, facts.size, progress) as opened:
-        http_get(
-            url,
-            opened,
-            resume_size=opened.tell(),
-            headers=build_hf_headers(),
-            expected_size=facts.size,
-            displayed_filename=file,
-        )
-    return path
-
-
-class _ReportingFile(io.BufferedWriter):
-    """A file to append to, which reports its size at each write."""
-
-    def __init__(self, path: Path, size: int | None, progress: Progress | None) -> None:
-        if size is not None and path.is_file() and path.stat().st_size > size:
-            path.unlink()
-        super().__init__(io.FileIO(path, "ab"))
-        self._size, self._progress = size or 0, progress
-        self.seek(0, os.SEEK_END)
-
-    def write(self, data: bytes) -> int:
-        written = super().write(data)
-        if self._progress:
-            done = self.tell()
-            self._progress(done, max(done, self._size))
-        return written
-
-
-def _check_complete(path: Path, file: str, size: int | None) -> None:
-    """Remove a file and raise OSError unless it has the announced size and a header that fits."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        if size is not None and path.stat().st_size != size:
-            raise OSError(f"it has {path.stat().st_size} bytes, expected {size}")
-        if file.endswith(".safetensors"):
-            with safe_open(path, framework="pt"):
-                pass
-    except (OSError, SafetensorError) as error:
-        path.resolve().unlink(missing_ok=True)  # in the hub's cache, path is a link
-        path.unlink(missing_ok=True)
-        raise OSError(f"{file} is damaged or incomplete: {error}") from error
-
-
-def _by_hand(
-    name: str, wanted: Sequence[HubFile], file: str, folder: Path | None, error: BaseException
-) -> str:
-    """What failed, and how to do without the network."""
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    repos: dict[str, list[str]] = {}
-    for each in wanted:
-        if not each.optional:
-            repos.setdefault(each.repo, []).append(each.names[0])
-    parts = [f"{' and '.join(files)} from huggingface.co/{repo}" for repo, files in repos.items()]
-    target = folder or f"a folder FOLDER/{name} and give models_dir=FOLDER"
-    return (
-        f"Could not download {file} of {name!r} from the hub repository "
-        f"{next(each.repo for each in wanted if file in each.names)} ({reason.rstrip('.')}). To "
-        f"install it by hand, put {' and '.join(parts)} into {target}."
+def _into_folder(model: HubModel, meter: Meter) -> None:
+    """Downloads what is missing beside the folder, then moves it in."""
+    planned = _plan(model, meter.beat)
+    total = sum(remote.size or 0 for _, remote in planned)
+    paths = [partial_path(model.staging, remote) for _, remote in planned]
+    there = sum(path.stat().st_size for path in paths if path.is_file())
+    first, _ = planned[0]
+    with model.explained(first, total):
+        check_room(model.folder, total - there)
+    logger.info(
+        "Downloading %s: %s (%s) from %s to %s%s.",
+        model.name,
+        " and ".join(remote.name for _, remote in planned),
+        in_bytes(total),
+        " and ".join(dict.fromkeys(address(remote.repo) for _, remote in planned)),
+        model.folder,
+        f", {in_bytes(there)} of it are there" if there else "",
     )
+    meter.start(total, there)
+    for (file, remote), path in zip(planned, paths, strict=True):
+        with model.explained(file, remote.size):
+            bring(remote, path, meter.beat, meter.reached)
+            check(path, remote, meter.beat)
+            meter.finish_file(path.stat().st_size)
+    for (file, remote), path in zip(planned, paths, strict=True):
+        with model.explained(file, remote.size):
+            move_in(path, model.folder / remote.name)
+    shutil.rmtree(model.staging, ignore_errors=True)
+    logger.info("Downloaded %s: %s.", model.name, meter.summary())
 
 
-def _progress_bar(progress: Progress, cancelled: list[BaseException]) -> type:
-    """The hub's own progress bar, which reports to `progress` and keeps what that raises."""
+def _plan(model: HubModel, beat: Beat) -> list[tuple[HubFile, RemoteFile]]:
+    """What the hub has of the files that are missing here."""
+    planned = []
+    for file in model.missing(model.find()):
+        with model.explained(file):
+            remote = _first_there(file, beat)
+        if remote is not None:
+            planned.append((file, remote))
+    return planned
+
+
+def _first_there(file: HubFile, beat: Beat) -> RemoteFile | None:
+    """The first name of a file that its repository has; None if it may do without."""
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    for name in file.names:
+        try:
+            return look_up(file.repo, name, beat)
+        except EntryNotFoundError as error:
+            last = name == file.names[-1]
+            if isinstance(error, LocalEntryNotFoundError) or (last and not file.optional):
+                raise
+    return None
+
+
+def _into_cache(model: HubModel, meter: Meter) -> list[Path | None]:
+    """The same into the hub's cache, by the hub's own client."""
+    from huggingface_hub import hf_hub_download
+
+    planned = _plan(model, meter.beat)
+    total = sum(remote.size or 0 for _, remote in planned)
+    logger.info("Downloading %s (%s) into the hub's cache.", model.name, in_bytes(total))
+    meter.start(total, 0)
+    for file, remote in planned:
+        cancelled: list[BaseException] = []
+        options = {}
+        if "tqdm_class" in inspect.signature(hf_hub_download).parameters:
+            options["tqdm_class"] = _progress_bar(meter, cancelled)
+        with model.explained(file, remote.size):
+            try:
+                path = Path(hf_hub_download(remote.repo, remote.name, **options))
+            finally:
+                if cancelled:  # the hub may report from its own thread, where an error is lost
+                    raise cancelled[0]
+            check(path, remote, meter.beat)
+            meter.finish_file(path.stat().st_size)
+    return model.find()
+
+
+def _progress_bar(meter: Meter, cancelled: list[BaseException]) -> type:
+    """The hub's own progress bar, which tells `meter` and keeps what that raises."""
     from huggingface_hub.utils import tqdm
 
     class ReportingBar(tqdm):
         def __init__(self, *args, **kwargs) -> None:
             super().__init__(*args, **kwargs)
-            self._done, self._all = kwargs.get("initial") or 0, kwargs.get("total") or 0
+            self._there = kwargs.get("initial") or 0
 
         def update(self, n: float | None = 1) -> bool | None:
-            self._done += n or 0
+            self._there += n or 0
             try:
-                progress(int(self._done), int(self._all))
+                meter.reached(int(self._there))
             except BaseException as error:
                 cancelled.append(error)
                 raise

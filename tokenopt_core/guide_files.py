@@ -7,8 +7,9 @@ code that comes with a model. A folder of the user's may do neither.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,15 @@ from .names import nearest, shown
 from .tokenizers.weights import read_weights
 
 DEMO_FOLDER = Path(__file__).parent / "demo" / "clip"
-KNOWN_GUIDES = (
-    "demo",
-    "ViT-B-32/laion2b_s34b_b79k",
-    "ViT-B-16/datacomp_xl_s13b_b90k",
-    "ViT-L-14/datacomp_xl_s13b_b90k",
-    "ViT-B-16-SigLIP/webli",
-    "ViT-B-16-SigLIP2/webli",
-)
+SIZES = {  # about the bytes of the weights: four for each parameter
+    "ViT-B-32/laion2b_s34b_b79k": 605_100_000,
+    "ViT-B-16/datacomp_xl_s13b_b90k": 598_500_000,
+    "ViT-L-14/datacomp_xl_s13b_b90k": 1_710_500_000,
+    "ViT-B-16-SigLIP/webli": 812_600_000,
+    "ViT-B-16-SigLIP2/webli": 1_500_800_000,
+}
+KNOWN_GUIDES = ("demo", *SIZES)
+Fetch = Callable[[str, Sequence[HubFile], Path | None], list[Path | None]]  # fetch_files
 CONFIG = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 # open_clip's own order of preference in a folder.
@@ -59,20 +61,24 @@ class GuideFiles:
 
 
 def find_guide(
-    source: str | Path, models_dir: str | Path | None = None, progress: Progress | None = None
+    source: str | Path,
+    models_dir: str | Path | None = None,
+    progress: Progress | None = None,
+    download: bool = True,
 ) -> GuideFiles:
     """The checked files of a guide; see `load_guide` for the arguments."""
     source = str(source)
+    fetch = partial(fetch_files, progress=progress, download=download)
     if source == "demo":
         return _local(DEMO_FOLDER)
     if source.startswith("hf-hub:"):
-        return _from_hub(source.removeprefix("hf-hub:"), models_dir, progress)
+        return _from_hub(source.removeprefix("hf-hub:"), models_dir, fetch)
     if source and Path(source).exists():
         return _local(Path(source))
-    return _released(source, models_dir, progress)
+    return _released(source, models_dir, fetch)
 
 
-def _released(name: str, models_dir: str | Path | None, progress: Progress | None) -> GuideFiles:
+def _released(name: str, models_dir: str | Path | None, fetch: Fetch) -> GuideFiles:
     """A model of open_clip's table, "Model/tag": its configuration is part of open_clip."""
     import open_clip
 
@@ -90,7 +96,7 @@ def _released(name: str, models_dir: str | Path | None, progress: Progress | Non
         raise ValueError(f"guide {name!r} is not on the hub: choose another one.")
     text = open_clip.get_model_config(model)["text_cfg"]
     folder = Path(models_dir) / name if models_dir else None
-    weights, tokenizer = _fetch(name, repo, file, text, folder, progress)
+    weights, tokenizer = _fetch(name, repo, file, text, folder, fetch)
     read_weights(weights)
     options = {
         "pretrained": str(weights),
@@ -100,12 +106,12 @@ def _released(name: str, models_dir: str | Path | None, progress: Progress | Non
     return GuideFiles(model=model, weights=weights, text=text, tokenizer=tokenizer, options=options)
 
 
-def _from_hub(repo: str, models_dir: str | Path | None, progress: Progress | None) -> GuideFiles:
+def _from_hub(repo: str, models_dir: str | Path | None, fetch: Fetch) -> GuideFiles:
     """A repository in open_clip layout: its configuration is fetched, looked at, then the rest."""
     folder = Path(models_dir) / repo if models_dir else None
-    (config,) = fetch_files(repo, [HubFile(repo, (CONFIG,))], folder, progress)
+    (config,) = fetch(repo, [HubFile(repo, (CONFIG,))], folder)
     text = _checked_text(config)
-    weights, tokenizer = _fetch(repo, repo, "", text, folder, progress)
+    weights, tokenizer = _fetch(repo, repo, "", text, folder, fetch)
     return _local(weights.parent, tokenizer)
 
 
@@ -115,16 +121,16 @@ def _fetch(
     file: str,
     text: Mapping[str, Any],
     folder: Path | None,
-    progress: Progress | None,
+    fetch: Fetch,
 ) -> tuple[Path, Path | None]:
     """The weights and the folder of the tokenizer's files (None: open_clip's own tokenizer)."""
     names = (str(Path(file).with_suffix(".safetensors")), file) if file else WEIGHTS
-    wanted = [HubFile(repo, names)]
+    wanted = [HubFile(repo, names, size=SIZES.get(name, 0))]
     words = text.get("hf_tokenizer_name")
     if words:
         wanted += [HubFile(words, (each,)) for each in TOKENIZER]
         wanted += [HubFile(words, (each,), optional=True) for each in MORE_TOKENIZER]
-    weights, *tokenizer = fetch_files(name, wanted, folder, progress)
+    weights, *tokenizer = fetch(name, wanted, folder)
     return weights, tokenizer[0].parent if words else None
 
 

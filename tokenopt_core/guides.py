@@ -123,6 +123,7 @@ def load_guide(
     dtype: torch.dtype = torch.float32,
     models_dir: str | Path | None = None,
     progress: Progress | None = None,
+    download: bool = True,
 ) -> Guide:
     """A frozen guide on `device`.
 
@@ -136,6 +137,7 @@ def load_guide(
             a folder of their name (models_dir/Model/tag, models_dir/owner/name); None is the hub's
             own cache.
         progress: called with the bytes done and in all during a download; what it raises cancels.
+        download: False raises DownloadError in place of a download.
 
     Raises:
         ValueError: the source is not known, or its files are damaged or do not fit each other.
@@ -145,7 +147,7 @@ def load_guide(
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype}, expected one of {', '.join(map(str, DTYPES))}.")
     with torch.inference_mode(False):  # inference weights could never take part in a gradient
-        files = find_guide(source, models_dir, progress)
+        files = find_guide(source, models_dir, progress, download)
         model = _build(files)
         if not hasattr(model, "visual") or hasattr(model, "text_decoder"):
             raise ValueError(f"guide {source} is a CoCa model: choose a CLIP or SigLIP model.")

@@ -109,22 +109,22 @@ class Inspector:
         return element.query_selector(selector)
 
     def cell(self, position: int, image: int = 0):
-        return self.find(f'.ti-cell[data-image="{image}"][data-position="{position}"]')
+        return self.find(f'.tokenopt-cell[data-image="{image}"][data-position="{position}"]')
 
     def codes(self) -> list[int]:
         cells = self.page.evaluate_handle(ELEMENT, self.number).as_element()
-        return [int(code.inner_text()) for code in cells.query_selector_all(".ti-code")]
+        return [int(code.inner_text()) for code in cells.query_selector_all(".tokenopt-code")]
 
     def widget(self, name: str) -> str:
         return widget_value(self.page, self.number, name)
 
     def status(self) -> str:
-        return self.find(".ti-status").inner_text()
+        return self.find(".tokenopt-status").inner_text()
 
     def changed(self) -> list[int]:
         """Positions of the cells that are marked as not the same in the run before."""
         cells = self.page.evaluate_handle(ELEMENT, self.number).as_element()
-        marked = cells.query_selector_all(".ti-changed")
+        marked = cells.query_selector_all(".tokenopt-changed")
         return [int(cell.get_attribute("data-position")) for cell in marked]
 
     def type_code(self, position: int, code: int) -> None:

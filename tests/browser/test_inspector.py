@@ -88,15 +88,15 @@ def test_select_edit_copy_and_run(frontend, client, renderer):
     edits = f"3: 417, 6: {other[6]}"
     assert bright.widget("edits") == edits
     assert dark.widget("edits") == ""
-    assert "ti-pending" in bright.cell(6).get_attribute("class")
+    assert "tokenopt-pending" in bright.cell(6).get_attribute("class")
     run(frontend)
     after = bright.codes()
     assert [(p, after[p]) for p in range(16) if after[p] != before[p]] == [(3, 417), (6, other[6])]
     assert f"edited from {before[3]}, was {before[3]} in the last run" in bright.cell(
         3
     ).get_attribute("title")
-    assert "ti-changed" in bright.cell(6).get_attribute("class")
-    assert "ti-changed" not in bright.cell(7).get_attribute("class")
+    assert "tokenopt-changed" in bright.cell(6).get_attribute("class")
+    assert "tokenopt-changed" not in bright.cell(7).get_attribute("class")
     frontend.screenshot(SCREENSHOTS / f"inspector-{renderer}.png")
     seen = last_image(client)
     assert (seen == image_by_api(client, edits)).all()

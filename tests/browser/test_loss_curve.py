@@ -66,11 +66,11 @@ def test_curve_grows_while_it_runs_and_the_stop_button_ends_it(
     heads = set()
     deadline = time.monotonic() + 60
     while len(heads) < 2 and time.monotonic() < deadline:
-        heads.add(curve.query_selector(".tl-where").inner_text())
+        heads.add(curve.query_selector(".tokenopt-loss-where").inner_text())
         page.wait_for_timeout(100)
     assert len(heads) == 2, f"the curve does not grow: {heads}"
     assert all(head.endswith("of 9000") for head in heads)
-    said = curve.query_selector(".tl-head").inner_text()
+    said = curve.query_selector(".tokenopt-loss-head").inner_text()
     assert all(name in said for name in ("total", "clip: a green star", "clip: dark"))
     assert len(curve.query_selector_all("path")) == 2 + 3  # frame, then total and two terms
     frontend.screenshot(SCREENSHOTS / f"loss-curve-{renderer}.png")

@@ -29,10 +29,3 @@ def test_what_is_built_is_the_library_with_its_data(tmp_path):
     assert ran.returncode == 0, ran.stderr
     files = {path.relative_to(built).as_posix() for path in built.rglob("*") if path.is_file()}
     assert files == set(tracked(LIBRARY))
-
-
-def test_the_registry_leaves_out_what_is_only_for_development():
-    ignored = (ROOT / ".comfyignore").read_text(encoding="utf-8").splitlines()
-    for line in ignored:
-        assert line.startswith("#") or not line.startswith(("nodes", LIBRARY, "web", "workflows"))
-    assert {"tests/", "training/", "devtools/"} <= set(ignored)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,15 +63,16 @@ def test_a_release_is_downloaded_once(session):
     assert session["second"]["requests"] == []
 
 
-def test_progress_reaches_the_size_of_each_file(session):
-    progress = session["first"]["progress"]
-    assert len([done for done, total in progress if done == total]) == len(FILES)
-    assert all(0 < done <= total for done, total in progress)
+def test_progress_reaches_the_size_of_all_files(session):
+    for attempt in ("first", "cache"):
+        progress = session[attempt]["progress"]
+        assert progress == sorted(progress)
+        assert progress[-1][0] == progress[-1][1] > 300_000
 
 
 def test_without_a_models_folder_the_hub_cache_is_used(session):
     assert session["cache"]["name"] == session["cache again"]["name"] == "tiny"
-    assert "GET tiny/model.safetensors" in session["cache"]["requests"]
+    assert "GET lab/tiny/model.safetensors" in session["cache"]["requests"]
     assert session["cache again"]["requests"] == []
 
 
@@ -81,20 +83,11 @@ def test_cancelling_leaves_nothing(session):
 
 def test_an_incomplete_file_is_refused_and_removed(session):
     cut = session["cut"]
-    assert cut["error"].startswith("DownloadError: Could not download model.safetensors of 'cut'")
+    assert cut["error"].startswith("DownloadError: Could not download model.safetensors (")
     assert "damaged or incomplete" in cut["error"]
     assert cut["left"] == []
     assert "damaged or incomplete" in session["cut, cache"]["error"]
     assert not session["cut, found"]
-
-
-def test_a_broken_download_is_resumed(session):
-    broken, resumed = session["broken"], session["resumed"]
-    assert broken["error"].startswith("DownloadError: Could not download model.safetensors of 'sh")
-    assert {Path(name).parts[0] for name in broken["left"]} == {".shaky.partial"}
-    assert resumed["error"] is None
-    assert resumed["requests"][-1] == "GET shaky/model.safetensors from 100000"
-    assert resumed["left"] == ["shaky", *(f"shaky/{file}" for file in FILES)]
 
 
 @pytest.mark.parametrize(
@@ -102,15 +95,16 @@ def test_a_broken_download_is_resumed(session):
 )
 def test_a_failed_download_tells_the_manual_way(session, attempt, file):
     error, name = session[attempt]["error"], "tiny" if attempt == "offline" else attempt
-    assert error.startswith(f"DownloadError: Could not download {file} of {name!r} from the hub")
-    assert f"put config.json and model.safetensors from huggingface.co/lab/{name} into " in error
+    assert error.startswith(f"DownloadError: Could not download {file}")
+    assert f" of {name!r}: " in error
+    assert re.search(f"put config.json and model.safetensors from http://[^ ]+/{name} into ", error)
     assert Path(error.rstrip(".").rpartition(" into ")[2]).parts[-2:] == (attempt, name)
     assert session[attempt]["left"] == []
 
 
 def test_offline_without_a_models_folder(session):
     error = session["offline cache"]["error"]
-    assert "into a folder FOLDER/cut and give models_dir=FOLDER." in error
+    assert "into a folder FOLDER/cut (models_dir=FOLDER)." in error
 
 
 GUIDE_FILES = ["open_clip_config.json", "open_clip_model.safetensors"]
@@ -122,7 +116,7 @@ def test_a_guide_is_downloaded_with_progress(session):
     assert guide["error"] is None
     files = [f"lab/guide/{file}" for file in (*GUIDE_FILES, *WORD_FILES)]
     assert guide["left"] == ["lab", "lab/guide", *files]
-    assert len([done for done, total in guide["progress"] if done == total]) == len(files)
+    assert guide["progress"][-1][0] == guide["progress"][-1][1] > 0
     assert session["guide, cancelled"]["error"].startswith("Cancelled: ")
     assert session["guide, cancelled"]["left"] in ([], ["lab"])
 
@@ -137,8 +131,15 @@ def test_a_guide_that_is_there_needs_no_network(session):
 def test_a_guide_offline_tells_the_manual_way(session):
     error = session["guide, offline"]["error"]
     assert error.startswith("DownloadError: Could not download open_clip_config.json of 'lab/")
-    assert " from huggingface.co/lab/guide into " in error
+    assert re.search(" from http://[^ ]+/lab/guide into ", error)
     assert error.rstrip(".").endswith("guide")
+
+
+def test_with_download_off_nothing_is_asked(session):
+    for attempt, name in (("off", "tiny"), ("guide, off", "lab/guide")):
+        assert session[attempt]["error"].startswith(f"DownloadError: {name!r} is not on this comp")
+        assert session[attempt]["requests"] == []
+    assert "(about 306 kB)" in session["off"]["error"]
 
 
 def test_what_is_there_needs_no_network(session):

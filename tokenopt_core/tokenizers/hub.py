@@ -26,15 +26,30 @@ def fetch_release(
     release: Release,
     models_dir: str | Path | None = None,
     progress: Progress | None = None,
+    *,
+    download: bool = True,
 ) -> Path:
     """The folder that has the weights of a release, downloaded first if they are not there.
 
-    See `fetch_files` for how, and for what it raises.
+    See `fetch_files` for how, for the arguments, and for what it raises.
     """
     folder = find_release(release, models_dir)
     if folder is not None:
         return folder
-    wanted = [HubFile(release.repo, (file,)) for file in release.files]
+    *others, weights = release.files
+    wanted = [HubFile(release.repo, (file,)) for file in others]
+    wanted += [HubFile(release.repo, (weights,), size=_size(release))]
     folder = Path(models_dir) / release.spec.name if models_dir is not None else None
-    *_, weights = fetch_files(release.spec.name, wanted, folder, progress)
-    return weights.parent
+    *_, path = fetch_files(release.spec.name, wanted, folder, progress, download=download)
+    return path.parent
+
+
+def _size(release: Release) -> int:
+    """About the bytes of its weights, without asking for them: its tensors in float32."""
+    import torch
+
+    from .loading import build_tokenizer  # which needs this module
+
+    with torch.device("meta"):
+        tensors = build_tokenizer(release.spec).state_dict().values()
+    return sum(4 * tensor.numel() for tensor in tensors)

@@ -38,6 +38,7 @@ def load_tokenizer(
     dtype: torch.dtype = torch.float32,
     models_dir: str | Path | None = None,
     progress: Progress | None = None,
+    download: bool = True,
 ) -> Tokenizer:
     """A frozen tokenizer in evaluation mode.
 
@@ -47,7 +48,8 @@ def load_tokenizer(
         dtype: of the networks; the codebook and all inputs and outputs are float32.
         models_dir: where released weights are looked for, and downloaded to if they are missing;
             None means the hub's cache.
-        progress: called with the bytes done and in all during a download.
+        progress: called with the bytes done and in all during a download; what it raises cancels.
+        download: False raises DownloadError in place of a download.
 
     Raises:
         TypeError: `source` is neither text nor a path.
@@ -59,7 +61,7 @@ def load_tokenizer(
         raise ValueError(f"dtype is {dtype}, expected one of {', '.join(map(str, DTYPES))}.")
     # Weights that are created under inference mode could never take part in a backward pass.
     with torch.inference_mode(False), torch.no_grad():
-        name, path, config = _resolve(source, models_dir, progress)
+        name, path, config = _resolve(source, models_dir, progress, download)
         weights = read_weights(path)
         spec = _make_spec(name, path, weights, config)
         with torch.device("meta"):
@@ -111,14 +113,14 @@ def _copies(
 
 
 def _resolve(
-    source: str | Path, models_dir: str | Path | None, progress: Progress | None
+    source: str | Path, models_dir: str | Path | None, progress: Progress | None, download: bool
 ) -> tuple[str, Path, dict[str, Any] | None]:
     """Name, weights file and config (None: not needed or not there) of a source."""
     if source == DEMO:
         return DEMO, *_in_folder(DEMO_FOLDER)
     if source in RELEASES:
         release = RELEASES[str(source)]
-        folder = fetch_release(release, models_dir, progress)
+        folder = fetch_release(release, models_dir, progress, download=download)
         return str(source), folder / release.weights, None
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"tokenizer is {source!r}, expected a name or a path.")

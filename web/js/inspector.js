@@ -86,7 +86,7 @@ function hostOf(node) {
 
 function lockButton() {
     const button = document.createElement("button");
-    Object.assign(button, { className: "ti-button", textContent: "Lock these", hidden: true });
+    Object.assign(button, { className: "tokenopt-button", textContent: "Lock these", hidden: true });
     button.title = "Write the selected positions into `locked` of the Token Optimizer Options.";
     button.addEventListener("pointerdown", (event) => event.stopPropagation());
     return button;
@@ -137,7 +137,7 @@ function setUp(node) {
 }
 
 app.registerExtension({
-    name: "TokenOpt.Inspector",
+    name: "tokenopt.Inspector",
     onNodeOutputsUpdated() { // a tab, or an entry of the queue, with the outputs of its run
         for (const restore of restorers) restore();
     },

@@ -107,7 +107,7 @@ function edit(strips, cell) {
     if (problem) return strips.say(problem);
     if (cell.querySelector("input")) return;
     const field = document.createElement("input");
-    Object.assign(field, { type: "text", inputMode: "numeric", className: "ti-field" });
+    Object.assign(field, { type: "text", inputMode: "numeric", className: "tokenopt-field" });
     field.value = strips.stateOf(image, position).code;
     field.setAttribute("aria-label", `code of position ${position}`);
     let open = true;
@@ -201,7 +201,7 @@ function pull(drag, event) {
     if (!drag.ghost) {
         const { codes } = load(drag.strips, drag.cell);
         drag.ghost = document.createElement("div");
-        drag.ghost.className = "ti-ghost";
+        drag.ghost.className = "tokenopt-ghost";
         drag.ghost.textContent = codes.length > 1 ? `${codes.length} codes` : codes[0][1];
         const { style } = drag.cell;
         for (const name of ["--paper", "--ink"])
@@ -222,13 +222,13 @@ function targetAt(event) {
     const strips = under?.closest(".ti")?.strips;
     if (!strips?.result) return null;
     const cell = strips.cellOf(under);
-    const row = under.closest(".ti-image");
+    const row = under.closest(".tokenopt-image");
     const image = row ? [...strips.list.children].indexOf(row) : 0;
     return { strips, cell, image, position: cell && Number(cell.dataset.position) };
 }
 
 function mark(drag, element) {
-    drag.over?.classList.remove("ti-over");
+    drag.over?.classList.remove("tokenopt-over");
     drag.over = element;
-    element?.classList.add("ti-over");
+    element?.classList.add("tokenopt-over");
 }

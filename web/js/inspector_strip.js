@@ -17,12 +17,12 @@ export class Strips {
         this.cells = []; // [image][position]
         this.at = [0, 0]; // image and position of the cell that Tab reaches
         this.element = make("div", "ti");
-        this.list = make("div", "ti-list", { role: "grid", "aria-multiselectable": "true" });
+        this.list = make("div", "tokenopt-list", { role: "grid", "aria-multiselectable": "true" });
         this.list.setAttribute("aria-label", "Tokens: a row for each image, a cell for each token");
-        this.scroll = make("div", "ti-scroll");
+        this.scroll = make("div", "tokenopt-scroll");
         this.scroll.append(this.list);
-        this.status = make("div", "ti-status", { role: "status", "aria-live": "polite" });
-        this.foot = make("div", "ti-foot");
+        this.status = make("div", "tokenopt-status", { role: "status", "aria-live": "polite" });
+        this.foot = make("div", "tokenopt-foot");
         this.foot.append(this.status);
         this.element.append(this.scroll, this.foot);
         this.element.strips = this; // where a drag ends
@@ -53,21 +53,21 @@ export class Strips {
     build(rows) {
         this.list.replaceChildren();
         const count = rows[0].length;
-        this.element.classList.toggle("ti-dense", count > 64);
+        this.element.classList.toggle("tokenopt-dense", count > 64);
         this.cells = rows.map((row, image) => {
-            const line = make("div", "ti-image", { role: "row" });
-            const thumbnail = make("img", "ti-thumbnail", { alt: `Decoded image ${image}` });
+            const line = make("div", "tokenopt-image", { role: "row" });
+            const thumbnail = make("img", "tokenopt-thumbnail", { alt: `Decoded image ${image}` });
             thumbnail.draggable = false;
-            const strip = make("div", "ti-strip", { role: "presentation" });
+            const strip = make("div", "tokenopt-strip", { role: "presentation" });
             const cells = row.map((_, position) => {
-                const cell = make("div", "ti-cell", { role: "gridcell", tabindex: "-1" });
+                const cell = make("div", "tokenopt-cell", { role: "gridcell", tabindex: "-1" });
                 Object.assign(cell.dataset, { image, position });
-                cell.append(make("span", "ti-position"), make("span", "ti-code"));
+                cell.append(make("span", "tokenopt-position"), make("span", "tokenopt-code"));
                 cell.firstChild.textContent = position;
                 return cell;
             });
             strip.append(...cells);
-            const frame = make("div", "ti-frame", { role: "presentation" });
+            const frame = make("div", "tokenopt-frame", { role: "presentation" });
             frame.append(strip);
             line.append(thumbnail, frame);
             this.list.append(line);
@@ -93,9 +93,9 @@ export class Strips {
             cell.style.setProperty("--paper", paper);
             cell.style.setProperty("--ink", ink);
             cell.children[1].textContent = state.code ?? state.magnitude.toFixed(1);
-            cell.classList.toggle("ti-changed", state.changedFrom !== null);
-            cell.classList.toggle("ti-edited", state.code !== state.before);
-            cell.classList.toggle("ti-pending", state.pending);
+            cell.classList.toggle("tokenopt-changed", state.changedFrom !== null);
+            cell.classList.toggle("tokenopt-edited", state.code !== state.before);
+            cell.classList.toggle("tokenopt-pending", state.pending);
             cell.setAttribute("aria-selected", selected.has(position));
             cell.title = this.words(state);
             cell.setAttribute("aria-label", cell.title);
@@ -135,7 +135,7 @@ export class Strips {
 
     tell(cell) { if (cell && this.status.textContent !== cell.title) this.say(cell.title); }
 
-    cellOf(target) { return target?.closest?.(".ti-cell") ?? null; }
+    cellOf(target) { return target?.closest?.(".tokenopt-cell") ?? null; }
 
     // Moves the focus to a cell; those beyond the ends are the ends.
     focus(image, position) {

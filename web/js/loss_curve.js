@@ -12,20 +12,20 @@ const SVG = "http://www.w3.org/2000/svg";
 // Okabe and Ito's, for colour-blind people; as in the chart that the node gives out.
 const COLOURS = ["#56b4e9", "#f0aa28", "#28c494", "#ff8050", "#d688b4", "#f0e45a"];
 const CSS = `
-.tl { font: 10.5px/1.25 Inter, system-ui, sans-serif; color: var(--input-text, #ddd);
+.tokenopt-loss { font: 10.5px/1.25 Inter, system-ui, sans-serif; color: var(--input-text, #ddd);
     border-radius: 8px; padding: 5px 8px 6px; box-sizing: border-box; height: ${HEIGHT}px;
     background: var(--comfy-input-bg, #222); user-select: none; overflow: hidden;
     font-variant-numeric: tabular-nums; text-align: left; }
-.tl-head { display: flex; gap: 10px; height: 15px; white-space: nowrap; overflow: hidden; }
-.tl-head i { display: inline-block; width: 9px; height: 3px; border-radius: 2px;
+.tokenopt-loss-head { display: flex; gap: 10px; height: 15px; white-space: nowrap; overflow: hidden; }
+.tokenopt-loss-head i { display: inline-block; width: 9px; height: 3px; border-radius: 2px;
     margin: 0 4px 2.5px 0; }
-.tl-head span { min-width: 0; overflow: hidden; text-overflow: ellipsis; }
-.tl-head span:first-child { flex: none; max-width: 60%; }
-.tl-head .tl-where { margin-left: auto; flex: none; color: var(--descrip-text, #999); }
-.tl-plot { position: relative; height: ${PLOT}px; margin-top: 6px; padding-left: 46px; }
-.tl-plot svg { display: block; width: 100%; height: 100%; overflow: visible; }
-.tl-plot path { fill: none; vector-effect: non-scaling-stroke; stroke-linejoin: round; }
-.tl-tick { position: absolute; left: 0; width: 40px; text-align: right;
+.tokenopt-loss-head span { min-width: 0; overflow: hidden; text-overflow: ellipsis; }
+.tokenopt-loss-head span:first-child { flex: none; max-width: 60%; }
+.tokenopt-loss-head .tokenopt-loss-where { margin-left: auto; flex: none; color: var(--descrip-text, #999); }
+.tokenopt-loss-plot { position: relative; height: ${PLOT}px; margin-top: 6px; padding-left: 46px; }
+.tokenopt-loss-plot svg { display: block; width: 100%; height: 100%; overflow: visible; }
+.tokenopt-loss-plot path { fill: none; vector-effect: non-scaling-stroke; stroke-linejoin: round; }
+.tokenopt-loss-tick { position: absolute; left: 0; width: 40px; text-align: right;
     color: var(--descrip-text, #999); }
 `;
 
@@ -33,10 +33,10 @@ let curves = null; // node -> its Curve; made with the first node that has one
 
 class Curve {
     constructor(node) {
-        this.element = make("div", "tl");
+        this.element = make("div", "tokenopt-loss");
         this.element.setAttribute("role", "img");
-        this.head = make("div", "tl-head");
-        this.plot = make("div", "tl-plot");
+        this.head = make("div", "tokenopt-loss-head");
+        this.plot = make("div", "tokenopt-loss-plot");
         this.element.append(this.head, this.plot);
         this.box = addBox(node, "tokenopt_loss", this.element, () => HEIGHT);
     }
@@ -61,7 +61,7 @@ class Curve {
             item.title = `${name}: ${last[k + 1]}`;
             return item;
         });
-        const where = make("span", "tl-where");
+        const where = make("span", "tokenopt-loss-where");
         where.textContent = `${title ? `${title}, ` : ""}${last[0] + 1} of ${steps}`;
         this.head.replaceChildren(...values, where);
         const svg = document.createElementNS(SVG, "svg");
@@ -70,7 +70,7 @@ class Curve {
         svg.append(...[0, 100].map((y) => path(`M0 ${y}H100`, "var(--border-color, #555)", 1)));
         svg.append(...lines.reverse().map((line) => line.path)); // the total lies on top
         const ticks = [["top: -4px", total.high], ["bottom: -4px", total.low]].map(([at, value]) => {
-            const tick = make("div", "tl-tick");
+            const tick = make("div", "tokenopt-loss-tick");
             tick.style.cssText = at;
             tick.textContent = short(value);
             return tick;
@@ -131,7 +131,7 @@ function listen() {
 }
 
 app.registerExtension({
-    name: "TokenOpt.LossCurve",
+    name: "tokenopt.LossCurve",
     nodeCreated(node) {
         if (!NODES.includes(node.comfyClass)) return;
         if (!curves) listen();

@@ -49,7 +49,7 @@ function show(node, notes) {
 }
 
 app.registerExtension({
-    name: "TokenOpt.Notes",
+    name: "tokenopt.Notes",
     setup() {
         api.addEventListener("executing", ({ detail }) => {
             const node = detail && findNode(detail);

@@ -71,7 +71,7 @@ function addButton(node) {
 }
 
 app.registerExtension({
-    name: "TokenOpt.StopAndKeep",
+    name: "tokenopt.StopAndKeep",
     commands: [
         {
             id: "TokenOpt.StopAndKeep",

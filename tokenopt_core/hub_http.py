@@ -1,0 +1,208 @@
+"""One file of a hub repository over HTTP: patient with the line, quick to cancel.
+
+The network is waited for in a thread of its own. The caller's thread writes the file and, at least
+five times a second, calls `beat()`: an exception raised there ends the download at once, however
+long the server stays silent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import io
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .waiting import BEAT_SECONDS, Beat, in_background
+
+logger = logging.getLogger(__name__)
+
+SILENCE = 10.0  # seconds without a byte after which a connection counts as lost
+ATTEMPTS = 5  # in a row that bring nothing
+FIRST_WAIT = 1.0  # seconds before the second attempt, doubled before each further one
+LONGEST_WAIT = 120.0  # a server that asks for more is not waited for
+PASSING = (408, 429, 500, 502, 503, 504)  # answers that may be another one soon
+PIECE = 2**16  # bytes
+
+
+class CannotWrite(Exception):
+    """The disk does not take what came over the network; `__cause__` says why."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file that the hub has: its size in bytes and its version, as far as the hub tells them."""
+
+    repo: str
+    name: str
+    url: str
+    size: int | None
+    version: str
+
+
+def look_up(repo: str, name: str, beat: Beat) -> RemoteFile:
+    """What the hub says about a file. Without a network this fails at once."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    url, failed = hf_hub_url(repo, name), 0
+    while True:
+        try:
+            (facts,) = in_background(
+                lambda: iter([get_hf_file_metadata(url, timeout=SILENCE)]), beat
+            )
+            return RemoteFile(repo, name, url, facts.size, re.sub(r"\W", "", facts.etag or ""))
+        except failures() as error:
+            failed += 1
+            if status_of(error) is None:
+                raise
+            _wait(_pause(error, failed), f"{repo}/{name}", beat)
+
+
+def bring(remote: RemoteFile, path: Path, beat: Beat, reached: Callable[[int], None]) -> None:
+    """Append to `path` what it lacks of a remote file; `reached(bytes)` is told after each piece.
+
+    A broken line, a busy or a failing server are met with further attempts, each of which goes on
+    where the last one stopped.
+
+    Raises:
+        CannotWrite: the disk is full and the like.
+        `failures()`: the last attempt's error.
+    """
+    failed = 0
+    with _opened_to_append(path) as file:
+        if remote.size is None or file.tell() > remote.size or not remote.version:
+            _cut(file, 0)  # nothing says that these bytes belong to this version
+        reached(file.tell())
+        while remote.size is None or file.tell() < remote.size:
+            before = file.tell()
+            try:
+                with contextlib.closing(_pieces(remote, before, beat)) as pieces:
+                    for at, piece in pieces:
+                        _write(file, at, piece)
+                        reached(at + len(piece))
+                if remote.size is None:
+                    break
+                if file.tell() < remote.size:
+                    raise ConnectionError(f"the line broke after {file.tell()} bytes")
+            except failures() as error:
+                failed = failed + 1 if file.tell() <= before else 1
+                if status_of(error) == 416:  # the hub has no such bytes: begin again
+                    _cut(file, 0)
+                _wait(_pause(error, failed), f"{remote.repo}/{remote.name}", beat)
+        with _disk():
+            os.fsync(file.fileno())
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What asking the hub may raise. Its HTTP client differs between versions of the hub."""
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    return (OSError, EntryNotFoundError, *HfHubHTTPError.__bases__)
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an error reports, if a server answered at all."""
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def asked_wait(error: BaseException) -> float:
+    """Seconds that the server asks to wait: a number, a date, or the hub's RateLimit; else 0."""
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    asked = str(headers.get("Retry-After", "")).strip()
+    if re.fullmatch(r"\d{1,9}", asked):
+        return float(asked)
+    with contextlib.suppress(TypeError, ValueError):
+        return max(0.0, email.utils.parsedate_to_datetime(asked).timestamp() - time.time())
+    reset = re.search(r"\bt=(\d{1,9})\b", str(headers.get("RateLimit", "")))
+    return float(reset[1]) if reset and status_of(error) == 429 else 0.0
+
+
+def _pieces(remote: RemoteFile, start: int, beat: Beat) -> Iterator[tuple[int, bytes]]:
+    """(offset, bytes) of a file from `start` on, or from 0 where the server cannot do otherwise."""
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+
+    def read() -> Iterator[tuple[int, bytes]]:
+        with _opened(remote.url, headers) as response:
+            hf_raise_for_status(response)
+            at = start if response.status_code == 206 else 0
+            if at and not response.headers.get("Content-Range", "").startswith(f"bytes {at}-"):
+                raise ConnectionError("the server sent another part than it was asked for")
+            for piece in _content(response):
+                yield at, piece
+                at += len(piece)
+
+    return in_background(read, beat)
+
+
+def _opened(url: str, headers: dict[str, str]) -> Any:
+    """A response to read from. Either client keeps the token from other hosts when redirected."""
+    from huggingface_hub.utils import get_session
+
+    session = get_session()
+    if hasattr(session, "stream"):  # httpx, since huggingface_hub 1.0
+        options = {"timeout": SILENCE, "follow_redirects": True}
+        return session.stream("GET", url, headers=headers, **options)
+    return session.get(url, headers=headers, timeout=SILENCE, stream=True)
+
+
+def _content(response: Any) -> Iterator[bytes]:
+    return response.iter_raw() if hasattr(response, "iter_raw") else response.iter_content(PIECE)
+
+
+@contextlib.contextmanager
+def _disk() -> Iterator[None]:
+    """Tells errors of the disk from those of the network."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotWrite(str(error)) from error
+
+
+def _opened_to_append(path: Path) -> io.FileIO:
+    """Without a buffer: what has come is in the file, even if this process is killed."""
+    with _disk():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return io.FileIO(path, "ab")
+
+
+def _write(file: io.FileIO, at: int, piece: bytes) -> None:
+    if at != file.tell():
+        _cut(file, at)  # the server began again from the start
+    with _disk():
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[file.write(rest) :]
+
+
+def _cut(file: io.FileIO, size: int) -> None:
+    with _disk():
+        file.truncate(size)
+        file.seek(size)
+
+
+def _pause(error: Exception, failed: int) -> float:
+    """Seconds to wait before the next attempt; raises the error where that would not help."""
+    status = status_of(error)
+    wait = max(asked_wait(error), FIRST_WAIT * 2 ** (failed - 1))
+    hopeless = status is not None and status not in (*PASSING, 416)
+    if hopeless or failed >= ATTEMPTS or wait > LONGEST_WAIT:
+        raise error
+    return wait
+
+
+def _wait(seconds: float, what: str, beat: Beat) -> None:
+    logger.info("%s does not come: trying again in %.0f s.", what, seconds)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        beat()
+        time.sleep(max(0.0, min(BEAT_SECONDS, until - time.monotonic())))
