@@ -10,9 +10,9 @@ differentiable in the images. Any function of that kind will do. These are used 
 `at(progress) -> loss`
     A copy for this moment of the run, from 0 (first step) to 1 (last). Called before each step.
 `lowered(dtype) -> loss`
-    A copy whose models compute in that type, float16 or bfloat16, their weights rounded once.
-    Called before a run or a search that is not in float32. A loss with models and without this
-    still works: it is asked under autocast.
+    A copy whose models compute in that type, their weights rounded once (float32: as they are).
+    Called before a run or a search. A loss with models and without this still works: where the
+    type is not float32 it is asked under autocast.
 `scheduled: bool`
     False: the loss has `at`, but asks for the same during the whole run.
 `terms(images) -> dict[str, (b,)]`
@@ -58,8 +58,8 @@ def at(loss: Loss, progress: float) -> Loss:
 
 
 def lowered(loss: Loss, dtype: torch.dtype) -> Loss:
-    """The loss with its models in `dtype`; in float32, or without models of its own, as it is."""
-    return loss if dtype == torch.float32 or not hasattr(loss, "lowered") else loss.lowered(dtype)
+    """The loss with its models in `dtype`; without models of its own, as it is."""
+    return loss.lowered(dtype) if hasattr(loss, "lowered") else loss
 
 
 def is_scheduled(loss: Loss) -> bool:

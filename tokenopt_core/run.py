@@ -43,8 +43,7 @@ class Run:
         self.config, self.reset, self.text = config, reset, text
         self.device = device_of(tokenizer)
         self.dtype = compute_dtype(config, self.device, tokenizer)
-        half = self.dtype != torch.float32
-        self.tokenizer = tokenizer.lowered(self.dtype) if half else tokenizer
+        self.tokenizer = tokenizer.lowered(self.dtype)
         self.state = state.to(self.device).with_scale(first_scale(self.dtype))
         seeds = image_seeds(seeds, len(state.features))
         self.loss = seeded(lowered(loss, self.dtype), seeds, state.looks)

@@ -13,7 +13,7 @@ from tokenopt_core.attention import attend
 from tokenopt_core.steady_memory import steady_memory
 from tokenopt_core.tokenizers.norm_silu import LEAST_PIXELS, norm_silu
 from tokenopt_core.tokenizers.quantize import nearest
-from tokenopt_core.tokenizers.vqgan import to_grid
+from tokenopt_core.tokenizers.vqgan import EnlargingConv, to_grid
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-6, torch.bfloat16: 1.5e-2}
 
@@ -111,3 +111,20 @@ def test_codes_are_the_same_however_many_distances_are_held(monkeypatch):
     monkeypatch.setattr("tokenopt_core.tokenizers.quantize.MOST_DISTANCES", 50)
     assert torch.equal(nearest(features, codebook), whole)
     assert torch.equal(nearest(features[:0], codebook), whole[:0])
+
+
+class TestEnlargingConv:
+    @pytest.mark.parametrize("dtype", list(TOLERANCE))
+    def test_is_the_convolution_of_the_enlarged_image_with_its_gradient(self, dtype):
+        conv = EnlargingConv(8).to(dtype).requires_grad_(False)
+        images = torch.randn(2, 8, 6, 5, dtype=torch.float64).to(dtype).requires_grad_()
+        exact = images.detach().double().requires_grad_()
+        enlarged = F.interpolate(exact, scale_factor=2.0, mode="nearest")
+        plain = F.conv2d(enlarged, conv.weight.double(), conv.bias.double(), padding=1)
+        ours = conv(images)
+        assert "Convolution" in type(ours.grad_fn).__name__
+        weights = torch.randn_like(plain)
+        (expected,) = torch.autograd.grad((plain * weights).sum(), exact)
+        (gradient,) = torch.autograd.grad(ours, images, weights.to(dtype))
+        assert relative(ours, plain) <= TOLERANCE[dtype]
+        assert relative(gradient, expected) <= TOLERANCE[dtype]
