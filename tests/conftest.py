@@ -64,7 +64,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    if session.config.option.collectonly:
+    # A worker of pytest-xdist has run a part only; all of it is counted where they are started.
+    if session.config.option.collectonly or hasattr(session.config, "workerinput"):
         return
     for group in filter(None, session.config.getoption("--require").split(",")):
         if not executed[group]:
@@ -84,9 +85,12 @@ def server() -> Iterator[ComfyServer]:
     """A server on a free port, with a base folder in .dev/ and a log of the same name.
 
     Two test sessions at the same time must not share the folder: the environment variable
-    TOKENOPT_TEST_BASE gives the second one another name than test-base.
+    TOKENOPT_TEST_BASE gives the second one another name than test-base. Each of pytest-xdist's
+    workers has a server of its own.
     """
-    base = make_base(DEV / (os.environ.get("TOKENOPT_TEST_BASE") or "test-base"), *PACKS)
+    name = os.environ.get("TOKENOPT_TEST_BASE") or "test-base"
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    base = make_base(DEV / (f"{name}-{worker}" if worker else name), *PACKS)
     with ComfyServer(base, log=DEV / "logs" / f"{base.name}.log") as running:
         yield running
 
