@@ -8,7 +8,10 @@ from .code_text import TextToTokens, TokensToText
 from .codec import Decode, Encode, Quantize
 from .compat import ComfyExtension, io
 from .demo import DemoScene
+from .easy_edit import EasyTextEdit
+from .easy_inpaint import EasyInpaint
 from .edit import Copy, SetCodes
+from .fit import FitImage
 from .importance import TokenImportance
 from .influence import PixelInfluence
 from .inspect import Inspect
@@ -18,6 +21,7 @@ from .losses import ClipLoss, CombineLosses, ImagePromptLoss
 from .mask_losses import MaskedComposite, MaskedL1Loss
 from .optimizer import Optimize
 from .options import OptimizeOptions
+from .paste import PasteBack
 from .perturb import PerturbSearch
 from .pixel_losses import PixelPenalty
 from .position_preset import PositionPreset
@@ -29,6 +33,8 @@ from .token_files import LoadTokens, SaveTokens
 from .tokens import RandomTokens
 
 NODES = [
+    EasyTextEdit,
+    EasyInpaint,
     LoadTokenizer,
     LoadGuide,
     DemoScene,
@@ -48,6 +54,8 @@ NODES = [
     Sweep,
     Judge,
     SaveImage,
+    FitImage,
+    PasteBack,
     AttributeVector,
     ApplyAttribute,
     SaveAttribute,

@@ -74,7 +74,9 @@ def squares_of(pictures: Tensor, fitted: FittedPicture) -> tuple[Tensor, Tensor]
 def pasted_back(
     squares: Tensor, fitted: FittedPicture, original: Tensor, soft_edge: float
 ) -> Tensor:
-    """The IMAGE `original` with squares (b, 3, any, any) put back; it keeps its transparency.
+    """The IMAGE `original` with squares (b, 3, any, any) put back.
+
+    Its transparency stays, and so do pixels beyond [0, 1] (of a sharp resize) beside the squares.
 
     Raises:
         ValueError: another size than the one that was fitted, or other numbers of images.
@@ -92,10 +94,10 @@ def pasted_back(
         found = ", ".join(f"{name} {number}" for name, number in numbers.items())
         raise ValueError(f"the numbers of images differ ({found}); expected as many, or one.")
     made = from_images(paste(squares, fitted.fit, pictures, fitted.mask, soft_edge / 100))
-    if original.shape[3] < 4:
-        return made
-    alpha = original[..., 3:].expand(len(made), -1, -1, -1)
-    return torch.cat([made, alpha.to(made)], dim=3)
+    given = original.to(made)
+    same = made == pictures.movedim(1, 3).to(made)  # also what `to_images` had to clamp
+    made = torch.where(same, given[..., :3], made)
+    return torch.cat([made, given[..., 3:].expand(len(made), -1, -1, -1)], dim=3)
 
 
 def check_choice(name: str, value: str, known: Iterable[str]) -> None:

@@ -18,7 +18,9 @@ def keep_until_unloaded(model: LoadedModel) -> None:
     model.patcher.add_callback_with_key(CallbacksMP.ON_DETACH, KEY, _let_go)
 
 
-def _let_go(patcher: ModelPatcher, *_: object) -> None:
+def _let_go(patcher: ModelPatcher, unloaded: bool) -> None:
+    if not unloaded:  # ComfyUI only takes it out of its list, and puts it in again
+        return
     for kind, model in list(_kept.items()):
         if model.patcher is patcher:
             del _kept[kind]

@@ -15,6 +15,22 @@ WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows" / "api").glob("*.js
 CONTRACT = {
     "TokenOpt_LoadTokenizer": ("Load TiTok", "tokenizer", "TOKENOPT_TOKENIZER"),
     "TokenOpt_LoadGuide": ("Load CLIP Guide", "model", "TOKENOPT_GUIDE"),
+    "TokenOpt_EasyTextEdit": (
+        "Easy Text Edit",
+        "image prompt models steps tries seed fit tokenizer guide",
+        "IMAGE STRING",
+    ),
+    "TokenOpt_EasyInpaint": (
+        "Easy Inpaint",
+        "image mask prompt models steps tries seed margin tokenizer guide",
+        "IMAGE STRING",
+    ),
+    "TokenOpt_FitImage": (
+        "Fit Image",
+        "tokenizer image mode position fill around_mask margin mask",
+        "IMAGE MASK TOKENOPT_FIT",
+    ),
+    "TokenOpt_PasteBack": ("Paste Back", "image fit original soft_edge mask", "IMAGE"),
     "TokenOpt_Encode": ("TiTok Encode", "tokenizer image", "TOKENOPT_TOKENS"),
     "TokenOpt_Quantize": ("TiTok Quantize", "tokenizer tokens", "TOKENOPT_TOKENS STRING"),
     "TokenOpt_Decode": ("TiTok Decode", "tokenizer tokens", "IMAGE"),
@@ -174,8 +190,9 @@ def test_workflow_runs_and_the_judge_accepts_its_result(client, workflow, name):
 
 
 def asked_of(graph, images: int) -> list[str]:
-    """What the CLIP Loss of a workflow asks of each image in the end, "" without one."""
-    prompts = [n["inputs"]["prompt"] for n in graph.values() if "ClipLoss" in n["class_type"]]
+    """What the CLIP Loss, or the easy node, of a workflow asks of each image, "" without one."""
+    kinds = ("TokenOpt_ClipLoss", "TokenOpt_EasyTextEdit", "TokenOpt_EasyInpaint")
+    prompts = [n["inputs"]["prompt"] for n in graph.values() if n["class_type"] in kinds]
     prompts = [graph[p[0]]["inputs"]["value"] if isinstance(p, list) else p for p in prompts]
     lines = [line for prompt in prompts for line in prompt.splitlines()] or [""]
     texts = [

@@ -6,7 +6,9 @@ import { api } from "/scripts/api.js";
 import { addBox } from "./box.js";
 import { findNode } from "./find_node.js";
 
-const NODES = ["TokenOpt_Optimize", "TokenOpt_Sweep"];
+const NODES = [
+    "TokenOpt_Optimize", "TokenOpt_Sweep", "TokenOpt_EasyTextEdit", "TokenOpt_EasyInpaint",
+];
 const HEIGHT = 104, PLOT = 66;
 const SVG = "http://www.w3.org/2000/svg";
 // Okabe and Ito's, for colour-blind people; as in the chart that the node gives out.

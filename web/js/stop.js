@@ -5,7 +5,9 @@ import { api } from "/scripts/api.js";
 import { addBox } from "./box.js";
 import { findNode } from "./find_node.js";
 
-const NODES = ["TokenOpt_Optimize", "TokenOpt_Sweep"];
+const NODES = [
+    "TokenOpt_Optimize", "TokenOpt_Sweep", "TokenOpt_EasyTextEdit", "TokenOpt_EasyInpaint",
+];
 const LABEL = "Stop and keep the result";
 const STOPPING = "Stopping after this step ...";
 const ENDS = ["execution_success", "execution_error", "execution_interrupted"];
