@@ -1,0 +1,55 @@
+"""The picture at the head of the README: four things that tokens are good for, on the demo."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from .losses import FOUR, four_edits, hole
+from .sheet import Tile, draw
+from .stage import Sketch, Stage
+
+
+def overview(stage: Stage) -> Image.Image:
+    return draw([_edits(stage), [*_filled(stage), *_from_noise(stage)], _copied(stage)])
+
+
+def _edits(stage: Stage) -> list[Tile]:
+    before, after = four_edits(stage)
+    shown = dict(zip(FOUR, after, strict=True))
+    names = ("green star", "blue heart", "yellow moon")
+    return [Tile(before, "edit by text"), *(Tile(shown[name], f"“… {name} …”") for name in names)]
+
+
+def _filled(stage: Stage) -> list[Tile]:
+    s, scene, mask, clip = hole()
+    keep = s("MaskedL1Loss", image=scene, mask=mask, weight=2.0, feather=0, norm="L1")
+    both = s("CombineLosses", loss_a=clip, loss_b=keep, weight_a=1.0, weight_b=1.0)
+    after = s.optimize(s.encode(scene), both)
+    grey = s(".EmptyImage", width=64, height=64, batch_size=1, color=0x808080)
+    parts = {"destination": scene, "source": grey, "mask": mask}
+    holed = s(".ImageCompositeMasked", **parts, x=0, y=0, resize_source=True)
+    before, after = stage.images(s, holed, after)
+    return [Tile(before[0], "fill a hole"), Tile(after[0], "“… green circle …”")]
+
+
+def _from_noise(stage: Stage) -> list[Tile]:
+    s = Sketch()
+    given = {"seed": 3, "batch_size": 1, "scale": 1.0, "kind": "features", "best_of": 1}
+    noise = s("RandomTokens", tokenizer=s.tokenizer, **given)
+    loss = s.clip("a large blue heart on the left, plain sand background, bright, sharp")
+    after = s.optimize(noise, loss, steps=200, lr=0.3, noise_scale=0.6)
+    before, after = stage.images(s, s.decode(noise), after)
+    return [Tile(before[0], "begin with noise"), Tile(after[0], "“a large blue heart …”")]
+
+
+def _copied(stage: Stage) -> list[Tile]:
+    s = Sketch()
+    heart = {"shape": "heart", "colour": "yellow", "position": "middle"}
+    scene, other = s.scene(**heart), s.scene(colour="blue", light="dark", background="mint")
+    target, reference = s.encode(scene), s.encode(other)
+    copied = s("Copy", target=target, reference=reference, positions="6")
+    way = {"positions": "all", "strength": 0.5, "steps": 1, "quantize": False}
+    half = s("Blend", tokenizer=s.tokenizer, target=target, reference=reference, **way)
+    shown = stage.images(s, scene, other, s.decode(copied), s.decode(half))
+    names = ("or change tokens", "of two pictures", "one token copied", "half of the way")
+    return [Tile(images[0], name) for name, images in zip(names, shown, strict=True)]

@@ -1,0 +1,108 @@
+"""What a recipe works with: a graph that is written line by line, and a server that runs it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from PIL import Image
+
+from ..checks import node, succeed
+from ..client import Graph, Run
+from ..server import ComfyServer
+
+Source = tuple[str, int]  # a node's number and one of its outputs
+
+SCENE = {
+    "shape": "circle",
+    "colour": "red",
+    "size": "large",
+    "position": "left",
+    "background": "sky",
+    "pattern": "plain",
+    "light": "bright",
+    "focus": "sharp",
+}
+STAR = "a large green star on the left, plain sky background, bright, sharp"
+
+
+class Sketch:
+    """A graph in API format: each call adds a node and gives its first output."""
+
+    def __init__(self) -> None:
+        self.graph: Graph = {}
+        self.tokenizer = self("LoadTokenizer", tokenizer="demo")
+        self._guide: Source | None = None
+
+    def __call__(self, kind: str, /, **inputs: Any) -> Source:
+        """Adds a node of this pack, or (a name with a `.`) one of ComfyUI's own."""
+        number = str(len(self.graph) + 1)
+        linked = {k: list(v) if isinstance(v, tuple) else v for k, v in inputs.items()}
+        class_type = kind[1:] if kind.startswith(".") else f"TokenOpt_{kind}"
+        self.graph[number] = node(class_type, **linked)
+        return number, 0
+
+    @property
+    def guide(self) -> Source:
+        self._guide = self._guide or self("LoadGuide", model="demo")
+        return self._guide
+
+    def scene(self, seed: int = 7, batch_size: int = 1, **attributes: str) -> Source:
+        """The red circle of the templates, with other attributes where they are given."""
+        return self("DemoScene", seed=seed, batch_size=batch_size, **{**SCENE, **attributes})
+
+    def mixed(self, seed: int, batch_size: int, **attributes: str) -> Source:
+        """Scenes of which everything is random that is not given."""
+        return self.scene(seed, batch_size, **{**dict.fromkeys(SCENE, "random"), **attributes})
+
+    def encode(self, image: Source) -> Source:
+        return self("Encode", tokenizer=self.tokenizer, image=image)
+
+    def decode(self, tokens: Source) -> Source:
+        return self("Decode", tokenizer=self.tokenizer, tokens=tokens)
+
+    def clip(self, prompt: str, **settings: Any) -> Source:
+        defaults = {"negative_prompt": "", "random_crops": True, "crops": 4, "weight": 1.0}
+        defaults |= {"negative_weight": 0.5, "mirror": False}
+        given = {**defaults, **settings}
+        return self("ClipLoss", guide=self.guide, prompt=prompt, **given)
+
+    def optimize(self, tokens: Source, loss: Source, **settings: Any) -> Source:
+        """A Token Optimizer as in the templates; its image is the first output."""
+        defaults = {"steps": 150, "lr": 0.2, "seed": 5, "quantize": True, "ema": True}
+        defaults |= {"ema_decay": 0.95, "token_noise": True, "noise_scale": 0.3}
+        defaults |= {"regularize": "none", "reg_weight": 0.02, "reset_every": 0}
+        defaults |= {"preview_every": 0, "keep": "average"}
+        inputs = {**defaults, **settings}
+        return self("Optimize", tokenizer=self.tokenizer, tokens=tokens, loss=loss, **inputs)
+
+
+class Stage:
+    """Runs sketches and fetches what they show."""
+
+    def __init__(self, server: ComfyServer) -> None:
+        self.server = server
+        self.client = server.client()
+
+    def images(self, sketch: Sketch, *sources: Source) -> list[list[Image.Image]]:
+        """For each source, its batch of images."""
+        shown = [sketch(".PreviewImage", images=source) for source in sources]
+        run = self.run(sketch)
+        return [self.client.images(run, number) for number, _ in shown]
+
+    def texts(self, sketch: Sketch, *sources: Source) -> list[str]:
+        shown = [sketch(".PreviewAny", source=source) for source in sources]
+        run = self.run(sketch)
+        return [run.outputs[number]["text"][0] for number, _ in shown]
+
+    def run(self, sketch: Sketch) -> Run:
+        return succeed(self.client, sketch.graph)
+
+    def saved_name(self, run: Run, number: str) -> str:
+        """Where a Save node of this pack says that it has put its file."""
+        note = run.outputs[number]["tokenopt_notes"][0]
+        return re.match(r"saved (?:as )?(\S+)", note)[1]
+
+    def saved_bytes(self, name: str) -> int:
+        """Size of a file in the output folder."""
+        return (self.server.base / "output" / name).stat().st_size

@@ -1,0 +1,194 @@
+"""Recipes of the nodes that make, change and look at tokens."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from .sheet import Tile, draw, whole
+from .stage import Sketch, Source, Stage
+
+HEART = {"shape": "heart", "colour": "yellow", "position": "middle"}
+
+
+def demo_scene(stage: Stage) -> Image.Image:
+    s = Sketch()
+    (images,) = stage.images(s, s.mixed(3, 8))
+    tiles = [Tile(image) for image in images]
+    return draw([tiles[:4], tiles[4:]])
+
+
+def encode(stage: Stage) -> Image.Image:
+    s = Sketch()
+    wide = s(".ImageStitch", image1=s.scene(), image2=s.scene(**HEART), **_BESIDE)
+    padded = s(".ImageStitch", image1=wide, image2=s.scene(colour="blue"), **_BESIDE)
+    tokens = s.encode(padded)
+    codes = s("Quantize", tokenizer=s.tokenizer, tokens=tokens)
+    image, back = stage.images(s, padded, s.decode(tokens))
+    (numbers,) = stage.texts(s, (codes[0], 1))
+    tiles = [Tile(image[0], "image of any shape"), Tile(_in_lines(numbers, 4), "tokens (as codes)")]
+    return draw([[*tiles, Tile(back[0], "what they hold")]])
+
+
+def quantize(stage: Stage) -> Image.Image:
+    s = Sketch()
+    scene = s.scene(**HEART)
+    codes = s("Quantize", tokenizer=s.tokenizer, tokens=s.encode(scene))
+    before, after = stage.images(s, scene, s.decode(codes))
+    (numbers,) = stage.texts(s, (codes[0], 1))
+    return draw(
+        [
+            [
+                Tile(before[0], "image"),
+                Tile(_in_lines(numbers, 4), "codes"),
+                Tile(after[0], "decoded"),
+            ]
+        ]
+    )
+
+
+def decode(stage: Stage) -> Image.Image:
+    s = Sketch()
+    tokens, noise = s.encode(s.scene(**HEART)), _random(s, 7)
+    half = s("Copy", target=tokens, reference=noise, positions="0-7")
+    shown = stage.images(s, *map(s.decode, (tokens, noise, half)))
+    return _row(("tokens of a scene", "random tokens", "eight of each"), shown)
+
+
+def random_tokens(stage: Stage) -> Image.Image:
+    s = Sketch()
+    noise = _random(s, 3, 4)
+    loss = s.clip("a large blue heart on the left, plain sand background, bright, sharp")
+    after = s.optimize(noise, loss, steps=200, lr=0.3, noise_scale=0.6)
+    before, after = stage.images(s, s.decode(noise), after)
+    names = [f"seed {3 + i}" for i in range(4)]
+    below = ["after 200 steps: “a large blue heart …”", "", "", ""]
+    return draw(
+        [
+            [Tile(*told) for told in zip(before, names, strict=True)],
+            [Tile(image, caption=words) for image, words in zip(after, below, strict=True)],
+        ]
+    )
+
+
+def copy(stage: Stage) -> Image.Image:
+    s = Sketch()
+    scenes = s.scene(**HEART), s.scene(colour="blue", light="dark", background="mint")
+    mixed = s("Copy", target=s.encode(scenes[0]), reference=s.encode(scenes[1]), positions="6")
+    shown = stage.images(s, *scenes, s.decode(mixed))
+    return _row(("target", "reference", "token 6 copied"), shown)
+
+
+def blend(stage: Stage) -> Image.Image:
+    s = Sketch()
+    heart = {**HEART, "colour": "red"}
+    ends = [s.encode(s.scene(**heart)), s.encode(s.scene(**{**heart, "shape": "star"}))]
+    way = s(
+        "Blend",
+        tokenizer=s.tokenizer,
+        target=ends[0],
+        reference=ends[1],
+        positions="all",
+        strength=1.0,
+        steps=5,
+        quantize=False,
+    )
+    (images,) = stage.images(s, s.decode(way))
+    names = ("target", "1/4", "1/2", "3/4", "reference")
+    return draw([[Tile(*told) for told in zip(images, names, strict=True)]])
+
+
+def set_codes(stage: Stage) -> Image.Image:
+    codes = Sketch()
+    other = codes.encode(codes.scene(**HEART, background="rose"))
+    numbers = codes("Quantize", tokenizer=codes.tokenizer, tokens=other)
+    (text,) = stage.texts(codes, (numbers[0], 1))
+    wanted = text.split()
+    edits = ", ".join(f"{position}: {wanted[position]}" for position in (2, 5, 14))
+    s = Sketch()
+    scene = s.scene(**HEART)
+    after = s("Set", tokenizer=s.tokenizer, tokens=s.encode(scene), codes=edits)
+    shown = stage.images(s, scene, s.decode(after))
+    return _row(("before", f"codes: {edits}"), shown)
+
+
+def perturb(stage: Stage) -> Image.Image:
+    s = Sketch()
+    found, _ = s(
+        "PerturbSearch",
+        tokenizer=s.tokenizer,
+        tokens=s.encode(s.scene()),
+        positions="1, 6, 9, 14",
+        search="exact",
+        share=0.1,
+        direction="maximize",
+        top_k=1,
+    )
+    (sheet,) = stage.images(s, (found, 4))
+    return whole(sheet[0])
+
+
+def influence(stage: Stage) -> Image.Image:
+    s = Sketch()
+    found, _ = s(
+        "PixelInfluence",
+        tokenizer=s.tokenizer,
+        tokens=s.encode(s.scene(**HEART)),
+        samples=16,
+        seed=0,
+    )
+    (sheet,) = stage.images(s, (found, 0))
+    return whole(sheet[0])
+
+
+def importance(stage: Stage) -> Image.Image:
+    s = Sketch()
+    found, _ = s(
+        "Importance",
+        tokenizer=s.tokenizer,
+        guide=s.guide,
+        prompts="bright\ndark\n\nsharp\nblurred",
+        image=s.mixed(11, 64),
+        folder="",
+        best=1,
+        effect="off",
+        effect_images=32,
+        seed=0,
+    )
+    (chart,) = stage.images(s, (found, 0))
+    return whole(chart[0])
+
+
+def _random(s: Sketch, seed: int, count: int = 1) -> Source:
+    given = {"seed": seed, "batch_size": count, "scale": 1.0, "kind": "features", "best_of": 1}
+    return s("RandomTokens", tokenizer=s.tokenizer, **given)
+
+
+def _in_lines(numbers: str, each: int) -> str:
+    parts = numbers.split()
+    return "\n".join("  ".join(parts[i : i + each]) for i in range(0, len(parts), each))
+
+
+def _row(names: tuple[str, ...], shown: list[list[Image.Image]]) -> Image.Image:
+    return draw([[Tile(images[0], name) for name, images in zip(names, shown, strict=True)]])
+
+
+_BESIDE = {
+    "direction": "right",
+    "match_image_size": True,
+    "spacing_width": 0,
+    "spacing_color": "white",
+}
+
+RECIPES = {
+    "DemoScene": demo_scene,
+    "Encode": encode,
+    "Quantize": quantize,
+    "Decode": decode,
+    "RandomTokens": random_tokens,
+    "Copy": copy,
+    "Blend": blend,
+    "Set": set_codes,
+    "PerturbSearch": perturb,
+    "PixelInfluence": influence,
+    "Importance": importance,
+}
