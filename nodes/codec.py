@@ -85,20 +85,8 @@ class Encode(io.ComfyNode):
                 f"sample is on, but the tokenizer {tokenizer.name!r} has a codebook and nothing to "
                 "draw from; switch sample off, or choose a VAE (a name with 'vae')."
             )
-        images = to_images(image)
-        count, size = len(images), tokenizer.spec.image_size
-        seeds = image_seeds(sample_seed, count)
-        memory = activation_bytes(size, part_size(count, size), gradients=False)
-        with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
-
-            def encode(part: slice) -> torch.Tensor:
-                fitted = fit_images(images[part], size).to(device)
-                if sample:
-                    return sample_features(tokenizer.module, fitted, seeds[part]).float().cpu()
-                return tokenizer.module.encode(fitted).float().cpu()
-
-            features = torch.cat(in_parts(count, size, encode))
-            return io.NodeOutput(Tokens(features, False, tokenizer.name))
+        seed = sample_seed if sample else None
+        return io.NodeOutput(encoded(tokenizer, to_images(image), seed))
 
 
 class Quantize(io.ComfyNode):
@@ -169,6 +157,26 @@ class Decode(io.ComfyNode):
         tokens.check_tokenizer(tokenizer)
         tokenizer.check_decodable()
         return io.NodeOutput(decoded(tokenizer, tokens))
+
+
+def encoded(tokenizer: LoadedTokenizer, images: torch.Tensor, seed: int | None = None) -> Tokens:
+    """Tokens of images (b, 3, h, w), a long batch in parts; with a seed drawn by a VAE's posterior.
+
+    Image k is drawn with seed + k.
+    """
+    count, size = len(images), tokenizer.spec.image_size
+    seeds = image_seeds(seed or 0, count)
+    memory = activation_bytes(size, part_size(count, size), gradients=False)
+    with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
+
+        def encode(part: slice) -> torch.Tensor:
+            fitted = fit_images(images[part], size).to(device)
+            if seed is not None:
+                return sample_features(tokenizer.module, fitted, seeds[part]).float().cpu()
+            return tokenizer.module.encode(fitted).float().cpu()
+
+        features = torch.cat(in_parts(count, size, encode))
+        return Tokens(features, False, tokenizer.name)
 
 
 def decoded(tokenizer: LoadedTokenizer, tokens: Tokens) -> torch.Tensor:
