@@ -8,6 +8,7 @@ from torch import Tensor
 from .compat import CATEGORY, io, schema
 from .images import to_images
 from .prompt_text import for_images, prompt_lines
+from .run_log import tell_verdicts
 from .types import GuideSocket, LoadedGuide
 from .verdicts import Scores, asked_for, demo_scores, guide_scores, similarity
 
@@ -72,6 +73,7 @@ class Judge(io.ComfyNode):
         clip_before = None if earlier is None else similarity(guide, earlier, texts)
         gain = None if earlier is None else clip - clip_before
         scores = _judged(guide, judge, images, texts, earlier, gain)
+        tell_verdicts(clip.tolist(), scores)
         notes = guide.module.remarks(texts) + (judge.module.remarks(texts) if judge else [])
         table = _table(clip, clip_before, scores, list(dict.fromkeys(notes)))
         return io.NodeOutput(table, ui={"tokenopt_notes": [table]})

@@ -10,6 +10,7 @@ from .options import Options
 from .recipes import LossRecipe, recipe_of
 from .reports import chart, notes, record_text, ui_report
 from .run import Follower, make_config, run_optimization
+from .run_log import TimeLeft, tell_end
 from .stop import stoppable
 from .types import LoadedTokenizer, Tokens, TokensSocket
 
@@ -85,9 +86,11 @@ class Optimize(io.ComfyNode):
                 config,
                 seed=seed,
                 options=options,
-                follow=Follower(config.steps, preview_every),
+                follow=Follower(config.steps, preview_every, TimeLeft.of(config)),
                 stop=stop,
             )
+        report = ui_report(outcome)
+        tell_end(report)
         return io.NodeOutput(
             from_images(outcome.images),
             outcome.tokens,
@@ -95,5 +98,5 @@ class Optimize(io.ComfyNode):
             from_images(outcome.frames),
             outcome.recorder.changes_text(),
             record_text(outcome, loss, tokenizer),
-            ui={"tokenopt": [ui_report(outcome)], "tokenopt_notes": notes(outcome)},
+            ui={"tokenopt": [report], "tokenopt_notes": notes(outcome)},
         )

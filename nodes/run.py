@@ -26,6 +26,7 @@ from .images import preview
 from .loss_feed import LossFeed
 from .options import Options
 from .recipes import LossRecipe
+from .run_log import TimeLeft
 from .run_remarks import run_remarks
 from .scarce_memory import Thrift
 from .step_bar import StepBar
@@ -63,19 +64,19 @@ class Follower:
     """Shows a run on its node: progress, loss, image, and an end within one step on cancel.
 
     Args:
-        total: steps of the whole node; `start` of them were made by earlier runs of it.
+        total: steps of the run.
         preview_every: show the image every so many steps; 0 is never.
+        time_left: for the log, of a run that may end early.
     """
 
-    def __init__(self, total: int, preview_every: int = 0, *, start: int = 0):
-        self.bar = StepBar(total)
-        self.preview_every, self.start = preview_every, start
-        self.feed = LossFeed(total - start)
+    def __init__(self, total: int, preview_every: int = 0, time_left: TimeLeft | None = None):
+        self.bar = StepBar(total, time_left)
+        self.preview_every, self.feed = preview_every, LossFeed(total)
 
     def __call__(self, step: Step) -> None:
         model_management.throw_exception_if_processing_interrupted()
         self.feed.add(step)
-        done = self.start + step.index + 1
+        done = step.index + 1
         every = self.preview_every
         show = every and (done % every == 0 or done == self.bar.total)
         image = ("JPEG", preview(step.images), PREVIEW_SIZE) if show else None

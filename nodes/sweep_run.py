@@ -5,6 +5,7 @@ Axes: b images, s = the tokenizer's image size.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,12 +22,15 @@ from .loss_feed import LossFeed
 from .options import Options
 from .recipes import LossRecipe
 from .run import Outcome, run_optimization
+from .run_log import in_words
 from .scarce_memory import Thrift
 from .step_bar import StepBar
 from .stop import StopFlag
 from .sweep_plan import Plan
 from .sweep_settings import Job
 from .types import LoadedTokenizer, Tokens
+
+log = logging.getLogger(__name__)
 
 LOOKS = 4  # with random crops a single value of a loss says little
 SCORE_SEED = 2**40  # of crops that no run is likely to have optimized
@@ -97,6 +101,8 @@ def run_plan(
         if stop.raised:
             break
         done += job.config.steps
+    seconds, lowest = sum(each.seconds for each in results), min(each.loss for each in results)
+    log.info("TokenOpt: %d runs in %s, lowest loss %.4g", len(results), in_words(seconds), lowest)
     return results
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from devtools.checks import fails_with, node, succeed, table
 
 
-def test_the_judge_agrees_with_the_caption(client, scene):
+def test_the_judge_agrees_with_the_caption(client, scene, server):
     scene["4"] = node("TokenOpt_Judge", image=["3", 0], guide=["2", 0], prompt=["3", 1])
     scene["5"] = node("Hostile_Digest", value=["4", 0], nonce=0)
     run = succeed(client, scene)
@@ -18,6 +20,9 @@ def test_the_judge_agrees_with_the_caption(client, scene):
         assert row.endswith("as asked")
         assert float(row.split()[2]) > 0.5
     assert run.outputs["5"]["digest"][0].splitlines() == [head, *rows]
+    assert re.search(
+        r"TokenOpt: judged 2 images: CLIP 0\.\d+, demo judge \S+, 2 x as asked", server.log_text()
+    )
 
 
 def test_the_judge_says_what_is_wrong_and_what_has_changed(client, scene):

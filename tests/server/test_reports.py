@@ -62,7 +62,7 @@ def test_chart_and_trajectory_are_images(client, edit):
     assert np.abs(frames[-1].astype(int) - pixels(client, run, "8")[0]).max() <= 2
 
 
-def test_a_batch_shares_the_frames_and_the_record_has_a_column_for_each(client, edit):
+def test_a_batch_shares_the_frames_and_the_record_has_a_column_for_each(client, edit, server):
     edit["3"]["inputs"]["batch_size"] = 2
     edit["30"]["inputs"]["trajectory_frames"] = 0
     edit["32"] = node("PreviewImage", images=["6", 3])
@@ -71,7 +71,9 @@ def test_a_batch_shares_the_frames_and_the_record_has_a_column_for_each(client, 
     record = json.loads(run.outputs["40"]["digest"][0])
     assert record["seeds"] == [0, 1]
     assert np.shape(record["terms"]["clip"]) == (STEPS, 2)
-    assert len(told(run)["loss_last"]) == 2
+    first, last = (sum(told(run)[name]) / 2 for name in ("loss_first", "loss_last"))
+    line = f"TokenOpt: 6 steps in {told(run)['seconds']:.1f} s, loss {first:.4g} -> {last:.4g}"
+    assert f"{line} (mean of 2 images)" in server.log_text()
 
 
 def test_record_says_how_the_image_was_made(client, edit):
