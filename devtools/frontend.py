@@ -30,6 +30,7 @@ USUAL_ERRORS = re.compile(
     r"user\.css|/userdata|comfy\.templates\.json|api\.comfy\.org|ERR_INTERNET|ERR_NAME|ERR_FAILED"
     r"|ERR_CONNECTION|ERR_PROXY|ERR_TUNNEL|firebase|googleapis|Failed to load resource"
     r"|reading 'id'\)\s+at onChange"  # its own, at every start of 1.32.9
+    r"|/api/jobs|JobsApiError|templates/index|Content Security Policy"  # newer than its server
     r"|view\?type=input&filename=undefined"  # a Load Image while the input folder has no file
 )
 PREVIEW_KINDS = (1, 4)  # first four bytes of the websocket's binary messages with an image
@@ -90,6 +91,12 @@ class FrontEnd:
         with self.page.expect_response(lambda got: got.url.endswith(file), timeout=START_MS):
             self.open(f"/?template={name}&source=tokenopt")
         self.page.wait_for_timeout(1500)  # it is shown in place of the last session's workflow
+
+    def load_workflow(self, workflow: dict[str, Any], name: str) -> None:
+        """Opens a saved workflow (UI format) in the page as it is, without loading that anew."""
+        self.page.evaluate(
+            "([graph, name]) => app.loadGraphData(graph, true, true, name)", [workflow, name]
+        )
 
     def load_api(self, graph: Graph, name: str) -> None:
         """Builds the nodes of a graph in API format."""

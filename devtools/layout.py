@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEV = ROOT / ".dev"  # everything that dev.py and the tests make, the environment (.venv) excepted
 COMFYUI = DEV / "comfyui"
+NEWEST_FRONTEND = DEV / "frontend"
 FRONTEND_SETTINGS = {
     # Without these two the front end opens its template dialog over the canvas at the first visit.
     "Comfy.TutorialCompleted": True,
@@ -26,6 +27,15 @@ def comfyui_folder() -> Path:
     if not (folder / "main.py").is_file():
         raise FileNotFoundError(f"No ComfyUI in {folder}: run `python dev.py env` first.")
     return folder
+
+
+def newest_frontend() -> Path:
+    """The static files of the newest front-end package, which dev.py unpacks."""
+    if not (NEWEST_FRONTEND / "index.html").is_file():
+        raise FileNotFoundError(
+            f"No front end in {NEWEST_FRONTEND}: run `python dev.py env` first."
+        )
+    return NEWEST_FRONTEND
 
 
 def make_base(base: Path, *more_packs: Path) -> Path:

@@ -1,0 +1,62 @@
+"""The newest front end over the oldest ComfyUI: templates open and run, in both renderings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from devtools.frontend import FrontEnd
+from devtools.layout import DEV, ROOT, newest_frontend
+from devtools.server import ComfyServer
+from tests.browser.inspector_page import RENDERERS, alerts, use_renderer
+
+SCREENSHOTS = DEV / "screenshots"
+TEMPLATES = sorted((ROOT / "workflows").glob("*.json"))
+STEPS = """(steps) => {
+    for (const widget of app.graph._nodes.flatMap((node) => node.widgets ?? []))
+        if (widget.name === 'steps') widget.value = steps;
+}"""
+
+
+@pytest.fixture(scope="module")
+def newest(server: ComfyServer) -> Iterator[FrontEnd]:
+    """The front end that dev.py took from its newest package, in place of the pinned one."""
+    root = ["--front-end-root", str(newest_frontend())]
+    base = server.base.with_name(f"{server.base.name}-newest")
+    log = DEV / "logs" / f"{base.name}.log"
+    with ComfyServer(base, log=log, arguments=root) as running, FrontEnd(running.url) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_every_template_opens_in_it_as_it_is(newest, workflow, renderer):
+    use_renderer(newest, renderer)
+    for file in TEMPLATES:
+        newest.load_workflow(json.loads(file.read_text(encoding="utf-8")), file.stem)
+        found = {number: node["class_type"] for number, node in newest.prompt().items()}
+        expected = workflow(file.stem)
+        ours = {number: node["class_type"] for number, node in expected.items()}
+        assert found == ours, file.stem
+        for number, node in newest.prompt().items():
+            if node["class_type"].startswith("TokenOpt_"):
+                assert node["inputs"] == node["inputs"] | expected[number]["inputs"], file.stem
+        assert newest.errors == [], file.stem
+        assert alerts(newest) == [], file.stem
+
+
+@pytest.mark.parametrize(("renderer", "steps"), [("classic", 12), ("new", 13)])
+def test_a_template_runs_in_it_with_previews(newest, renderer, steps):
+    newest.load_template("text_edit")
+    use_renderer(newest, renderer)
+    newest.page.evaluate(STEPS, steps)
+    before = newest.previews
+    newest.fit_view()
+    newest.queue()
+    newest.wait_until_idle()
+    newest.page.wait_for_timeout(500)
+    newest.screenshot(SCREENSHOTS / f"newest-{renderer}.png")
+    assert newest.previews > before
+    assert newest.errors == []
+    assert alerts(newest) == []
