@@ -1,0 +1,105 @@
+"""Files that somebody made to do harm, and how much memory looking at them takes."""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+WORDS = 60  # longer messages are not one sentence
+MOST_GROWTH = 64  # MiB; the files are a megabyte, what they ask for are thousands
+STATUS = Path("/proc/self/status")
+
+
+class MakesAFolder:
+    """Code that runs where it is unpickled without care."""
+
+    def __init__(self, path: Path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        import os
+
+        return os.mkdir, (self.path,)
+
+
+def change_header(file: Path, change: Callable[[dict], None]) -> None:
+    """Rewrite what a safetensors file says about its tensors, and leave their bytes."""
+    content = file.read_bytes()
+    size = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8 : 8 + size])
+    change(header)
+    told = json.dumps(header).encode()
+    file.write_bytes(struct.pack("<Q", len(told)) + told + content[8 + size :])
+
+
+def change_tensors(file: Path, change: Callable[[dict[str, Tensor]], None]) -> None:
+    tensors = load_file(file)
+    change(tensors)
+    save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, file)
+
+
+def change_json(file: Path, place: str, values: Mapping[str, object]) -> None:
+    """Set some values of the object at a dotted place ("" is the whole)."""
+    content = json.loads(file.read_text(encoding="utf-8"))
+    target = content
+    for part in filter(None, place.split(".")):
+        target = target[part]
+    target.update(values)
+    file.write_text(json.dumps(content), encoding="utf-8")
+
+
+def pack(file: Path, target: Path, mebibytes: int = 0) -> None:
+    """A file of torch.save with its parts compressed; the first one made large with zeros."""
+    with (
+        zipfile.ZipFile(file) as plain,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in plain.namelist():
+            with packed.open(name, "w") as part:
+                part.write(plain.read(name))
+                for _ in range(mebibytes if name.endswith("data.pkl") else 0):
+                    part.write(bytes(2**20))
+
+
+@contextmanager
+def little_memory() -> Iterator[None]:
+    """Fails if the peak of this process grows by more than MOST_GROWTH; looks on Linux only."""
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
+    before = _status("VmRSS")
+    yield
+    grown = (_status("VmHWM") - before) / 1024
+    assert grown < MOST_GROWTH, f"{grown:.0f} MiB"
+
+
+def _status(name: str) -> int:
+    """KiB"""
+    lines = STATUS.read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
+
+
+def refused(load: Callable[[], object], *parts: str) -> None:
+    """`load` must refuse with one short sentence that has these parts, before it takes memory."""
+    with little_memory(), pytest.raises(ValueError, match=".") as error:
+        load()
+    message = str(error.value)
+    assert type(error.value) is ValueError, repr(error.value)
+    assert "\n" not in message, message
+    assert len(message.split()) <= WORDS, message
+    for part in parts:
+        assert part in message, message
+
+
+NAN, INF = torch.tensor(float("nan")), torch.tensor(float("inf"))
