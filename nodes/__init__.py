@@ -4,6 +4,7 @@ from .attribute import AttributeVector
 from .attribute_apply import ApplyAttribute
 from .attribute_files import LoadAttribute, SaveAttribute
 from .blend import Blend
+from .boundary import guarded
 from .code_text import TextToTokens, TokensToText
 from .codec import Decode, Encode, Quantize
 from .compat import ComfyExtension, io
@@ -80,7 +81,7 @@ class TokenOptExtension(ComfyExtension):
     """What ComfyUI asks for the pack's nodes."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return list(NODES)
+        return [guarded(node) for node in NODES]
 
 
 __all__ = ["NODES", "TokenOptExtension"]

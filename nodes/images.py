@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from .compat import model_management
 
+WRONG_SCALE, WRONG_MEAN = 16, 4  # no picture whose white is 1
+
 
 def to_images(image: Tensor, name: str = "image") -> Tensor:
     """Images (b, 3, h, w) of an IMAGE with 1 (grey), 3 or 4 channels; alpha is ignored.
@@ -71,12 +73,25 @@ def preview(images: Tensor, most: int = 4) -> Image.Image:
 
 def _copy(values: Tensor, name: str) -> Tensor:
     """A float32 copy in [0, 1] on the CPU, usable with gradients."""
+    if not values.is_floating_point() and values.dtype != torch.bool:
+        raise ValueError(
+            f"{name} has numbers of type {values.dtype}, expected floating point numbers from 0 to "
+            "1; convert them, bytes by dividing by 255."
+        )
     with torch.inference_mode(False):
         values = values.detach().to("cpu", torch.float32)
         values = values.clone(memory_format=torch.contiguous_format)  # a batch may be gigabytes
-        if values.isnan().any():
+        low, high = values.aminmax()
+        if not (low.isfinite() and high.isfinite()):
             raise ValueError(
-                f"{name} contains NaN, expected numbers from 0 to 1; check the node it comes from."
+                f"{name} contains NaN or infinite numbers, expected numbers from 0 to 1; check the "
+                "node it comes from."
+            )
+        # A little too much is the overshoot of a filter, and a few bright lamps are HDR.
+        if high > WRONG_SCALE and values.mean() > WRONG_MEAN:
+            raise ValueError(
+                f"{name} has numbers up to {float(high):g} and about {float(values.mean()):.3g}, "
+                "expected numbers from 0 to 1; divide them by 255 if they are bytes."
             )
         return values.clamp_(0, 1)
 

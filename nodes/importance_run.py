@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..tokenopt_core.importance import Responses, importance, responses
+from ..tokenopt_core.names import shown
 from ..tokenopt_core.scarce_memory import AtOnce
 from ..tokenopt_core.tokenizers.base import fit_images
 from .gradients import activation_bytes, gradient_scope
@@ -48,14 +49,14 @@ def comparisons(prompts: str) -> list[tuple[str, ...]]:
     for group in groups:
         if len(group) < 2:
             raise ValueError(
-                f"prompts has {group[0]!r} with nothing to compare it to; expected two or more "
-                "lines, and empty lines only between comparisons."
+                f"prompts has {shown(group[0])} with nothing to compare it to; expected two or "
+                "more lines, and empty lines only between comparisons."
             )
         twice = [line for line in group if [g.lower() for g in group].count(line.lower()) > 1]
         if twice:
             raise ValueError(
-                f"prompts has {twice[0]!r} twice in one comparison; expected texts that tell the "
-                "images apart."
+                f"prompts has {shown(twice[0])} twice in one comparison; expected texts that tell "
+                "the images apart."
             )
     return groups
 
@@ -141,8 +142,8 @@ def _partitions(
         missing = set(range(len(group))) - set(classes.tolist())
         if missing:
             raise ValueError(
-                f"prompts: none of the {len(tokens)} images fits {group[min(missing)]!r} best; "
-                "expected images of every kind, so add some or change the prompts."
+                f"prompts: none of the {len(tokens)} images fits {shown(group[min(missing)])} "
+                "best; expected images of every kind, so add some or change the prompts."
             )
         partitions.append(Partition(group, texts, importance(tokens, classes, len(group))))
         first = texts.stop

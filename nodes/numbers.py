@@ -27,7 +27,8 @@ def check_numbers(node: type[io.ComfyNode], **inputs: object) -> None:
 
 
 def _check(widget: io.Input, value: object, kind: type, words: str, form: str) -> None:
-    if not (isinstance(value, kind) and widget.min <= value <= widget.max):  # NaN too
+    fits = isinstance(value, kind) and not isinstance(value, bool)
+    if not (fits and widget.min <= value <= widget.max):  # NaN too
         raise ValueError(
             f"{widget.id} is {shortened(str(value))}, expected a {words} from "
             f"{widget.min:{form}} to {widget.max:{form}}."

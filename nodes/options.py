@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..tokenopt_core.config import LR_SCHEDULES, PRECISIONS
+from ..tokenopt_core.names import shown
 from ..tokenopt_core.positions import parse_positions
 from .compat import CATEGORY, io, schema
 from .numbers import check_numbers
@@ -79,7 +80,7 @@ def read_target(text: str) -> float | None:
         value = math.nan
     if not math.isfinite(value):
         raise ValueError(
-            f"target is {text!r}, expected a number such as -0.3 (a loss), or nothing for no "
+            f"target is {shown(text)}, expected a number such as -0.3 (a loss), or nothing for no "
             "target."
         )
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from ..tokenopt_core.names import shown
 from ..tokenopt_core.prompts import looks_weighted, parse_prompt
 from .types import LoadedGuide
 
@@ -46,8 +47,8 @@ def for_images(lines: Sequence[str], batch: int, name: str = "prompt") -> tuple[
     for line, following in pairwise(lines):
         if looks_weighted(line.split("|")[-1]) and not following.startswith("|"):
             raise ValueError(
-                f"{name} goes on in a new line after the weight of {line!r}; put | between two "
-                "parts, or optimize as many images as there are lines."
+                f"{name} goes on in a new line after the weight of {shown(line)}; put | between "
+                "two parts, or optimize as many images as there are lines."
             )
     return (" ".join(lines),)
 
@@ -75,5 +76,6 @@ def check_words(guide: LoadedGuide, texts: Sequence[str], name: str = "prompt") 
     for text in texts:
         if guide.module.knows_nothing_of(text):
             raise ValueError(
-                f"{name} has {text!r}, of which guide {guide.name} knows no word; use other words."
+                f"{name} has {shown(text)}, of which guide {guide.name} knows no word; use other "
+                "words."
             )

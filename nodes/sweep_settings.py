@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..tokenopt_core.config import KEEPS, LR_SCHEDULES, REGULARIZERS, OptimizeConfig
+from ..tokenopt_core.names import shown
 from .losses import MOST_WEIGHT, prompt_remarks
 from .prompt_text import prompt_lines
 from .recipes import ClipTerm, ImagePromptTerm, LossRecipe, MaskedTerm
@@ -66,11 +67,11 @@ def read_values(name: str, text: str, label: str) -> tuple[list[str], list[Any]]
             value = setting.read(part)
         except ValueError:
             raise ValueError(
-                f"{label} has {part!r} for {name}; expected {setting.expected}, with ; between two "
-                "values."
+                f"{label} has {shown(part)} for {name}; expected {setting.expected}, with ; "
+                "between two values."
             ) from None
         if value in values:
-            raise ValueError(f"{label} has {part!r} twice; each value of {name} is run once.")
+            raise ValueError(f"{label} has {shown(part)} twice; each value of {name} is run once.")
         values.append(value)
     return parts, values
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..tokenopt_core.demo.captions import mentioned
 from ..tokenopt_core.demo.judge import judge as demo_judge
 from ..tokenopt_core.demo.world import ATTRIBUTES, IMAGE_SIZE
+from ..tokenopt_core.names import shown
 from ..tokenopt_core.prompts import parse_prompt
 from ..tokenopt_core.tokenizers.base import fit_images
 from .gradients import activation_bytes, gradient_scope
@@ -49,8 +50,8 @@ def asked_for(prompts: Sequence[str]) -> list[str]:
         parts = [part.text for part in parse_prompt(prompt) if part.weight_at(1.0) > 0]
         if not parts:
             raise ValueError(
-                f"prompt {prompt!r} asks for nothing at the end of the run; expected a part with a "
-                "weight above 0."
+                f"prompt {shown(prompt)} asks for nothing at the end of the run; expected a part "
+                "with a weight above 0."
             )
         texts.append(", ".join(parts))
     return texts

@@ -1,0 +1,132 @@
+"""What a node may be given, looked at before it runs, and said in one sentence if it is wrong.
+
+ComfyUI compares the types of sockets and not what travels between them: an "any" output of another
+pack fits everywhere, and its nodes may hand on tokens that they have changed. A text or a choice
+can be anything that JSON holds. Numbers are checked by the nodes, see `.numbers`; what is in
+images and masks where they are converted, see `.images`; losses where they are built, see
+`.recipes`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Mapping
+
+import torch
+
+from ..tokenopt_core.attribute_vectors import Attribute
+from ..tokenopt_core.names import shown
+from ..tokenopt_core.state import RunState
+from ..tokenopt_core.tokenizers.base import check_tokens
+from .attribute import AttributeSocket
+from .compat import io
+from .fitted import FitSocket, FittedPicture
+from .options import Options, OptionsSocket
+from .types import (
+    GuideSocket,
+    LoadedGuide,
+    LoadedTokenizer,
+    TokenizerSocket,
+    Tokens,
+    TokensSocket,
+)
+
+LARGEST = 1e6  # of a token; those of every tokenizer are about 1, and squares must not overflow
+LONGEST_CHOICE = 1000  # nodes quote what they do not know, and file names are no longer
+_CHOICE = "a choice of the menu"
+_HALF = re.compile("[\ud800-\udfff]")
+_KINDS: dict[str, tuple[type, str]] = {
+    TokenizerSocket.io_type: (LoadedTokenizer, "a tokenizer, from Load TiTok"),
+    GuideSocket.io_type: (LoadedGuide, "a guide, from Load CLIP Guide"),
+    TokensSocket.io_type: (Tokens, "tokens, from TiTok Encode for example"),
+    AttributeSocket.io_type: (Attribute, "an attribute, from Attribute Vector"),
+    OptionsSocket.io_type: (Options, "options, from Token Optimizer Options"),
+    FitSocket.io_type: (FittedPicture, "a fit, from Fit Image"),
+    io.Image.io_type: (torch.Tensor, "an image batch: connect an IMAGE output"),
+    io.Mask.io_type: (torch.Tensor, "a mask: connect a MASK output"),
+    io.String.io_type: (str, "text"),
+    io.Combo.io_type: (str, _CHOICE),
+    io.Boolean.io_type: (bool, "true or false"),
+}
+
+
+def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
+    """`node`, whose `execute` refuses wrong inputs first; also when it is called twice."""
+    execute = node.execute.__func__
+    if hasattr(execute, "__wrapped__"):
+        return node
+    inputs = {widget.id: widget for widget in node.define_schema().inputs}
+    names = inspect.signature(node.execute).parameters
+    optional = {name for name, parameter in names.items() if parameter.default is None}
+
+    @functools.wraps(execute)
+    def checked(cls: type[io.ComfyNode], *first: object, **given: object) -> io.NodeOutput:
+        all_given = given | dict(zip(names, first, strict=False))
+        check_inputs(
+            inputs, {k: v for k, v in all_given.items() if v is not None or k not in optional}
+        )
+        return execute(cls, *first, **given)
+
+    node.execute = classmethod(checked)
+    return node
+
+
+def check_inputs(inputs: Mapping[str, io.Input], given: Mapping[str, object]) -> None:
+    """Raises ValueError for the first of the given values that is not of its input's kind."""
+    for name, value in given.items():
+        widget = inputs.get(name)
+        kind, words = _KINDS.get(widget.get_io_type() if widget else "", (object, ""))
+        if not isinstance(value, kind):
+            found = "null" if value is None else _described(value)
+            raise ValueError(f"{name} is {found}, expected {words}; see what is connected to it.")
+        if words == _CHOICE and len(value) > LONGEST_CHOICE:
+            raise ValueError(f"{name} is {shown(value)}, expected {words}.")
+        if kind is str and _HALF.search(value):
+            raise ValueError(
+                f"{name} is {shown(value)}, which has half of a character; type that part anew."
+            )
+        if kind is torch.Tensor and not _plain(value):
+            raise ValueError(
+                f"{name} is {value.layout} on {value.device}, expected numbers in memory: {words}."
+            )
+        if kind is Tokens:
+            check_values(name, value, given.get("tokenizer"))
+
+
+def check_values(name: str, tokens: Tokens, tokenizer: object = None) -> None:
+    """Raises ValueError unless tokens hold plain numbers (b, n, d) of at least one image, n and d
+    those of the tokenizer if one is given of which they say that they are."""
+    values = tokens.values
+    plain = isinstance(values, torch.Tensor) and _plain(values)
+    if not plain or not values.is_floating_point():
+        found = values.dtype if plain else type(values).__name__
+        raise ValueError(f"{name} has values of type {found}, expected floating point numbers.")
+    if values.ndim != 3 or 0 in values.shape:
+        raise ValueError(
+            f"{name} has shape {tuple(values.shape)}, expected (images, tokens, numbers of each) "
+            "with at least one image."
+        )
+    if isinstance(tokenizer, LoadedTokenizer) and tokenizer.name == tokens.tokenizer:
+        check_tokens(tokenizer.spec, values, name)
+    if not all(abs(end) <= LARGEST for end in values.aminmax()):  # NaN too
+        raise ValueError(
+            f"{name} has NaN, infinite or huge numbers, expected those of a tokenizer; check the "
+            "node that it comes from."
+        )
+    if not isinstance(tokens.state, RunState | None):
+        raise ValueError(
+            f"{name} has the state {_described(tokens.state)}, expected one of Token Optimizer."
+        )
+
+
+def _plain(tensor: torch.Tensor) -> bool:
+    """Whether its numbers are there, each at its place."""
+    return tensor.layout == torch.strided and tensor.device.type != "meta"
+
+
+def _described(value: object) -> str:
+    """A number or text as it is, of anything else its kind."""
+    plain = isinstance(value, str | int | float)
+    return shown(value) if plain else f"of the kind {type(value).__name__}"
