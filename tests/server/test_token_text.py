@@ -214,5 +214,6 @@ def _load(name: str) -> dict:
 def _dropped(client, file: dict) -> str:
     """The file as it is, put into the input folder as the front end does when it is dropped."""
     files = {"image": ("dropped.png", client.get("/view", **file).content, "image/png")}
-    answer = requests.post(f"{client.url}/upload/image", files=files, data={"overwrite": "true"})
+    path, form = f"{client.url}/upload/image", {"overwrite": "true"}
+    answer = requests.post(path, files=files, data=form, timeout=30)
     return answer.json()["name"]
