@@ -43,7 +43,7 @@ OTHER_TAB_AND_BACK = """async () => {
     await new Promise((done) => setTimeout(done, 500));
 }"""
 ON_THE_PAGE = """() => Object.fromEntries(
-    [...document.querySelectorAll('.ti')].filter((strips) => strips.offsetHeight).map((strips) => {
+    [...document.querySelectorAll('.tokenopt-inspector')].filter((strips) => strips.offsetHeight).map((strips) => {
         const own = (node) => node.widgets?.some((widget) => widget.element?.contains(strips));
         return [app.canvas.graph._nodes.find(own)?.id, strips.strips.host.read('edits')];
     }))"""

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
@@ -16,8 +17,9 @@ from devtools.checks import node, pixels, succeed
 from devtools.layout import DEV
 from devtools.server import ComfyServer
 
-# Whatever the folder is called: a copy of an archive named by a browser, with spaces and dots.
-NAME = "my TokenOpt-0.1 (2)"
+# The folder may have any name, such as that of an archive which was downloaded twice. Only spaces
+# are no good: ComfyUI 0.3.75 serves no pack's front end part out of a folder with one.
+NAME = "TokenOpt-0.1.0(2)"
 SHIPPED = "token_copy"
 # What stays after the folder is deleted; README.md says the same.
 LEFT = r"output/tokenopt/.*\.png|user/__tokenopt/embeddings/\w+\.safetensors"
@@ -60,7 +62,7 @@ def test_the_archive_works_in_any_folder_and_leaves_only_what_a_user_made(fresh,
     left = _files(fresh.base) - {
         name for name in _files(fresh.base) if re.fullmatch(OF_COMFYUI, name)
     }
-    assert left
+    assert any(name.startswith("user/__tokenopt/") for name in left)
     assert {name for name in left if not re.fullmatch(LEFT, name)} == set()
     assert not {name for name in _files(home) if "tokenopt" in name.lower() or "hugging" in name}
 
@@ -76,8 +78,9 @@ def _everything_is_listed(fresh: ComfyServer, pack: Path) -> None:
         assert client.get(f"/extensions/{NAME}/docs/{name}.md").text.strip()
 
     scripts = {path.name for path in (pack / "web" / "js").glob("*.js")}
-    served = [name for name in client.get("/extensions").json() if f"/{NAME}/" in name]
+    served = [name for name in client.get("/extensions").json() if f"/{quote(NAME)}/" in name]
     assert {name.rsplit("/", 1)[1] for name in served} == scripts
+    assert all(client.get(name).text for name in served)
 
     templates = client.get("/api/workflow_templates").json()[NAME]
     assert sorted(templates) == sorted(path.stem for path in (pack / "workflows").glob("*.json"))

@@ -219,7 +219,7 @@ function pull(drag, event) {
 
 function targetAt(event) {
     const under = document.elementFromPoint(event.clientX, event.clientY);
-    const strips = under?.closest(".ti")?.strips;
+    const strips = under?.closest(".tokenopt-inspector")?.strips;
     if (!strips?.result) return null;
     const cell = strips.cellOf(under);
     const row = under.closest(".tokenopt-image");

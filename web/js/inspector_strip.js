@@ -16,7 +16,7 @@ export class Strips {
         this.result = null;
         this.cells = []; // [image][position]
         this.at = [0, 0]; // image and position of the cell that Tab reaches
-        this.element = make("div", "ti");
+        this.element = make("div", "tokenopt-inspector");
         this.list = make("div", "tokenopt-list", { role: "grid", "aria-multiselectable": "true" });
         this.list.setAttribute("aria-label", "Tokens: a row for each image, a cell for each token");
         this.scroll = make("div", "tokenopt-scroll");

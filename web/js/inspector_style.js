@@ -1,7 +1,7 @@
 // The Token Inspector's looks, put into the page with its first node.
 
 const CSS = `
-.ti { display: flex; flex-direction: column; gap: 4px; height: 100%; box-sizing: border-box;
+.tokenopt-inspector { display: flex; flex-direction: column; gap: 4px; height: 100%; box-sizing: border-box;
     font: 11px/1.2 Inter, system-ui, sans-serif; color: var(--input-text, #ddd);
     user-select: none; text-align: left; }
 .tokenopt-scroll { flex: 1 1 auto; min-height: 0; overflow-y: auto; scrollbar-width: thin;
