@@ -1,7 +1,8 @@
 """What a real ComfyUI loads when it registers the pack and describes its nodes to a page.
 
 ComfyUI itself has loaded most of the heavy libraries by then. Here they are taken away again before
-the pack comes, and may not be had: so an import of ours shows, wherever it hides.
+the pack comes, and may not be had: so an import of ours shows, wherever it hides. So does a look at
+the network, which Python itself reports.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ import utils.extra_config  # before `nodes`, which hides this package
 import nodes, server
 
 asked = []
+NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
+sys.addaudithook(lambda event, _: asked.append(event) if event in NETWORK else None)
 def is_heavy(name):
     return any(f"{name}.".startswith(f"{module}.") for module in heavy)
 class Refusal:
@@ -58,14 +61,15 @@ print(json.dumps([ours, asked_for]))
 """
 
 
-def test_nothing_heavy_is_loaded_before_the_first_run(tmp_path):
-    """A second pack, which does import something, shows that it would be seen."""
+def test_nothing_heavy_is_loaded_and_no_network_asked_before_the_first_run(tmp_path):
+    """A second pack, which does both, shows that it would be seen."""
     careless = tmp_path / "careless"
     careless.mkdir()
-    (careless / "__init__.py").write_text("import torchvision.transforms\n")
+    call = "import socket\nsocket.socket().connect_ex(('127.0.0.1', 9))\n"
+    (careless / "__init__.py").write_text(call + "import torchvision.transforms\n")
     command = [sys.executable, "-c", REGISTER, str(make_base(tmp_path / "base", careless)), *HEAVY]
     run = subprocess.run(command, cwd=comfyui_folder(), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     nodes, asked = json.loads(run.stdout.splitlines()[-1])
-    assert asked == {"tokenopt": [], "careless": ["torchvision"]}
+    assert asked == {"tokenopt": [], "careless": ["socket.connect", "torchvision"]}
     assert len(nodes) > 30
