@@ -7,7 +7,7 @@ from PIL import Image
 from .sheet import Tile, draw
 from .stage import Sketch, Source, Stage
 
-EXAMPLES, POOL = 24, 256
+EXAMPLES, POOL = 24, 64
 NEW = {"shape": "star", "colour": "yellow", "background": "mint", "position": "middle"}
 
 
@@ -32,8 +32,8 @@ def apply_attribute(stage: Stage) -> Image.Image:
     strengths = "-1.5, -1, -0.5, 0, 1"
     after = s.decode(_applied(s, scene, attribute, 1.0, strengths))
     (images,) = stage.images(s, after)
-    names = [f"strength {value.strip()}" for value in strengths.split(",")]
-    return draw([[Tile(*told) for told in zip(images, names, strict=True)]])
+    names, below = strengths.split(", "), ["", "", "strength", "", ""]
+    return draw([[Tile(*told) for told in zip(images, names, below, strict=True)]])
 
 
 def save_attribute(stage: Stage) -> Image.Image:
@@ -70,7 +70,7 @@ def position_preset(stage: Stage) -> Image.Image:
 def seed_retrieval(stage: Stage) -> Image.Image:
     s = Sketch()
     pool = s.mixed(11, POOL)
-    prompts = "a large red heart, plain sand background\na large yellow circle, navy background"
+    prompts = "a large pink triangle, rose background\na large green square, olive background"
     chosen = s(
         "SeedRetrieval",
         guide=s.guide,
@@ -119,16 +119,16 @@ def _kept(stage: Stage) -> tuple[Image.Image, Image.Image, str, str]:
     saver, _ = s("SaveAttribute", attribute=attribute, filename_prefix="help/dark")
     (first, *_), (second, *_) = stage.images(s, dark, bright)
     name = stage.saved_name(stage.run(s), saver)
-    text = f"{name.split('/')[-1]}\n{stage.saved_bytes(name)} bytes"
+    text = stage.file_facts(name)
     return first, second, text, name
 
 
 def _contact(images: list[Image.Image]) -> Image.Image:
-    """All images small, sixteen in a row."""
+    """All images small, eight in a row."""
     side = images[0].width
-    sheet = Image.new("RGB", (16 * side, side * -(-len(images) // 16)))
+    sheet = Image.new("RGB", (8 * side, side * -(-len(images) // 8)))
     for i, image in enumerate(images):
-        sheet.paste(image, (side * (i % 16), side * (i // 16)))
+        sheet.paste(image, (side * (i % 8), side * (i // 8)))
     return sheet
 
 

@@ -41,7 +41,7 @@ def saved_image_tokens(stage: Stage) -> Image.Image:
     (again,) = stage.images(s, s.decode((read, 0)))
     (text,) = stage.texts(s, (read, 1))
     file = stage.client.view(saved)
-    tiles = [Tile(file, saved["filename"]), Tile(text, "carries its codes")]
+    tiles = [Tile(file, "a saved PNG file"), Tile(text, "carries its codes")]
     return draw([[*tiles, Tile(again[0], "decoded from them")]])
 
 
@@ -71,7 +71,7 @@ def _kept(stage: Stage) -> tuple[Image.Image, str, Image.Image]:
     s = Sketch()
     loaded = s("LoadTokens", tokenizer=s.tokenizer, file=f"{name} [output]")
     (again,) = stage.images(s, s.decode(loaded))
-    return image, f"{name.split('/')[-1]}\n{stage.saved_bytes(name)} bytes", again[0]
+    return image, stage.file_facts(name), again[0]
 
 
 RECIPES = {

@@ -108,7 +108,7 @@ def pixel_penalty(stage: Stage) -> Image.Image:
     scene, clip = s.scene(), s.clip(STAR)
     calm = s("PixelPenalty", total_variation=1.0, range=0.0)
     both = s("CombineLosses", loss_a=clip, loss_b=calm, weight_a=1.0, weight_b=1.0)
-    start, rough = s.encode(scene), {"quantize": False, "lr": 0.6}
+    start, rough = s.encode(scene), {"quantize": False, "lr": 0.6, "steps": 80}
     shown = stage.images(
         s, scene, s.optimize(start, clip, **rough), s.optimize(start, both, **rough)
     )
@@ -122,7 +122,7 @@ def combine_losses(stage: Stage) -> Image.Image:
     image = s("ImagePromptLoss", guide=s.guide, image=look, crops=4, mirror=False, **_CROPS)
     both = s("CombineLosses", loss_a=text, loss_b=image, weight_a=1.0, weight_b=1.0)
     start = s.encode(scene)
-    made = [s.optimize(start, loss) for loss in (text, image, both)]
+    made = [s.optimize(start, loss, steps=100, lr=0.3) for loss in (text, image, both)]
     shown = stage.images(s, scene, look, *made)
     names = ("before", "image prompt", "“a large star”", "like the image prompt", "both")
     return _row(names, shown)
@@ -149,8 +149,8 @@ def optimizer_options(stage: Stage) -> Image.Image:
 
 def sweep(stage: Stage) -> Image.Image:
     s = Sketch()
-    settings = {"setting_1": "lr", "values_1": "0.05; 0.2; 0.5", "setting_2": "noise_scale"}
-    settings |= {"values_2": "0; 0.3", "steps": 80, "lr": 0.2, "seed": 0, "quantize": True}
+    settings = {"setting_1": "lr", "values_1": "0.05; 0.2; 0.5", "setting_2": "none"}
+    settings |= {"values_2": "", "steps": 80, "lr": 0.2, "seed": 0, "quantize": True}
     settings |= {"ema_decay": 0.95, "noise_scale": 0.0, "regularize": "none", "reg_weight": 0.02}
     settings |= {"reset_every": 0, "keep": "average"}
     made = s(
@@ -166,7 +166,7 @@ def judge(stage: Stage) -> Image.Image:
     start = s.encode(scene)
     cheat = s.clip(STAR, random_crops=False)
     good = s.optimize(start, loss)
-    bad = s.optimize(start, cheat, quantize=False, lr=0.6, noise_scale=0.0)
+    bad = s.optimize(start, cheat, quantize=False, lr=0.6, noise_scale=0.0, steps=100)
     both = s(".ImageBatch", image1=good, image2=bad)
     scores = s("Judge", image=both, guide=s.guide, prompt=STAR, before=scene)
     before, after = stage.images(s, scene, both)
@@ -180,7 +180,7 @@ def judge(stage: Stage) -> Image.Image:
 
 def save_image(stage: Stage) -> Image.Image:
     s = Sketch()
-    number, _ = s.optimize(s.encode(s.scene()), s.clip(STAR))
+    number, _ = s.optimize(s.encode(s.scene()), s.clip(STAR), steps=60, lr=0.3)
     saver, _ = s("SaveImage", images=(number, 0), record=(number, 5), filename_prefix="help/edit")
     (image,) = stage.client.images(stage.run(s), saver)
     record = json.loads(image.text["tokenopt"])

@@ -7,6 +7,7 @@ from PIL import Image
 from .losses import FOUR, four_edits, hole
 from .sheet import Tile, draw
 from .stage import Sketch, Stage
+from .tokens import from_noise
 
 
 def overview(stage: Stage) -> Image.Image:
@@ -33,13 +34,8 @@ def _filled(stage: Stage) -> list[Tile]:
 
 
 def _from_noise(stage: Stage) -> list[Tile]:
-    s = Sketch()
-    given = {"seed": 3, "batch_size": 1, "scale": 1.0, "kind": "features", "best_of": 1}
-    noise = s("RandomTokens", tokenizer=s.tokenizer, **given)
-    loss = s.clip("a large blue heart on the left, plain sand background, bright, sharp")
-    after = s.optimize(noise, loss, steps=200, lr=0.3, noise_scale=0.6)
-    before, after = stage.images(s, s.decode(noise), after)
-    return [Tile(before[0], "begin with noise"), Tile(after[0], "“a large blue heart …”")]
+    (before, *_), (after, *_) = from_noise(stage)
+    return [Tile(before, "begin with noise"), Tile(after, "“a large blue heart …”")]
 
 
 def _copied(stage: Stage) -> list[Tile]:

@@ -72,7 +72,7 @@ def _rows(names: tuple[str, ...], shown: list[list[Image.Image]]) -> Image.Image
 
 BESIDE = {"direction": "right", "match_image_size": True}
 BESIDE |= {"spacing_width": 0, "spacing_color": "white"}
-EASY = {"models": "demo", "steps": 200, "tries": 3, "seed": 0}
+EASY = {"models": "demo", "steps": 150, "tries": 2, "seed": 0}
 
 RECIPES = {
     "EasyTextEdit": easy_text_edit,

@@ -103,6 +103,8 @@ class Stage:
         note = run.outputs[number]["tokenopt_notes"][0]
         return re.match(r"saved (?:as )?(\S+)", note)[1]
 
-    def saved_bytes(self, name: str) -> int:
-        """Size of a file in the output folder."""
-        return (self.server.base / "output" / name).stat().st_size
+    def file_facts(self, name: str) -> str:
+        """Name and size of a file in the output folder, in short lines."""
+        path = self.server.base / "output" / name
+        start, *endings = path.name.split(".", 1)
+        return f"{start}\n.{'.'.join(endings)}\n{path.stat().st_size} bytes"

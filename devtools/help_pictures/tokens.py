@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from .sheet import Tile, draw, whole
+from .sheet import Tile, draw, stacked, whole
 from .stage import Sketch, Source, Stage
 
 HEART = {"shape": "heart", "colour": "yellow", "position": "middle"}
@@ -25,8 +25,8 @@ def encode(stage: Stage) -> Image.Image:
     codes = s("Quantize", tokenizer=s.tokenizer, tokens=tokens)
     image, back = stage.images(s, padded, s.decode(tokens))
     (numbers,) = stage.texts(s, (codes[0], 1))
-    tiles = [Tile(image[0], "image of any shape"), Tile(_in_lines(numbers, 4), "tokens (as codes)")]
-    return draw([[*tiles, Tile(back[0], "what they hold")]])
+    tiles = [Tile(_in_lines(numbers, 4), "16 tokens (as codes)"), Tile(back[0], "what they hold")]
+    return draw([[Tile(image[0], "a picture of any shape: its central square counts")], tiles])
 
 
 def quantize(stage: Stage) -> Image.Image:
@@ -55,19 +55,24 @@ def decode(stage: Stage) -> Image.Image:
 
 
 def random_tokens(stage: Stage) -> Image.Image:
-    s = Sketch()
-    noise = _random(s, 3, 4)
-    loss = s.clip("a large blue heart on the left, plain sand background, bright, sharp")
-    after = s.optimize(noise, loss, steps=200, lr=0.3, noise_scale=0.6)
-    before, after = stage.images(s, s.decode(noise), after)
-    names = [f"seed {3 + i}" for i in range(4)]
-    below = ["after 200 steps: “a large blue heart …”", "", "", ""]
+    before, after = from_noise(stage)
+    names = [f"seed {3 + i}" for i in range(len(before))]
+    below = ["“a large blue heart …”", "", ""]
     return draw(
         [
             [Tile(*told) for told in zip(before, names, strict=True)],
             [Tile(image, caption=words) for image, words in zip(after, below, strict=True)],
         ]
     )
+
+
+def from_noise(stage: Stage) -> list[list[Image.Image]]:
+    """Three random starts, and what one prompt makes of them."""
+    s = Sketch()
+    noise = _random(s, 3, 3)
+    loss = s.clip("a large blue heart on the left, plain sand background, bright, sharp")
+    after = s.optimize(noise, loss, steps=150, lr=0.3, noise_scale=0.6)
+    return stage.images(s, s.decode(noise), after)
 
 
 def copy(stage: Stage) -> Image.Image:
@@ -154,8 +159,8 @@ def importance(stage: Stage) -> Image.Image:
         effect_images=32,
         seed=0,
     )
-    (chart,) = stage.images(s, (found, 0))
-    return whole(chart[0])
+    (charts,) = stage.images(s, (found, 0))
+    return stacked(*map(whole, charts))
 
 
 def _random(s: Sketch, seed: int, count: int = 1) -> Source:
