@@ -99,7 +99,11 @@ class ClipLoss:
         return any(part.start > 0 or part.end < 1 for part in parts)
 
     def terms(self, images: Tensor) -> dict[str, Tensor]:
-        """The part (b,) of every text; 0 while the schedule leaves it out."""
+        """The part (b,) of every text; 0 while the schedule leaves it out.
+
+        Raises:
+            ValueError: there are several texts, but not one per image.
+        """
         for term in self._terms:
             if len(term.parts) not in (1, len(images)):
                 raise ValueError(

@@ -81,7 +81,7 @@ class MaskedComposite:
         return is_scheduled(self.loss)
 
     def terms(self, images: Tensor) -> dict[str, Tensor]:
-        """The inner loss's terms, of the composite."""
+        """The inner loss's terms (b,), of the composite."""
         return loss_terms(self.loss, self.composite(images))
 
     def remarks(self) -> list[str]:

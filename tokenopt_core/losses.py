@@ -38,7 +38,7 @@ from .masks import KnownPixels
 class Loss(Protocol):
     """Images (b, 3, h, w) in [0, 1] -> loss (b,), lower is better, differentiable."""
 
-    def __call__(self, images: Tensor) -> Tensor: ...
+    def __call__(self, images: Tensor, /) -> Tensor: ...  # whatever its parameter is called
 
 
 def seeded(loss: Loss, seeds: Sequence[int], calls: int = 0) -> Loss:
@@ -179,7 +179,7 @@ class WeightedSum:
         return any(weight and is_scheduled(loss) for weight, loss in self.parts)
 
     def terms(self, images: Tensor) -> dict[str, Tensor]:
-        """The weighted terms of every part; a name that is taken gets a number."""
+        """The weighted terms (b,) of every part; a name that is taken gets a number."""
         result: dict[str, Tensor] = {}
         for weight, loss in self.parts:
             for name, value in loss_terms(loss, images).items():

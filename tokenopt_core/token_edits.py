@@ -139,7 +139,7 @@ def positions_of_mask(mask: Tensor, num_tokens: int) -> Tensor:
 
 
 def paired(target: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-    """Both with the same batch; raises ValueError if they do not fit together."""
+    """Both (b, n, d) with the same batch; raises ValueError if they do not fit together."""
     if target.shape[1:] != reference.shape[1:]:
         sizes = [" x ".join(map(str, tokens.shape[1:])) for tokens in (target, reference)]
         raise ValueError(

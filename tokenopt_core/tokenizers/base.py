@@ -33,6 +33,7 @@ class Posterior(NamedTuple):
 
     @property
     def std(self) -> Tensor:
+        """Standard deviation (b, n, d)."""
         return torch.exp(0.5 * self.logvar)
 
     def kl(self) -> Tensor:
@@ -78,7 +79,11 @@ class Tokenizer(nn.Module, ABC):
         """
 
     def posterior(self, images: Tensor) -> Posterior:
-        """Mean and log-variance of a VAE's tokens; a tokenizer with a codebook has none."""
+        """Mean and log-variance (b, n, d) of a VAE's tokens, of images (b, 3, h, w) in [0, 1].
+
+        Raises:
+            ValueError: the tokenizer has a codebook, and no posterior.
+        """
         raise ValueError(
             f"Tokenizer {self.spec.name!r} has a codebook and no posterior: use encode() instead."
         )
