@@ -16,18 +16,18 @@ from torch import Tensor
 from ..tokenopt_core.config import OptimizeConfig
 from ..tokenopt_core.randomness import image_seeds
 from ..tokenopt_core.run_record import Curve
-from .codec import Encode
+from .codec import encoded
 from .compat import io
 from .easy_inputs import MODELS
 from .easy_remarks import remarks_of
 from .fitted import SOFT_EDGE, FittedPicture, check_choice, pasted_back, squares_of
-from .images import from_images
 from .kept_models import keep_until_unloaded
 from .load import guide_named, tokenizer_named
 from .prompt_text import for_images, prompt_lines
 from .recipes import ClipTerm, LossRecipe
 from .reports import notes, record_text, ui_report
 from .run import Follower, run_optimization
+from .run_log import tell_end
 from .stop import stoppable
 from .tokens import SEEDS
 from .types import LoadedGuide, LoadedTokenizer
@@ -113,7 +113,7 @@ def run_easily(
     term = ClipTerm(models.guide, prompts, None, settings.crops, 1.0, 0.0, settings.mirror)
     many = squares.repeat(tries, 1, 1, 1)
     aim = loss(term, many, masks.repeat(tries, 1, 1, 1) if len(masks) > 1 else masks)
-    tokens = Encode.execute(models.tokenizer, from_images(many)).result[0]
+    tokens = encoded(models.tokenizer, many)
     config = OptimizeConfig(steps=steps, **settings.config)
     with stoppable() as stop:
         outcome = run_optimization(
@@ -128,10 +128,12 @@ def run_easily(
     rows = best_rows(outcome.recorder.loss_curve(), count)
     image = pasted_back(outcome.images[rows], fitted, original, SOFT_EDGE)
     said = [*remarks_of(models.tokenizer, squares, tokens), *notes(outcome)]
+    report = ui_report(outcome)
+    tell_end(report)
     return io.NodeOutput(
         image,
         record_text(outcome, aim, models.tokenizer),
-        ui={"tokenopt": [ui_report(outcome)], "tokenopt_notes": said},
+        ui={"tokenopt": [report], "tokenopt_notes": said},
     )
 
 
