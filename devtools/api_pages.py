@@ -38,7 +38,8 @@ WORLD = "The demo world: `tokenopt_core.demo`"
 HEAD = """# The library at a glance
 
 Written by `python dev.py docs` from the docstrings; do not edit. The same command makes
-`.dev/api/index.html`, which has all arguments, shapes and errors. How to begin:
+`.dev/api/index.html`, which has all arguments, shapes and errors, and by its search the modules
+`losses` (what a loss may have), `token_edits`, `code_text` and `demo`. How to begin:
 [library.md](library.md).
 
 Axes: b images, n tokens, d token size, h x w pixels, s the tokenizer's image size.

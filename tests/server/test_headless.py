@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -146,6 +147,17 @@ def test_ctrl_c_takes_a_batch_out_of_the_queue(server, client, graph, tmp_path):
     process.send_signal(signal.SIGINT)
     assert "goes on" in ended(process, 130)[1]
     wait_for(lambda: not any(client.get("/queue").json().values()))
+
+
+def test_the_program_of_the_page(server, client, graph, tmp_path):
+    page = (ROOT / "docs" / "headless.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code = code.replace("http://127.0.0.1:8188", server.url).replace("text_edit", "workflow")
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, "PYTHONPATH": str(PROGRAMS)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / done.stdout.strip()).size == (64, 64)
 
 
 def wait_for(something) -> None:
