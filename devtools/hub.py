@@ -29,7 +29,7 @@ class Manner:
 
     Args:
         pause: seconds between two pieces of a file; `silence` seconds before an answer begins.
-        break_at: bytes of a file after which the line breaks.
+        break_at: bytes of a file after which the line breaks, `hang` seconds later.
         damage: one byte of each large file comes wrong.
         status: an answer that is no file, with `headers`.
         elsewhere: the content comes from a host of its own, as from a hub's content network.
@@ -38,6 +38,7 @@ class Manner:
     pause: float = 0.0
     silence: float = 0.0
     break_at: int | None = None
+    hang: float = 0.0
     damage: bool = False
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -157,6 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(piece)
             self.hub.sent[key] = self.hub.sent.get(key, 0) + len(piece)
             time.sleep(manner.pause)
+        time.sleep(manner.hang)
 
     def log_message(self, *args: object) -> None:
         pass

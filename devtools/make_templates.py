@@ -15,16 +15,18 @@ from PIL import Image, ImageOps
 from .client import Client, Graph
 from .frontend import FrontEnd
 from .layout import DEV, ROOT
+from .released import NOTES as RELEASED_NOTES
+from .released import card, is_released, with_models
 from .server import ComfyServer
 from .template_notes import NOTES
 
 API_WORKFLOWS = ROOT / "workflows" / "api"
 THUMBNAIL = 384
 PAPER = (37, 39, 43)  # of the sweep's grid
-COLUMN_GAP, ROW_GAP = 60, 70  # the title bar of a node (30) lies above its position
+COLUMN_GAP, ROW_GAP = 60, 110  # the title bar (30) lies above; new rendering makes nodes taller
 
 # Depth in the graph is the column; a node stands beside the middle of what feeds it, if it can.
-LAYOUT = """([columns, sources, sizes, note, versions, gaps, reroutes, groups]) => {
+LAYOUT = """([columns, sources, sizes, [note, room], versions, gaps, reroutes, groups]) => {
     const graph = app.graph, tops = {}, framed = Object.values(groups).flat();
     let left = 0;
     for (const [id, [from, slot]] of Object.entries(reroutes)) {
@@ -42,8 +44,8 @@ LAYOUT = """([columns, sources, sizes, note, versions, gaps, reroutes, groups]) 
         node.title = 'What this does';
         node.widgets[0].value = note;
         node.pos = [0, 0];
-        node.size = [340, 460];
-        left = 340 + gaps[0];
+        node.size = room;
+        left = room[0] + gaps[0];
     }
     for (const column of columns) {
         let free = 0, width = 0;
@@ -83,6 +85,8 @@ LAYOUT = """([columns, sources, sizes, note, versions, gaps, reroutes, groups]) 
 }"""
 SIZES = {
     "TokenOpt_DemoScene": [280, 0],
+    "TokenOpt_EasyTextEdit": [400, 640],  # with room for the live preview
+    "TokenOpt_EasyInpaint": [400, 640],
     "TokenOpt_ClipLoss": [400, 370],
     "TokenOpt_Optimize": [360, 780],  # with room for the live preview
     "TokenOpt_Quantize": [280, 0],
@@ -100,14 +104,16 @@ SIZES = {
     "PreviewImage": [260, 300],
 }
 # Where one link is drawn anew for all its users; its number must be free in the graph.
-REROUTES = {"inpaint": {"20": ["3", 0], "21": ["7", 0]}}
-BELOW = {"inpaint": {"17": "7"}}  # a node that nothing feeds, and the one to stand below
+REROUTES = {"inpaint": {"20": ["3", 0], "21": ["7", 0]}, "any_size": {"20": ["5", 0]}}
+BELOW = {"inpaint": {"17": "7"}, "easy_inpaint": {"6": "4"}}  # a node, and the one above it
 GROUPS = {
     "inpaint": {
         "Your own picture and mask": ["17"],
         "Picture and mask": ["20", "21"],
     }
 }
+SCREENSHOTS = DEV / "screenshots"
+NOTE, LARGE_NOTE = [340, 460], [420, 560]
 VERSIONS = ["0.1.0", "0.3.75"]
 
 
@@ -120,7 +126,10 @@ def main(names: list[str]) -> int:
         for path in paths:
             graph = json.loads(path.read_text(encoding="utf-8"))
             _save_template(frontend, graph, path.stem)
-            _save_thumbnail(server.client(), graph, path.stem)
+            if is_released(path.stem):
+                _save_card(path.stem)
+            else:
+                _save_thumbnail(server.client(), graph, path.stem)
             print(f"workflows/{path.stem}.json and .jpg", flush=True)
     return 0
 
@@ -159,14 +168,17 @@ def _save_template(frontend: FrontEnd, graph: Graph, name: str) -> None:
     sources = rerouted(sources_of(graph), {n: source for n, (source, _) in reroutes.items()})
     for number, above in BELOW.get(name, {}).items():
         sources[number] = sources[above]
-    drawn = [columns_of(sources), sources, SIZES, NOTES.get(name), VERSIONS]
+    note = [RELEASED_NOTES[name], LARGE_NOTE] if is_released(name) else [NOTES.get(name), NOTE]
+    drawn = [columns_of(sources), sources, SIZES, note, VERSIONS]
     frontend.page.evaluate(LAYOUT, [*drawn, [COLUMN_GAP, ROW_GAP], reroutes, groups])
     frontend.fit_view()
-    frontend.screenshot(DEV / "screenshots" / f"template-{name}.png")
+    frontend.screenshot(SCREENSHOTS / f"template-{name}.png")
     saved = frontend.workflow()
     for node in saved["nodes"]:
-        if node["type"] == "LoadImage":
-            node["widgets_values"][0] = ""  # the first file that its user has, not one of ours
+        if node["type"] == "LoadImage":  # "" is the first file that its user has, not one of ours
+            node["widgets_values"][0] = graph[str(node["id"])]["inputs"]["image"]
+    if is_released(name):
+        saved = with_models(saved)
     saved["id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"tokenopt/{name}"))  # the same each time
     text = json.dumps(saved, indent=2, ensure_ascii=False) + "\n"
     (ROOT / "workflows" / f"{name}.json").write_text(text, encoding="utf-8")
@@ -182,10 +194,17 @@ def _save_thumbnail(client: Client, graph: Graph, name: str) -> None:
     montage(pictures).save(ROOT / "workflows" / f"{name}.jpg", quality=90)
 
 
+def _save_card(name: str) -> None:
+    title = RELEASED_NOTES[name].splitlines()[0].lstrip("# ")
+    saved = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    card(saved, title).save(ROOT / "workflows" / f"{name}.jpg", quality=90)
+
+
 def thumbnail_node(graph: Graph) -> str:
-    """The node that saves what the template is about: a grid, else the result."""
+    """The node that saves what the template is about: a grid, a whole picture, else the result."""
     prefixes = {number: node["inputs"].get("filename_prefix", "") for number, node in graph.items()}
-    return next(n for word in ("grid", "after") for n, prefix in prefixes.items() if word in prefix)
+    words = ("grid", "whole", "after")
+    return next(n for word in words for n, prefix in prefixes.items() if word in prefix)
 
 
 def montage(images: list[Image.Image]) -> Image.Image:

@@ -125,7 +125,7 @@ class LoadGuide(io.ComfyNode):
                     options=_GUIDES.choices(),
                     default="demo",
                     tooltip="Which model. 'demo' ships with this pack and knows only the demo "
-                    "scenes. A released model (0.4-2.6 GB) is downloaded into models/titok_guides "
+                    "scenes. A released model (0.6-1.7 GB) is downloaded into models/titok_guides "
                     "the first time it runs; ViT-B-32 is the paper's choice. Larger ones are "
                     "slower and see finer detail. Folders in open_clip layout in "
                     "models/titok_guides are listed too.",

@@ -148,8 +148,8 @@ def test_the_token_stays_with_the_hub(session):
 def test_cancel_works_while_bytes_come_and_while_none_come(session, label):
     attempt = session[label]
     assert attempt["error"].startswith("Cancelled: ")
-    assert attempt["after cancel"] < 0.5  # it is looked for five times a second
-    assert attempt["seconds"] < 3
+    assert attempt["after cancel"] < 1
+    assert attempt["seconds"] < 10  # nobody has waited for the silent hub: 30 s
     assert attempt["left"] == ([".cancelled.partial"] if label == "cancelled" else [])
 
 

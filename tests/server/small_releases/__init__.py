@@ -1,0 +1,38 @@
+"""A pack for test_downloads.py: in this server the names of released models mean small ones.
+
+Only what is behind the names is another: layouts, files, nodes and the way to get them are as for
+everybody. It is done when the first prompt comes, because packs are loaded in no certain order.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from server import PromptServer
+
+ROOT = Path(__file__).resolve().parents[3]
+if str(ROOT) not in sys.path:
+    sys.path.append(str(ROOT))  # last, so that nothing of ComfyUI's is hidden
+FOLDER = Path(__file__).resolve().parent
+
+from devtools.released import TOKENIZER, small  # noqa: E402
+
+done = []
+
+
+def make_small(prompt):
+    if not done:
+        import open_clip
+
+        (registry,) = (
+            module for name, module in sys.modules.items() if name.endswith("tokenizers.registry")
+        )
+        release = registry.RELEASES[TOKENIZER]
+        registry.RELEASES[TOKENIZER] = replace(release, spec=small(release.spec))
+        open_clip.add_model_config(FOLDER)
+        done.append(True)
+    return prompt
+
+
+PromptServer.instance.add_on_prompt_handler(make_small)
+NODE_CLASS_MAPPINGS = {}
