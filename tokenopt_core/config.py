@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from .names import shown
+
 if TYPE_CHECKING:
     from .state import RunState
 
+MOST = sys.float_info.max
 REGULARIZERS = ("none", "seed", "zero")
 LR_SCHEDULES = ("constant", "cosine")
 KEEPS = ("last", "average", "best")
@@ -87,12 +93,15 @@ class OptimizeConfig:
     official_rules: bool = False
 
     def __post_init__(self) -> None:
+        self._check("locked", isinstance(self.locked, Sequence), "positions, a tuple or list")
         object.__setattr__(self, "locked", tuple(self.locked))
         self._check("steps", _counts(self.steps, 1), "an integer of 1 or more")
-        self._check("lr", 0 < self.lr < math.inf, "a number above 0")
-        self._check("ema_decay", 0 <= self.ema_decay < 1, "a number from 0 to below 1")
+        self._check("lr", _is_finite(self.lr) and self.lr > 0, "a number above 0")
+        fits = _is_finite(self.ema_decay) and 0 <= self.ema_decay < 1
+        self._check("ema_decay", fits, "a number from 0 to below 1")
         for name in ("token_noise", "reg_weight", "max_grad_norm", "min_gain", "seconds"):
-            self._check(name, 0 <= getattr(self, name) < math.inf, "a number of 0 or more")
+            value = getattr(self, name)
+            self._check(name, _is_finite(value) and value >= 0, "a number of 0 or more")
         for name in ("reset_every", "warmup", "patience"):
             self._check(name, _counts(getattr(self, name), 0), "an integer of 0 or more")
         for name, known in (
@@ -102,7 +111,9 @@ class OptimizeConfig:
             ("precision", PRECISIONS),
         ):
             self._check(name, getattr(self, name) in known, f"one of {', '.join(known)}")
-        finite = self.target is None or math.isfinite(self.target)
+        for name in ("quantize", "clamp", "hold_norm", "sparing", "official_rules"):
+            self._check(name, isinstance(getattr(self, name), bool), "True or False")
+        finite = self.target is None or _is_finite(self.target)
         self._check("target", finite, "a finite number, or None for no target")
         positions = all(_counts(position, 0) for position in self.locked)
         self._check("locked", positions, "positions, integers of 0 or more")
@@ -123,7 +134,7 @@ class OptimizeConfig:
 
     def _check(self, name: str, valid: bool, expected: str) -> None:
         if not valid:
-            raise ValueError(f"{name} is {getattr(self, name)!r}: expected {expected}.")
+            raise ValueError(f"{name} is {shown(getattr(self, name))}: expected {expected}.")
 
 
 @dataclass(frozen=True)
@@ -150,6 +161,11 @@ class Step:
     best_loss: Tensor  # (b,) on the CPU: the lowest smoothed loss so far
     stopped: tuple[str | None, ...]  # per image: why it stopped, None while it moves
     state: RunState = field(repr=False)  # for optimize(..., state=step.state) to go on from here
+
+
+def _is_finite(value: object) -> bool:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and -MOST <= value <= MOST  # NaN is neither; larger integers are no floats
 
 
 def _counts(value: object, lowest: int) -> bool:

@@ -36,6 +36,8 @@ def check_mask(mask: Tensor, size: tuple[int, int] | None = None) -> None:
         raise ValueError(
             f"mask has shape {tuple(mask.shape)}: expected (1 or b, 1, h, w){of_size}."
         )
+    if not mask.is_floating_point():
+        raise ValueError(f"mask has type {mask.dtype}, expected floating point in [0, 1].")
     if not ((mask >= 0) & (mask <= 1)).all():
         raise ValueError("mask has values outside [0, 1]: 1 = may change, 0 = known.")
 

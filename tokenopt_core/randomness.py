@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Generator, Tensor
+
+from .names import shown
 
 _SEEDS = 2**64  # as in ComfyUI
 
@@ -17,7 +20,7 @@ def image_seeds(seeds: int | Sequence[int], count: int) -> list[int]:
     """One seed per image: an integer s means s, s + 1, ...; a sequence needs `count` entries."""
     if isinstance(seeds, int):
         return [(seeds + i) % _SEEDS for i in range(count)]
-    seeds = [int(seed) % _SEEDS for seed in seeds]
+    seeds = [_whole(seed) % _SEEDS for seed in seeds]
     if len(seeds) != count:
         raise ValueError(f"seeds has {len(seeds)} entries for {count} images: give one per image.")
     return seeds
@@ -25,7 +28,9 @@ def image_seeds(seeds: int | Sequence[int], count: int) -> list[int]:
 
 def generators(seeds: Sequence[int], stream: int = START_STREAM) -> list[Generator]:
     """One CPU generator per seed; another `stream` gives independent numbers for the same seed."""
-    return [torch.Generator().manual_seed(_mixed(seed, stream)) for seed in seeds]
+    if not len(seeds):
+        raise ValueError("seeds has no entry: give one per image.")
+    return [torch.Generator().manual_seed(_mixed(_whole(seed), stream)) for seed in seeds]
 
 
 def normal(sources: Sequence[Generator], shape: Sequence[int]) -> Tensor:
@@ -41,6 +46,12 @@ def uniform(sources: Sequence[Generator], shape: Sequence[int]) -> Tensor:
 def send(tensor: Tensor, device: torch.device) -> Tensor:
     """A small CPU tensor on `device`, without waiting for the work that is queued there."""
     return tensor.to(device, non_blocking=True)
+
+
+def _whole(seed: object) -> int:
+    if not isinstance(seed, Integral):
+        raise ValueError(f"seeds has {shown(seed)}, expected whole numbers.")
+    return int(seed)
 
 
 def _mixed(seed: int, stream: int) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -129,5 +130,5 @@ def _decoded(
 
 
 def _check_spread(spread: float) -> None:
-    if not 0 < spread < math.inf:  # NaN too
+    if not isinstance(spread, Real) or not 0 < spread < math.inf:  # NaN too
         raise ValueError(f"spread is {spread}: expected a finite number above 0.")

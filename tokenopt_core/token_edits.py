@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .names import shown
 from .positions import shortened
 from .tokenizers import Tokenizer, TokenizerSpec
 
@@ -124,9 +126,10 @@ def parse_codes(text: str, spec: TokenizerSpec, name: str = "codes") -> dict[int
 
 def set_codes(tokens: Tensor, codes: Mapping[int, int], tokenizer: Tokenizer) -> Tensor:
     """Tokens (b, n, d) with codebook entries at the positions of `codes`, in every image."""
-    positions = list(codes)
+    positions = _checked(codes, tokenizer.spec.num_tokens)
     row = torch.zeros(1, tokenizer.spec.num_tokens, dtype=torch.long)
-    row[0, positions] = torch.tensor([codes[position] for position in positions])
+    for position in positions:
+        row[0, position] = codes[position]
     entries = tokenizer.lookup(row.to(next(tokenizer.parameters()).device)).to(tokens)
     return copy_tokens(tokens, entries, positions)
 
@@ -140,6 +143,9 @@ def positions_of_mask(mask: Tensor, num_tokens: int) -> Tensor:
 
 def paired(target: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     """Both (b, n, d) with the same batch; raises ValueError if they do not fit together."""
+    for name, tokens in (("target", target), ("reference", reference)):
+        if tokens.ndim != 3:
+            raise ValueError(f"{name} has shape {tuple(tokens.shape)}, expected (b, n, d).")
     if target.shape[1:] != reference.shape[1:]:
         sizes = [" x ".join(map(str, tokens.shape[1:])) for tokens in (target, reference)]
         raise ValueError(
@@ -160,7 +166,7 @@ def _chosen(positions: Positions, tokens: Tensor) -> Tensor:
     batch, count = tokens.shape[:2]
     if not isinstance(positions, Tensor):
         chosen = torch.zeros(1, count, dtype=torch.bool, device=tokens.device)
-        chosen[:, list(positions)] = True
+        chosen[:, _checked(positions, count)] = True
         return chosen
     if positions.shape not in ((1, count), (batch, count)):
         raise ValueError(
@@ -168,6 +174,18 @@ def _chosen(positions: Positions, tokens: Tensor) -> Tensor:
             "one mask for all, or one each."
         )
     return positions.to(tokens.device)
+
+
+def _checked(positions: Iterable[int], count: int) -> list[int]:
+    """Positions as a list; raises ValueError if one of them is no token."""
+    positions = list(positions)
+    for position in positions:
+        whole = isinstance(position, Integral) and not isinstance(position, bool)
+        if not (whole and 0 <= position < count):
+            raise ValueError(
+                f"positions has {shown(position)}, expected whole numbers from 0 to {count - 1}."
+            )
+    return positions
 
 
 def _arc(target: Tensor, reference: Tensor, strength: float) -> Tensor:

@@ -158,6 +158,8 @@ def fit_images(images: Tensor, size: int) -> Tensor:
         raise ValueError(f"images have shape {tuple(images.shape)}, expected (b, 3, h, w).")
     if not images.is_floating_point():
         raise ValueError(f"images have type {images.dtype}, expected floating point in [0, 1].")
+    if not images.isfinite().all():  # the codes would be those of any image
+        raise ValueError("images have NaN or infinite numbers, expected those from 0 to 1.")
     height, width = images.shape[2:]
     if (height, width) == (size, size):
         return images
