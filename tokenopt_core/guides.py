@@ -64,7 +64,11 @@ class Guide(nn.Module):
         model.eval().requires_grad_(False)
 
     def encode_image(self, images: Tensor) -> Tensor:
-        """Unit-length features (b, e) of images (b, 3, s, s) in [0, 1], float32, differentiable."""
+        """Unit-length features (b, e) of images (b, 3, s, s) in [0, 1], float32, differentiable.
+
+        Raises:
+            ValueError: images of another size than `image_size`.
+        """
         if images.shape[1:] != (3, self.image_size, self.image_size):
             raise ValueError(
                 f"guide {self.name} got images {tuple(images.shape)}: expected "
@@ -100,7 +104,7 @@ class Guide(nn.Module):
     @torch.no_grad()
     def probability(self, similarity: Tensor) -> Tensor | None:
         """That image and text belong together, by SigLIP's own scale; None for CLIP, which has
-        none: its similarities only rank."""
+        none: its similarities (any shape, here and in the result) only rank."""
         model = self._texts[0]
         if self.kind != "siglip":
             return None
