@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ..tokenopt_core.small_files import write_whole
 from .code_text import text_of
-from .compat import CATEGORY, folder_paths, io, metadata_wanted, schema
+from .compat import CATEGORY, folder_paths, io, metadata_wanted, model_management, schema
 from .images import to_images
 from .safe_files import check_name
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
@@ -90,6 +92,7 @@ class SaveImage(io.ComfyNode):
         for i, image in enumerate(pixels):
             file = _free(folder, name.replace("%batch_num%", str(i)), counter + i)
             array = (image.movedim(0, 2) * 255).round().byte().numpy()
+            model_management.throw_exception_if_processing_interrupted()
             own = {**record_of_image(details, i, len(pixels)), "image": i}
             _write(os.path.join(folder, file), array, _chunks(cls.hidden, own, lines[i]))
             saved.append({"filename": file, "subfolder": subfolder, "type": "output"})
@@ -178,9 +181,6 @@ def _write(path: str, array, chunks: dict[str, str]) -> None:
     texts = PngInfo()
     for name, value in chunks.items():
         texts.add_text(name, value)
-    partial = Path(f"{path}.partial")  # a stopped server leaves no half image under a real name
-    try:
-        Image.fromarray(array).save(partial, "PNG", pnginfo=texts, compress_level=4)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    content = BytesIO()
+    Image.fromarray(array).save(content, "PNG", pnginfo=texts, compress_level=4)
+    write_whole(Path(path), content.getvalue())

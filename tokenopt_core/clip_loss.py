@@ -160,7 +160,8 @@ class ClipImageLoss:
         self.guide, self.name = guide, name
         self._views = Views(guide, crops=crops, crop_area=crop_area, flip=flip, at_once=at_once)
         self._count = len(image)
-        self._target = FixedFeatures(lambda: self._views.embed_whole(image.to(_device(guide))))
+        views = self._views  # and not `self`: a circle would keep the guide in memory
+        self._target = FixedFeatures(lambda: views.embed_whole(image.to(_device(guide))))
 
     def seeded(self, seeds: Sequence[int], calls: int = 0) -> ClipImageLoss:
         """A copy whose crops come from one generator per image, as `ClipLoss.seeded`."""

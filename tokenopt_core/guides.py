@@ -8,7 +8,8 @@ Axes: b images or texts, e embedding size, s = `Guide.image_size`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from .guide_files import DEMO_FOLDER, KNOWN_GUIDES, GuideFiles, find_guide
 from .half import half_copy, shallow_copy
 from .precision import autocast
 from .prompt_tokenizer import PromptTokenizer
+from .scarce_memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from open_clip import CLIP, CustomTextCLIP
@@ -150,7 +152,8 @@ def load_guide(
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype}, expected one of {', '.join(map(str, DTYPES))}.")
-    with torch.inference_mode(False):  # inference weights could never take part in a gradient
+    # Inference weights could never take part in a gradient.
+    with torch.inference_mode(False), _no_traces():
         files = find_guide(source, models_dir, progress, download)
         model = _build(files)
         if not hasattr(model, "visual") or hasattr(model, "text_decoder"):
@@ -167,15 +170,28 @@ def load_guide(
         return guide
 
 
+@contextmanager
+def _no_traces() -> Iterator[None]:
+    """Takes back what open_clip does to the process: it draws weights before it loads others, and
+    its messages set up logging where nobody has."""
+    handlers = logging.root.handlers[:]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        for handler in set(logging.root.handlers) - set(handlers):
+            logging.root.removeHandler(handler)
+
+
 def _build(files: GuideFiles) -> CLIP | CustomTextCLIP:
     """The model with its weights, in memory of its own."""
     import open_clip  # here, because it takes seconds
 
     try:
         model = open_clip.create_model(files.model, **files.options, require_pretrained=True)
-    except MemoryError:
-        raise
     except Exception as error:  # a wrong configuration stops open_clip in many ways
+        if is_out_of_memory(error):
+            raise
         raise ValueError(
             f"{files.weights} and its configuration do not make a model ({_reason(error)}): check "
             "that both belong together, or get them again."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import zip_longest
 
 import torch
@@ -28,18 +28,11 @@ class PromptTerm:
 
     def __init__(self, name: str, guide: Guide, parts: Sequence[WeightedText | None]):
         self.name, self.parts = name, list(parts)
-        self.features = FixedFeatures(lambda: self._encode(guide))  # (1 or b, e)
+        self.features = FixedFeatures(partial(_encode, guide, self.parts))  # (1 or b, e)
 
     def weights(self, progress: float, device: torch.device) -> Tensor:
         """What the similarity (b,) is multiplied with at this share of the run: (1 or b,)."""
         return _tensor(tuple(-p.weight_at(progress) if p else 0.0 for p in self.parts), device)
-
-    def _encode(self, guide: Guide) -> Tensor:
-        rows = [row for row, part in enumerate(self.parts) if part]
-        texts = guide.encode_text([self.parts[row].text for row in rows])
-        features = texts.new_zeros(len(self.parts), texts.shape[1])
-        features[rows] = texts
-        return features
 
 
 def parse_prompts(prompt: Prompt | Sequence[Prompt]) -> list[tuple[WeightedText, ...]]:
@@ -95,6 +88,15 @@ def prompt_remarks(
                 "own such as | blue sky:1.2 |."
             )
     return list(dict.fromkeys(result))
+
+
+def _encode(guide: Guide, parts: Sequence[WeightedText | None]) -> Tensor:
+    """Features of every part's text (1 or b, e), zeros where there is none."""
+    rows = [row for row, part in enumerate(parts) if part]
+    texts = guide.encode_text([parts[row].text for row in rows])
+    features = texts.new_zeros(len(parts), texts.shape[1])
+    features[rows] = texts
+    return features
 
 
 def _column_name(parts: Sequence[WeightedText | None], number: int) -> str:

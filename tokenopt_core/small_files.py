@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
 
 MOST_BYTES = 64 * 2**20
+PARTIAL, STALE_SECONDS = ".tokenopt-partial", 86_400
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a file: the whole of it or, on an error, none."""
     from safetensors.torch import save
 
-    content = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_whole(path, save(contiguous, metadata))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file: the whole of it or, on an error or the end of this process, none.
+
+    A killed process can leave a hidden file beside it; the next write there, a day later or more,
+    removes that.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         partial.write_bytes(content)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+    for left in path.parent.glob(f".*{PARTIAL}"):
+        with contextlib.suppress(OSError):  # another process was quicker
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                left.unlink()
 
 
 def read_tensors(path: Path, most_bytes: int = MOST_BYTES) -> tuple[dict, dict[str, Tensor]]:

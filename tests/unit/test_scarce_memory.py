@@ -162,7 +162,7 @@ tokens = torch.randn(128, 16, tokenizer.spec.token_size, generator=torch.Generat
 with torch.no_grad():
     expected = tokenizer.decode(tokens[120:])
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (size + 200 * 2**20,) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (size + 100 * 2**20,) * 2)
 with torch.no_grad():
     parts = AtOnce(128).parts(128, lambda rows: tokenizer.decode(tokens[rows]).mean((1, 2, 3)))
     means = torch.cat([mean for _, mean in parts])

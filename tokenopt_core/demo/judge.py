@@ -96,6 +96,11 @@ def _network() -> JudgeNet:
     from safetensors.torch import load_file
 
     with torch.inference_mode(False):
-        network = JudgeNet()
-        network.load_state_dict({k: v.float() for k, v in load_file(WEIGHTS).items()})
+        with torch.device("meta"):  # draws no weights, which would advance everybody's seed
+            network = JudgeNet()
+        weights = {
+            name: value.float() if value.is_floating_point() else value.clone()
+            for name, value in load_file(WEIGHTS).items()
+        }
+        network.load_state_dict(weights, assign=True)
         return network.eval().requires_grad_(False)
