@@ -7,6 +7,9 @@ import hashlib
 import comfy.model_management
 import torch
 
+from .process_state import holdings, settings
+from .scarce import NODE_CLASS_MAPPINGS as SCARCE
+
 
 class AnyType(str):
     """A socket type that fits every other."""
@@ -177,7 +180,25 @@ class Digest:
         return {"ui": {"digest": [hashlib.sha256(content).hexdigest()], "shape": shape}}
 
 
+class Process:
+    """What the server's process keeps and holds, as ui text; runs anew for each nonce."""
+
+    CATEGORY = "hostile"
+    RETURN_TYPES = ()
+    OUTPUT_NODE = True
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"nonce": ("INT", {"default": 0})}}
+
+    def run(self, nonce):
+        return {"ui": {"settings": [settings()], "holdings": [holdings()]}}
+
+
 NODE_CLASS_MAPPINGS = {
+    **SCARCE,
+    "Hostile_Process": Process,
     "Hostile_Abuse": Abuse,
     "Hostile_OddImage": OddImage,
     "Hostile_OddMask": OddMask,

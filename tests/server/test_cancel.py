@@ -1,0 +1,125 @@
+"""Cancels at every stage: heard soon, nothing of them stays, and no run leaves a trace."""
+
+from __future__ import annotations
+
+import pytest
+
+from devtools.checks import node, succeed
+from devtools.short import short, short_templates, together
+
+MIB = 2**20
+SOON = 3  # messages of progress after the one that was answered with a cancel
+# Below what a single stage computes with, above what Python and ComfyUI keep of ten prompts.
+MORE_TENSORS, MORE_RESIDENT = 1 * MIB, 128 * MIB
+MANY = 1500
+
+
+def stages(templates) -> dict[str, tuple[dict, str]]:
+    """Long work of every kind, and the node that does it."""
+    loop, sweep = templates["text_edit"], templates["sweep"]
+    loop["6"]["inputs"].update(steps=2000)
+    sweep["6"]["inputs"].update(steps=300)
+    search = templates["perturb_search"]
+    search["4"]["inputs"].update(search="exact", positions="all")
+    learn = templates["token_importance"]
+    learn["4"]["inputs"].update(effect="random", effect_images=64)
+    influence = {k: v for k, v in learn.items() if k in ("1", "6", "8", "15", "16")}
+    influence = short(influence)
+    influence["15"]["inputs"].update(samples=512)
+    noise = templates["generate_from_noise"]
+    noise["3"]["inputs"].update(best_of=256, batch_size=8, loss=["4", 0])
+    many = {k: loop[k] for k in "123"} | {
+        "4": node("RepeatImageBatch", image=["3", 0], amount=MANY),
+        "5": node("TokenOpt_Encode", tokenizer=["1", 0], image=["4", 0]),
+        "6": node("TokenOpt_Decode", tokenizer=["1", 0], tokens=["5", 0]),
+        "7": node("PreviewImage", images=["6", 0]),
+    }
+    judge = {k: many[k] for k in "1234"} | {
+        "5": node("TokenOpt_Judge", guide=["2", 0], image=["4", 0], prompt="a green star"),
+        "6": node("TokenOpt_SeedRetrieval", guide=["2", 0], image=["4", 0], prompts="a star",
+                  choose="best"),
+        "7": node("PreviewImage", images=["6", 0]),
+    }  # fmt: skip
+    return {
+        "loop": (loop, "6"),
+        "sweep": (sweep, "6"),
+        "search": (search, "4"),
+        "importance": (learn, "4"),
+        "influence": (influence, "15"),
+        "starts": (noise, "3"),
+        "encode": (many, "5"),
+        "decode": (many, "6"),
+        "judge": (judge, "5"),
+        "retrieval": (judge, "6"),
+    }
+
+
+def process(client, nonce: int) -> dict:
+    """Settings and holdings of the server, which has forgotten results and models before."""
+    client.free()
+    run = succeed(client, {"1": node("Hostile_Process", nonce=nonce)})
+    (settings,), (holdings,) = run.outputs["1"]["settings"], run.outputs["1"]["holdings"]
+    return {"settings": settings, "holdings": holdings}
+
+
+def cancelled(client, graph, number: str) -> None:
+    """Cancels a run at its second message of progress of a node, which must end it soon."""
+    seen = []
+
+    def cancel(event):
+        if event.kind == "progress" and event.node == number:
+            seen.append(event.data)
+            if len(seen) == 2:
+                client.interrupt()
+
+    run = client.run(graph, on_event=cancel)
+    assert run.status == "interrupted", (run.status, run.error)
+    assert len(seen) <= 2 + SOON
+    assert seen[-1]["value"] < seen[-1]["max"]
+
+
+def test_cancels_at_every_stage_leave_nothing_and_no_run_leaves_a_trace(client):
+    everything = together(short_templates())
+    succeed(client, everything)  # what is imported and kept once, such as texts and tables
+    before = process(client, 1)
+    for graph, number in stages(short_templates()).values():
+        cancelled(client, graph, number)
+    run = client.run({"1": node("TokenOpt_LoadTokenizer", tokenizer="demo"), **broken()})
+    assert run.status == "error"
+    succeed(client, everything)
+    after = process(client, 2)
+    for seen in (before, after):
+        del seen["settings"]["random seed"]  # ComfyUI draws names of previews from it
+    assert after["settings"] == before["settings"]
+    more = {name: after["holdings"][name] - value for name, value in before["holdings"].items()}
+    assert more["tensor bytes"] <= MORE_TENSORS, more
+    assert more["resident bytes"] <= MORE_RESIDENT, more
+    assert more["threads"] <= 2, more
+    assert more["open files"] <= 4, more
+
+
+def broken() -> dict:
+    """Nodes that fail in the middle of a computation."""
+    return {
+        "2": node("TokenOpt_RandomTokens", tokenizer=["1", 0], seed=0, batch_size=1, scale=1.0),
+        "3": node("Hostile_OddLoss", kind="one number"),
+        "4": node("TokenOpt_PerturbSearch", tokenizer=["1", 0], tokens=["2", 0], loss=["3", 0],
+                  positions="1", search="exact", share=0.1, direction="maximize", top_k=1),
+        "5": node("PreviewImage", images=["4", 0]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("node_of", [("1", "TokenOpt_LoadTokenizer"), ("2", "TokenOpt_LoadGuide")])
+def test_a_cancel_while_a_model_is_read_ends_the_prompt(client, workflow, node_of):
+    number, kind = node_of
+    graph = workflow("text_edit")
+    assert graph[number]["class_type"] == kind
+    client.free()
+
+    def cancel(event):
+        if event.kind == "executing" and event.node == number:
+            client.interrupt()
+
+    run = client.run(graph, on_event=cancel)
+    assert run.status == "interrupted"
+    assert "6" not in run.executed
