@@ -67,12 +67,12 @@ def test_inputs_keep_their_id_beside_the_translated_name(language):
 
 @pytest.mark.parametrize("language", ["en", *TRANSLATED])
 @pytest.mark.parametrize("name", ["main", "commands"])
-def test_the_command_and_its_menu_entry_are_translated(language, name):
+def test_what_the_page_says_is_translated(language, name):
     said, translated = dict(flat(load("en", name))), dict(flat(load(language, name)))
     assert set(said) == set(translated)
     script = (ROOT / "web" / "js" / "stop.js").read_text(encoding="utf-8")
     for path, text in said.items():
-        assert f'label: "{text}"' in script
+        assert f'"{text}"' in script
         assert (translated[path] == text) == (language == "en")
 
 

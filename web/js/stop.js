@@ -4,12 +4,14 @@ import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
 import { addBox } from "./box.js";
 import { findNode } from "./find_node.js";
+import { inLanguage } from "./languages.js";
 
 const NODES = [
     "TokenOpt_Optimize", "TokenOpt_Sweep", "TokenOpt_EasyTextEdit", "TokenOpt_EasyInpaint",
 ];
 const LABEL = "Stop and keep the result";
 const STOPPING = "Stopping after this step ...";
+const HINT = "End this run now; the graph goes on with the result so far.";
 const ENDS = ["execution_success", "execution_error", "execution_interrupted"];
 
 const HEIGHT = 26;
@@ -50,7 +52,7 @@ function hide() {
 
 function label(text, disabled) {
     const { button } = running;
-    button.textContent = text;
+    button.textContent = inLanguage(text);
     button.disabled = disabled;
     button.style.opacity = disabled ? 0.6 : 1;
 }
@@ -66,7 +68,7 @@ function press(node) {
 function addButton(node) {
     const button = document.createElement("button");
     button.style.cssText = STYLE;
-    button.title = "End this run now; the graph goes on with the result so far.";
+    button.title = inLanguage(HINT);
     button.addEventListener("pointerdown", (event) => event.stopPropagation());
     button.addEventListener("click", () => press(node));
     buttons.set(node, { button, box: addBox(node, "stop_and_keep", button, () => HEIGHT) });
