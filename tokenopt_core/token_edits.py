@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -62,9 +62,9 @@ def blend_tokens(
         ValueError: a strength outside 0 to 1 or NaN, or the two do not fit together.
     """
     for strength in strengths:
-        if not 0 <= strength <= 1:  # NaN too
+        if not (isinstance(strength, Real) and 0 <= strength <= 1):  # NaN too
             raise ValueError(
-                f"strength is {strength}, expected a number from 0 (the target) to 1 (the "
+                f"strength is {shown(strength)}, expected a number from 0 (the target) to 1 (the "
                 "reference)."
             )
     target, reference = paired(target, reference)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from safetensors.torch import save_file
 
 from tokenopt_core.guides import Guide, load_guide
@@ -40,6 +42,19 @@ CLIP = {
     },
 }
 PREPROCESSING = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.25, 0.3]}
+
+
+# Tests with random inputs: the same few each time, or so many new ones as TOKENOPT_EXAMPLES says.
+EXAMPLES = int(os.environ.get("TOKENOPT_EXAMPLES", "0"))
+settings.register_profile(
+    "tokenopt",
+    max_examples=EXAMPLES or 25,
+    derandomize=not EXAMPLES,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("tokenopt")
 
 
 @pytest.fixture(autouse=True)
