@@ -18,6 +18,7 @@ FITTING = {
     "TOKENOPT_LOSS": ["5", 0],
     "MASK": ["80", 0],
     "TOKENOPT_ATTRIBUTE": ["81", 0],
+    "TOKENOPT_FIT": ["83", 2],
 }
 
 
@@ -61,6 +62,16 @@ def sources(workflow):
             tokens_without=["82", 0],
         ),
         "82": node("TokenOpt_RandomTokens", tokenizer=["1", 0], seed=0, batch_size=1, scale=1.0),
+        "83": node(
+            "TokenOpt_FitImage",
+            tokenizer=["1", 0],
+            image=["3", 0],
+            mode="crop",
+            position=0.5,
+            fill="edge",
+            around_mask=True,
+            margin=50,
+        ),
     }
 
 

@@ -7,6 +7,7 @@ import hashlib
 import comfy.model_management
 import torch
 
+from .calls import Calls
 from .process_state import holdings, settings
 from .scarce import NODE_CLASS_MAPPINGS as SCARCE
 
@@ -200,6 +201,7 @@ NODE_CLASS_MAPPINGS = {
     **SCARCE,
     "Hostile_Process": Process,
     "Hostile_Abuse": Abuse,
+    "Hostile_Calls": Calls,
     "Hostile_OddImage": OddImage,
     "Hostile_OddMask": OddMask,
     "Hostile_OddLoss": OddLoss,
