@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def requirement_lines(path: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"]
 
 
+@cache
 def comfyui_packages() -> dict[str, Distribution]:
     """What ComfyUI's own requirements.txt brings, with all that those need: name -> package."""
     lines = [*requirement_lines(comfyui_folder() / "requirements.txt"), *KEPT]
