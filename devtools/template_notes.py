@@ -1,6 +1,44 @@
 """The note beside the nodes of each template (Markdown)."""
 
 NOTES = {
+    "easy_text_edit": """## Edit a picture by text
+
+Write into *prompt* what the picture should show, press **Run**. Watch it in the node; *Stop and \
+keep* ends it early.
+
+It comes back in its own size. The node makes a few *tries* side by side and keeps the best; \
+*steps* is how far it goes.
+
+**Your own picture**: put **Load Image** in place of Demo Scene, and set *models* to photos. The \
+first run then downloads 3.2 GB into ComfyUI's models folder.
+
+For more control take the template *text_edit*, which has the parts of this node.""",
+    "easy_inpaint": """## Replace one part of a picture
+
+White in the mask may change. Write into *prompt* what the white part and its surroundings \
+should show, press **Run**. Everything else stays as it is, to the last bit.
+
+**Your own picture**: put **Load Image** in place of Demo Scene and of *Mask*, right-click it, \
+*Open in MaskEditor*, paint what shall go, with its shadow, *Save*. Set *models* to photos. The \
+first run then downloads 3.2 GB into ComfyUI's models folder.
+
+Large photos are fine: only the surroundings of the white part are worked on (*margin*), and put \
+back with a soft edge.
+
+For more control take the templates *inpaint* and *any_size*, which have the parts of this node.""",
+    "any_size": """## A part of a large picture
+
+A tokenizer sees a small square: 64x64 pixels in the demo, 256x256 with a released model. **Fit \
+Image** takes the surroundings of the mask out of a picture of any size and shape, **Paste Back** \
+puts the edited square back with a soft edge. All other pixels stay what they are.
+
+**Your own picture**: connect **Load Image** to the dot behind *A wide picture*, and its MASK \
+(*Open in MaskEditor*) to **Fit Image**. Choose a released model in **Load TiTok** and **Load \
+CLIP Guide**.
+
+*margin* says how much of the surroundings the models see. Without a mask *mode* says how the \
+whole picture becomes a square: cropped, padded or stretched. An upscale model between **Token \
+Optimizer** and **Paste Back** makes the new part finer.""",
     "text_edit": """## Edit an image by text
 
 1. **Demo Scene** draws a small image; **TiTok Encode** turns it into a few tokens.
