@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 CHUNK = "tokenopt"
 CODES_CHUNK = "tokenopt_codes"  # what Text to Tokens reads
 CODES = "codes_text"  # of a record: one line per image
+_KEY = re.compile("[ -~]{1,79}")  # what a PNG file may call a text; a client can post others
 PER_IMAGE = ("seeds", "stopped", "best_loss", "codes_before", "codes_after", "changed_positions")
 CURVES = ("loss", "penalty")  # [step][image]
 
@@ -171,7 +173,8 @@ def _chunks(hidden: Any, record: dict[str, Any], codes: str | None) -> dict[str,
     if not metadata_wanted():
         return {}
     found = {"prompt": hidden.prompt} if hidden.prompt else {}
-    found |= hidden.extra_pnginfo or {}
+    extra = hidden.extra_pnginfo if isinstance(hidden.extra_pnginfo, dict) else {}
+    found |= {name: value for name, value in extra.items() if _KEY.fullmatch(name)}
     found[CHUNK] = record
     texts = {name: json.dumps(value) for name, value in found.items()}
     return texts if codes is None else {**texts, CODES_CHUNK: codes}

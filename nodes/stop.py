@@ -74,7 +74,7 @@ def answer(body: bytes) -> tuple[int, dict[str, Any]]:
     """
     try:
         wish = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         wish = None
     names = ("prompt_id", "node_id")
     if not isinstance(wish, dict) or not set(wish) <= set(names) or not _are_ids(wish.values()):

@@ -35,7 +35,6 @@ def test_a_right_result_or_one_sentence(client, edit, kinds, every):
     assert len(made) > 20
     wrong = [call for call in made if not call.sound and not _foreign(call)]
     assert not wrong, "\n".join(map(str, wrong[:20]))
-    assert client.get("/queue").json()["queue_running"] == []
 
 
 def test_the_calls_are_sound_before_they_are_spoilt(client, edit):
