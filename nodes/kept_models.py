@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .compat import CallbacksMP, ModelPatcher
+from .compat import CallbacksMP, ModelPatcher, model_management
 from .types import LoadedModel
 
 KEY = "tokenopt"
@@ -24,3 +24,12 @@ def _let_go(patcher: ModelPatcher, unloaded: bool) -> None:
     for kind, model in list(_kept.items()):
         if model.patcher is patcher:
             del _kept[kind]
+            _hold_while_unloaded(model)
+
+
+def _hold_while_unloaded(model: LoadedModel) -> None:
+    """Ties the model to its entry in ComfyUI's list, which is in the middle of unloading it: one
+    that went away now would leave the list by itself, and again by ComfyUI, whose worker ends."""
+    for entry in model_management.current_loaded_models:
+        if entry.model is model.patcher:
+            entry.tokenopt_held = model
