@@ -66,7 +66,7 @@ def image_prompt_loss(stage: Stage) -> Image.Image:
     s = Sketch()
     scene, prompt = s.scene(), s.scene(shape="star", colour="green", background="sand")
     loss = s("ImagePromptLoss", guide=s.guide, image=prompt, crops=4, mirror=False, **_CROPS)
-    after = s.optimize(s.encode(scene), loss, seed=0)
+    after = s.optimize(s.encode(scene), loss, lr=0.3)
     names = ("before", "image prompt", "after")
     return _row(names, stage.images(s, scene, prompt, after))
 
@@ -83,36 +83,27 @@ def masked_l1_loss(stage: Stage) -> Image.Image:
 
 
 def masked_composite(stage: Stage) -> Image.Image:
-    s, scene, mask, clip = hole(clip_size="small")
+    s, scene, mask, clip = hole()
     seen = s("MaskedComposite", loss=clip, image=scene, mask=mask, feather=0)
-    start = s.encode(scene)
-    pasted = [
-        s(
-            ".ImageCompositeMasked",
-            destination=scene,
-            source=s.optimize(start, loss, seed=3),
-            x=0,
-            y=0,
-            resize_source=True,
-            mask=mask,
-        )
-        for loss in (clip, seen)
-    ]
-    shown = stage.images(s, scene, s(".MaskToImage", mask=mask), *pasted)
-    names = ("image", "mask", "pasted, without", "pasted, with Masked Composite")
-    return _row(names, shown)
+    keep = s("MaskedL1Loss", image=scene, mask=mask, weight=2.0, feather=0, norm="L1")
+    both = s("CombineLosses", loss_a=seen, loss_b=keep, weight_a=1.0, weight_b=1.0)
+    edited = s.optimize(s.encode(scene), both)
+    parts = {"destination": scene, "source": edited, "mask": mask}
+    pasted = s(".ImageCompositeMasked", **parts, x=0, y=0, resize_source=True)
+    shown = stage.images(s, scene, s(".MaskToImage", mask=mask), pasted)
+    return _row(("image", "mask", "“… green circle …”"), shown)
 
 
 def pixel_penalty(stage: Stage) -> Image.Image:
     s = Sketch()
     scene, clip = s.scene(), s.clip(STAR)
-    calm = s("PixelPenalty", total_variation=1.0, range=0.0)
+    calm = s("PixelPenalty", total_variation=0.2, range=0.0)
     both = s("CombineLosses", loss_a=clip, loss_b=calm, weight_a=1.0, weight_b=1.0)
-    start, rough = s.encode(scene), {"quantize": False, "lr": 0.6, "steps": 80}
+    start, rough = s.encode(scene), {"quantize": False, "token_noise": False, "steps": 120}
     shown = stage.images(
         s, scene, s.optimize(start, clip, **rough), s.optimize(start, both, **rough)
     )
-    return _row(("before", "quantize off, lr 0.6", "with total_variation 1"), shown)
+    return _row(("before", "quantize off", "and total_variation 0.2"), shown)
 
 
 def combine_losses(stage: Stage) -> Image.Image:
@@ -141,8 +132,10 @@ def optimizer_options(stage: Stage) -> Image.Image:
     scene = s.scene()
     start = s.encode(scene)
     loss = s.clip("a large green star on the left, plain sky background, dark, sharp")
-    locked = s("OptimizeOptions", **{**_OPTIONS, "locked": "6"})
-    shown = stage.images(s, scene, s.optimize(start, loss), s.optimize(start, loss, options=locked))
+    fast = {"steps": 100, "lr": 0.3}
+    locked = s("OptimizeOptions", **{**_OPTIONS, "locked": "6"}, trajectory_frames=24)
+    made = [s.optimize(start, loss, **fast), s.optimize(start, loss, options=locked, **fast)]
+    shown = stage.images(s, scene, *made)
     names = ("before", "“… green star …, dark”", "the same, locked: 6 (light)")
     return _row(names, shown)
 
@@ -196,14 +189,14 @@ def save_image(stage: Stage) -> Image.Image:
     )
 
 
-def hole(clip_size: str = "large") -> tuple[Sketch, Source, Source, Source]:
+def hole() -> tuple[Sketch, Source, Source, Source]:
     """A scene, a mask over its object, and a loss that asks for another object there."""
     s = Sketch()
     scene = s.scene(position="middle", background="sand")
     empty = s(".SolidMask", value=0.0, width=64, height=64)
     white = s(".SolidMask", value=1.0, width=48, height=56)
     mask = s(".MaskComposite", destination=empty, source=white, x=8, y=4, operation="add")
-    prompt = f"a {clip_size} green circle in the middle, plain sand background, bright, sharp"
+    prompt = "a large green circle in the middle, plain sand background, bright, sharp"
     return s, scene, mask, s.clip(prompt)
 
 

@@ -24,7 +24,7 @@ def easy_text_edit(stage: Stage) -> Image.Image:
 def easy_inpaint(stage: Stage) -> Image.Image:
     s = Sketch()
     wide, mask = _wide(s)
-    after = s("EasyInpaint", image=wide, mask=mask, prompt=HEART, margin=0, **EASY)
+    after = s("EasyInpaint", image=wide, mask=mask, prompt=HEART, margin=0, **{**EASY, "seed": 1})
     shown = stage.images(s, wide, s(".MaskToImage", mask=mask), after)
     return _rows(("picture", "mask", f"“{HEART}”"), shown)
 
@@ -37,9 +37,9 @@ def fit_image(stage: Stage) -> Image.Image:
     padded, _ = s("FitImage", tokenizer=s.tokenizer, image=wide, **{**FIT, "mode": "pad"})
     squares = ((fitted, 0), (padded, 0), (whole, 0))
     picture, painted, *shown = stage.images(s, wide, s(".MaskToImage", mask=mask), *squares)
-    names = ("around the mask", "pad, without a mask", "stretch")
+    names = ("around the mask", "or pad", "or stretch")
     fits = [Tile(images[0], name) for name, images in zip(names, shown, strict=True)]
-    return draw([[Tile(picture[0], "picture"), Tile(painted[0], "mask")], fits])
+    return draw([[Tile(picture[0], "picture")], [Tile(painted[0], "mask")], fits])
 
 
 def paste_back(stage: Stage) -> Image.Image:

@@ -7,10 +7,11 @@ from typing import Any
 
 from PIL import Image
 
-from ..checks import node, succeed
+from ..checks import node
 from ..client import Graph, Run
 from ..server import ComfyServer
 
+SECONDS = 3600
 Source = tuple[str, int]  # a node's number and one of its outputs
 
 SCENE = {
@@ -96,7 +97,11 @@ class Stage:
         return [run.outputs[number]["text"][0] for number, _ in shown]
 
     def run(self, sketch: Sketch) -> Run:
-        return succeed(self.client, sketch.graph)
+        """As long as it takes: a busy machine may need minutes for one picture."""
+        run = self.client.run(sketch.graph, timeout=SECONDS)
+        if run.error:
+            raise RuntimeError(f"{run.error['node_type']}: {run.error['exception_message']}")
+        return run
 
     def saved_name(self, run: Run, number: str) -> str:
         """Where a Save node of this pack says that it has put its file."""
