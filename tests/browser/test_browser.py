@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from devtools.frontend import FrontEnd
 from devtools.layout import DEV, ROOT
+from devtools.locales import load
 from devtools.released import is_released
 
 SCREENSHOTS = DEV / "screenshots"
 TEMPLATES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 WITH_DEMO = [name for name in TEMPLATES if not is_released(name)]
 API_WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows" / "api").glob("*.json"))
+SHOWN = """() => {
+    const node = app.graph._nodes.find((node) => node.type === "TokenOpt_Optimize");
+    const named = (slot) => [slot.name, slot.localized_name];
+    const { nodeData } = node.constructor;
+    return {
+        title: node.title,
+        description: nodeData.description,
+        tooltip: nodeData.inputs.lr.tooltip,
+        widget: node.widgets.find((widget) => widget.name === "lr").label,
+        inputs: Object.fromEntries(node.inputs.map(named)),
+        outputs: node.outputs.map((slot) => slot.localized_name),
+    };
+}"""
+COLOURS = """() => [
+    app.canvas.constructor.link_type_colors.TOKENOPT_TOKENS,
+    app.canvas.default_connection_color_byType.TOKENOPT_TOKENS,
+    getComputedStyle(document.body).getPropertyValue("--color-datatype-TOKENOPT_TOKENS").trim(),
+]"""
 
 
 def test_every_workflow_has_a_template_and_a_thumbnail(client):
@@ -107,3 +128,36 @@ def _changed(before: bytes, after: bytes) -> float:
     """Part of the pixels that differ visibly between two screenshots."""
     a, b = (np.asarray(Image.open(io.BytesIO(png)).convert("L"), int) for png in (before, after))
     return float((abs(a - b) > 16).mean())
+
+
+@pytest.fixture
+def in_chinese(frontend: FrontEnd) -> Iterator[FrontEnd]:
+    """The page with a template open and its language set, which the server keeps for the user."""
+    speak = "(language) => app.extensionManager.setting.set('Comfy.Locale', language)"
+    frontend.page.evaluate(speak, "zh")
+    frontend.load_template("text_edit")
+    yield frontend
+    frontend.page.evaluate(speak, "en")
+
+
+def test_a_page_in_chinese_shows_the_nodes_in_chinese_and_links_in_colours(in_chinese):
+    page, texts = in_chinese.page, load("zh")["TokenOpt_Optimize"]
+    shown = page.evaluate(SHOWN)
+    in_chinese.screenshot(SCREENSHOTS / "chinese.png")
+    assert shown["title"] == texts["display_name"]
+    assert shown["description"] == texts["description"]
+    assert shown["tooltip"] == texts["inputs"]["lr"]["tooltip"]
+    assert shown["widget"] == texts["inputs"]["lr"]["name"]
+    assert shown["inputs"] == {name: said["name"] for name, said in texts["inputs"].items()}
+    assert shown["outputs"] == [said["name"] for said in texts["outputs"].values()]
+    help_page = "fetch('/extensions/tokenopt/docs/TokenOpt_Optimize/zh.md')"
+    text = page.evaluate(f"() => {help_page}.then((got) => got.text())")
+    assert text.startswith(f"# {texts['display_name']}\n")
+    before = page.evaluate(COLOURS)
+    page.evaluate("() => app.extensionManager.command.execute('Comfy.ToggleTheme')")
+    page.wait_for_timeout(500)
+    assert page.evaluate(COLOURS) == before, "another palette takes the colours away"
+    page.evaluate("() => app.extensionManager.command.execute('Comfy.ToggleTheme')")
+    assert len(set(before)) == 1
+    assert before[0].startswith("#")
+    assert in_chinese.errors == []

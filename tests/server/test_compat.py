@@ -58,7 +58,9 @@ def test_an_older_comfyui_gets_the_same_nodes_without_what_it_does_not_know(sche
     assert list(older) == list(newer)
     for node, said in older.items():
         assert said == {key: newer[node][key] for key in said}
-        assert "search_aliases" not in said
+        assert not {"search_aliases", "essentials_category"} & set(said)
+    essential = {node for node, said in newer.items() if said["essentials_category"]}
+    assert essential == {"EasyTextEdit", "EasyInpaint"}
 
 
 def test_every_node_has_search_words_that_its_name_does_not_say(schemas):
