@@ -1,4 +1,4 @@
-"""One command for everything: `python dev.py demo | test | bench | serve | env | lint | templates`.
+"""One command for everything: `python dev.py demo | test | bench | serve | env | lint | docs | ...`.
 
 Makes .venv (the environment) and .dev (a real ComfyUI and its folders) inside this repository: some
 minutes at the first run, seconds later. Needs Python 3.10 or newer and nothing else; the same on
@@ -74,6 +74,8 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     serve_options.add_argument("--no-browser", action="store_true", help="only print the address")
     command("env", env, "prepare everything; the last line is the path of the environment's Python")
     command("lint", lint, "ruff check and ruff format --check")
+    command("docs", docs, "the library's reference from its docstrings: docs/api.md and .dev/api")
+    command("registry", registry, "check the pack as ComfyUI's registry does, before a version")
     command(
         "templates", templates, "save workflows/*.json anew from workflows/api/ by the front end"
     )
@@ -129,6 +131,14 @@ def test(python: Path, options: argparse.Namespace, rest: list[str]) -> int:
         groups = ["--require", "server,parity,browser"]
         tests = _call(python, "-m", "pytest", "tests", *workers, *groups)
     return tests or unclean
+
+
+def docs(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
+    return _call(python, "-m", "devtools.api_pages")
+
+
+def registry(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
+    return _call(python, "-m", "devtools.registry", "check")
 
 
 # --- what they need ---------------------------------------------------------------------------
