@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from .hub_http import CannotWrite, asked_wait, status_of
+from .staging import Damaged
 from .waiting import BEAT_SECONDS
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 LOG_SECONDS = 10.0
+LONG_REASON = 120  # characters
 LONGEST = 259  # characters of a path, unless Windows was told to take more
 UNITS = ((10**9, "GB", 1), (10**6, "MB", 0), (10**3, "kB", 0), (1, "bytes", 0))
 
@@ -114,10 +116,11 @@ def reason(error: BaseException, repo: str) -> str:
         return _disk(error.__cause__) or str(error)
     if kind == "OfflineModeIsEnabled":
         return "HF_HUB_OFFLINE forbids to use the network"
-    text = str(error).strip().splitlines()
-    return (text[0].rstrip(".") if text else kind) + (
-        f" when asking {address(repo)}" if isinstance(error, _network_errors()) else ""
-    )
+    text = (str(error).strip().splitlines() or [""])[0].rstrip(".")
+    if isinstance(error, Damaged) or getattr(error, "errno", None):
+        return text or kind
+    short = text if 0 < len(text) <= LONG_REASON else kind  # some clients tell their inner life
+    return f"{short} when asking {address(repo)}"
 
 
 def _disk(cause: BaseException | None) -> str:
@@ -128,12 +131,6 @@ def _disk(cause: BaseException | None) -> str:
     if sys.platform == "win32" and isinstance(cause, FileNotFoundError) and len(name) > LONGEST:
         return f"its path has {len(name)} characters, and Windows takes {LONGEST}"
     return ""
-
-
-def _network_errors() -> tuple[type[BaseException], ...]:
-    from huggingface_hub.errors import HfHubHTTPError
-
-    return tuple(base for base in HfHubHTTPError.__bases__ if base is not OSError)
 
 
 def _answer(status: int, kind: str, wait: float, repo: str) -> str:

@@ -149,7 +149,7 @@ def _opened(url: str, headers: dict[str, str]) -> Any:
     from huggingface_hub.utils import get_session
 
     session = get_session()
-    if hasattr(session, "stream"):  # httpx, since huggingface_hub 1.0
+    if callable(session.stream):  # httpx, since huggingface_hub 1.0; a setting of requests before
         options = {"timeout": SILENCE, "follow_redirects": True}
         return session.stream("GET", url, headers=headers, **options)
     return session.get(url, headers=headers, timeout=SILENCE, stream=True)

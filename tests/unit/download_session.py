@@ -151,7 +151,7 @@ def full_disks(run: Callable[..., None]) -> None:
 
         run("filled", "filled", Manner(pause=0.02), place=disk, at_half=fill)
         run("still full", "filled", place=disk)
-        filler.unlink()
+        filler.unlink(missing_ok=True)
         run("room again", "filled", place=disk)
     if os.name != "nt":
         import resource
