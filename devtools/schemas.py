@@ -7,14 +7,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from .layout import comfyui_folder, make_base
 
 _ASK = """
 import asyncio, json, sys
 from pathlib import Path
-base, question = sys.argv[1:]
+base = sys.argv[1]
 sys.argv[1:] = ["--cpu", "--base-directory", base]
 import comfy.options
 comfy.options.enable_args_parsing()
@@ -28,26 +27,19 @@ async def load():
 asyncio.run(load())
 found = nodes.NODE_CLASS_MAPPINGS.items()
 pack = {name: node for name, node in found if name.startswith("TokenOpt_")}
-exec(question)
-print(json.dumps(answer))
+print(json.dumps({name: node.GET_NODE_INFO_V1() for name, node in pack.items()}))
 """
 
 
-def ask(question: str) -> Any:
-    """The `answer` that the Python text `question` finds, with the pack's nodes in `pack` by id.
+def read_schemas() -> dict[str, dict]:
+    """Node id -> what /object_info says about the node; takes some seconds.
 
     Raises:
-        RuntimeError: it fails, or the pack does not load; the message is ComfyUI's.
+        RuntimeError: the pack does not load; the message is ComfyUI's.
     """
     with tempfile.TemporaryDirectory() as folder:
-        base = make_base(Path(folder) / "base")
-        command = [sys.executable, "-c", _ASK, str(base), question]
+        command = [sys.executable, "-c", _ASK, str(make_base(Path(folder) / "base"))]
         run = subprocess.run(command, cwd=comfyui_folder(), capture_output=True, text=True)
     if run.returncode:
         raise RuntimeError(run.stderr)
     return json.loads(run.stdout.splitlines()[-1])
-
-
-def read_schemas() -> dict[str, dict]:
-    """Node id -> what /object_info says about the node."""
-    return ask("answer = {name: node.GET_NODE_INFO_V1() for name, node in pack.items()}")

@@ -11,6 +11,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from devtools.layout import comfyui_folder, make_base
 
 HEAVY = [
@@ -56,20 +58,99 @@ async def register():
     return {pack.name: await asked_by(pack) for pack in Path(base, "custom_nodes").iterdir()}
 
 asked_for = asyncio.run(register())
-ours = [name for name in nodes.NODE_CLASS_MAPPINGS if name.startswith("TokenOpt_")]
-print(json.dumps([ours, asked_for]))
+found = nodes.NODE_CLASS_MAPPINGS.items()
+pack = {name.removeprefix("TokenOpt_"): node for name, node in found if "TokenOpt_" in name}
+
+# What the nodes say to an older and to a newer ComfyUI: to a schema without two fields, and with.
+from dataclasses import dataclass, fields
+import importlib
+NEWER = ("search_aliases", "essentials_category")
+io = importlib.import_module(next(iter(pack.values())).__module__.rpartition(".")[0] + ".compat").io
+whole = io.Schema
+def play(names):
+    own = [field for field in fields(whole) if field.name not in NEWER]
+    space = {field.name: field for field in own} | dict.fromkeys(names)
+    space["__annotations__"] = {name: object for name in space}
+    io.Schema = dataclass(type("Schema", (), space))
+    said = {name: node.define_schema() for name, node in pack.items()}
+    return {
+        name: {"name": schema.display_name, "advanced": [
+            slot.id for slot in schema.inputs if slot.as_dict().get("advanced")
+        ]} | {new: getattr(schema, new) for new in names} for name, schema in said.items()
+    }
+
+print(json.dumps([asked_for, play(()), play(NEWER)]))
 """
+# The words that people type, and what has to come up: the page of 0.3.75 looks at ids and names, a
+# newer one at the search words too (NodeSearchService of the front ends 1.32.9 and 1.49.6).
+SEARCHES = {
+    "inpaint": (["EasyInpaint"], ["Optimize", "MaskedL1Loss", "MaskedComposite", "ClipLoss"]),
+    "edit": (["EasyTextEdit"], ["Optimize", "Inspect", "Copy", "Set", "EasyInpaint"]),
+    "text": (["EasyTextEdit", "TextToTokens", "TokensToText"], ["ClipLoss", "Optimize"]),
+    "clip": (["LoadGuide", "ClipLoss"], ["ImagePromptLoss", "Judge", "EasyTextEdit"]),
+    "morph": ([], ["Blend"]),
+    "xy plot": ([], ["Sweep"]),
+    "load model": ([], ["LoadTokenizer", "LoadGuide"]),
+}
 
 
-def test_nothing_heavy_is_loaded_and_no_network_asked_before_the_first_run(tmp_path):
-    """A second pack, which does both, shows that it would be seen."""
-    careless = tmp_path / "careless"
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory):
+    """Heavy modules and network that each pack asked for, and the schemas in both kinds of ComfyUI.
+
+    A second pack, which asks for both, shows that it would be seen.
+    """
+    folder = tmp_path_factory.mktemp("registered")
+    careless = folder / "careless"
     careless.mkdir()
     call = "import socket\nsocket.socket().connect_ex(('127.0.0.1', 9))\n"
     (careless / "__init__.py").write_text(call + "import torchvision.transforms\n")
-    command = [sys.executable, "-c", REGISTER, str(make_base(tmp_path / "base", careless)), *HEAVY]
+    command = [sys.executable, "-c", REGISTER, str(make_base(folder / "base", careless)), *HEAVY]
     run = subprocess.run(command, cwd=comfyui_folder(), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    nodes, asked = json.loads(run.stdout.splitlines()[-1])
-    assert asked == {"tokenopt": [], "careless": ["socket.connect", "torchvision"]}
-    assert len(nodes) > 30
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def schemas(registered):
+    """Node id without its prefix -> what it says to an older, and to a newer ComfyUI."""
+    return registered[1:]
+
+
+def test_nothing_heavy_is_loaded_and_no_network_asked_before_the_first_run(registered):
+    assert registered[0] == {"tokenopt": [], "careless": ["socket.connect", "torchvision"]}
+    assert len(registered[1]) > 30
+
+
+def test_an_older_comfyui_gets_the_same_nodes_without_what_it_does_not_know(schemas):
+    older, newer = schemas
+    assert list(older) == list(newer)
+    for node, said in older.items():
+        assert said == {key: newer[node][key] for key in said}
+        assert not {"search_aliases", "essentials_category"} & set(said)
+    essential = {node for node, said in newer.items() if said["essentials_category"]}
+    assert essential == {"EasyTextEdit", "EasyInpaint"}
+
+
+def test_every_node_has_search_words_that_its_name_does_not_say(schemas):
+    for node, said in schemas[1].items():
+        words = said["search_aliases"]
+        assert all(word == word.lower().strip() for word in words), node
+        assert len({word for word in words if word not in said["name"].lower()}) > 1, node
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_people_find_the_nodes_by_what_they_want_to_do(schemas, newer):
+    for word, (by_name, by_search_words) in SEARCHES.items():
+        wanted = [*by_name, *by_search_words] if newer else by_name
+        found = {
+            node
+            for node, said in schemas[newer].items()
+            if word in " ".join([node, said["name"], *said.get("search_aliases", ())]).lower()
+        }
+        assert set(wanted) <= found, word
+
+
+def test_rare_settings_are_advanced(schemas):
+    assert "noise_scale" in schemas[1]["Optimize"]["advanced"]
+    assert "steps" not in schemas[1]["Optimize"]["advanced"]
