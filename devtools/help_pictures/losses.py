@@ -177,16 +177,9 @@ def save_image(stage: Stage) -> Image.Image:
     saver, _ = s("SaveImage", images=(number, 0), record=(number, 5), filename_prefix="help/edit")
     (image,) = stage.client.images(stage.run(s), saver)
     record = json.loads(image.text["tokenopt"])
-    kept = f"tokenopt: {', '.join(list(record)[:7])}, …"
-    return draw(
-        [
-            [
-                Tile(image, "edit_00001_.png"),
-                Tile(kept),
-                Tile(f"tokenopt_codes: {image.text['tokenopt_codes']}"),
-            ]
-        ]
-    )
+    kept = f"tokenopt:\n{', '.join(list(record)[:7])}, …"
+    codes = f"tokenopt_codes:\n{image.text['tokenopt_codes']}"
+    return draw([[Tile(image, "a saved PNG"), Tile(kept, "carries"), Tile(codes, "and")]])
 
 
 def hole() -> tuple[Sketch, Source, Source, Source]:

@@ -18,7 +18,7 @@ def _edits(stage: Stage) -> list[Tile]:
     before, after = four_edits(stage)
     shown = dict(zip(FOUR, after, strict=True))
     names = ("green star", "blue heart", "yellow moon")
-    return [Tile(before, "edit by text"), *(Tile(shown[name], f"“… {name} …”") for name in names)]
+    return [Tile(before, "edit by text"), *(Tile(shown[name], f"“… {name}”") for name in names)]
 
 
 def _filled(stage: Stage) -> list[Tile]:
@@ -30,12 +30,12 @@ def _filled(stage: Stage) -> list[Tile]:
     parts = {"destination": scene, "source": grey, "mask": mask}
     holed = s(".ImageCompositeMasked", **parts, x=0, y=0, resize_source=True)
     before, after = stage.images(s, holed, after)
-    return [Tile(before[0], "fill a hole"), Tile(after[0], "“… green circle …”")]
+    return [Tile(before[0], "fill a hole"), Tile(after[0], "“… green circle”")]
 
 
 def _from_noise(stage: Stage) -> list[Tile]:
     (before, *_), (after, *_) = from_noise(stage)
-    return [Tile(before, "begin with noise"), Tile(after, "“a large blue heart …”")]
+    return [Tile(before, "from noise"), Tile(after, "“… blue heart”")]
 
 
 def _copied(stage: Stage) -> list[Tile]:

@@ -23,10 +23,16 @@ def easy_text_edit(stage: Stage) -> Image.Image:
 
 def easy_inpaint(stage: Stage) -> Image.Image:
     s = Sketch()
-    wide, mask = _wide(s)
-    after = s("EasyInpaint", image=wide, mask=mask, prompt=HEART, margin=0, **{**EASY, "seed": 1})
-    shown = stage.images(s, wide, s(".MaskToImage", mask=mask), after)
-    return _rows(("picture", "mask", f"“{HEART}”"), shown)
+    scene = s.scene(position="middle", background="sand")
+    empty = s(".SolidMask", value=0.0, width=64, height=64)
+    white = s(".SolidMask", value=1.0, width=48, height=48)
+    mask = s(".MaskComposite", destination=empty, source=white, x=8, y=8, operation="add")
+    prompt = "a large purple heart in the middle, plain sand background, bright, sharp"
+    easy = {**EASY, "steps": 200, "tries": 3}  # those of its template
+    after = s("EasyInpaint", image=scene, mask=mask, prompt=prompt, margin=50, **easy)
+    shown = stage.images(s, scene, s(".MaskToImage", mask=mask), after)
+    names = ("picture", "mask", "“… purple heart”")
+    return draw([[Tile(images[0], name) for name, images in zip(names, shown, strict=True)]])
 
 
 def fit_image(stage: Stage) -> Image.Image:
@@ -64,10 +70,6 @@ def _wide(s: Sketch) -> tuple[Source, Source]:
     empty = s(".SolidMask", value=0.0, width=192, height=64)
     white = s(".SolidMask", value=1.0, width=44, height=48)
     return wide, s(".MaskComposite", destination=empty, source=white, x=74, y=8, operation="add")
-
-
-def _rows(names: tuple[str, ...], shown: list[list[Image.Image]]) -> Image.Image:
-    return draw([[Tile(images[0], name)] for name, images in zip(names, shown, strict=True)])
 
 
 BESIDE = {"direction": "right", "match_image_size": True}

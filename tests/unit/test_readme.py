@@ -1,4 +1,4 @@
-"""The README's Python runs as printed, and its tables name what there is."""
+"""The README's Python runs as printed, and its commands are there."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import tokenopt_core
 
 ROOT = Path(__file__).parents[2]
+DEV = (ROOT / "dev.py").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -17,9 +18,13 @@ def test_the_library_example_runs(capsys):
     assert "shape" in capsys.readouterr().out
 
 
-def test_every_template_is_listed():
-    shipped = {path.stem for path in (ROOT / "workflows").glob("*.json")}
-    assert shipped == set(re.findall(r"^\| `(\w+)` \|", README, flags=re.M))
+def test_the_two_commands_are_commands_of_dev_py():
+    (block,) = re.findall(r"^## Try it\n.*?```\n(.*?)```", README, flags=re.S | re.M)
+    named = re.findall(r"^python dev\.py (\w+) ", block, flags=re.M)
+    assert named == ["demo", "serve"]
+    offered = re.findall(r'^ *command\(\s*"(\w+)"|= command\("(\w+)"', DEV, flags=re.M)
+    commands = {a or b for a, b in offered}
+    assert {*named, "test", "bench"} <= commands
 
 
 def test_public_names_exist():

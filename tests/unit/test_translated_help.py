@@ -39,8 +39,8 @@ def shape(page: str) -> list[str]:
 
 def input_names(page: str) -> list[str]:
     """The first cells of the table of inputs, which are ids in every language."""
-    table = page.split("\n\n")[2:3]
-    return [row.split("|")[1].strip() for row in "".join(table).splitlines()[2:]]
+    table = next(block for block in page.split("\n\n") if block.startswith("| "))
+    return [row.split("|")[1].strip() for row in table.splitlines()[2:]]
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
