@@ -106,7 +106,11 @@ def _python() -> dict[str, Any]:
     return {
         "warnings": warnings.filters,
         "shown warnings": warnings.showwarning,
-        "environment": {name: _digest(value.encode()) for name, value in os.environ.items()},
+        "environment": {
+            name: _digest(value.encode())
+            for name, value in os.environ.items()
+            if name != "TOKENIZERS_PARALLELISM"  # open_clip sets it at its first import
+        },
         "logging": (root.level, root.handlers, root.filters, logging.root.manager.disable),
         "level of this pack": [
             (name, logger.level, logger.handlers)
