@@ -48,7 +48,7 @@ PREPROCESSING = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.25, 0.3]}
 EXAMPLES = int(os.environ.get("TOKENOPT_EXAMPLES", "0"))
 settings.register_profile(
     "tokenopt",
-    max_examples=EXAMPLES or 25,
+    max_examples=EXAMPLES or 20,
     derandomize=not EXAMPLES,
     database=None,
     deadline=None,
