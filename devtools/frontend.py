@@ -15,6 +15,7 @@ from playwright.sync_api import Frame, Page, WebSocket, sync_playwright
 
 from .browser import find_browser
 from .client import Graph
+from .templates import file_name
 
 FLAGS = [
     "--no-sandbox",
@@ -87,6 +88,7 @@ class FrontEnd:
 
     def load_template(self, name: str) -> None:
         """Opens a template of this pack by the front end's own loader (its link to a template)."""
+        name = file_name(name)
         file = f"/workflow_templates/tokenopt/{name}.json"
         with self.page.expect_response(lambda got: got.url.endswith(file), timeout=START_MS):
             self.open(f"/?template={name}&source=tokenopt")

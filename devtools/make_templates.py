@@ -1,4 +1,4 @@
-"""`python dev.py templates`: workflows/NAME.json and NAME.jpg from workflows/api/NAME.json.
+"""`python dev.py templates`: workflows/NN_NAME.json and .jpg from workflows/api/NAME.json.
 
 The front end itself builds, lays out and saves the nodes, so that each template is what a user
 would have saved; the server runs the workflow once for the thumbnail.
@@ -14,13 +14,13 @@ from PIL import Image, ImageOps
 
 from .client import Client, Graph
 from .frontend import FrontEnd
-from .layout import DEV, ROOT
+from .layout import DEV
 from .released import NOTES as RELEASED_NOTES
 from .released import card, is_released, with_models
 from .server import ComfyServer
 from .template_notes import NOTES
+from .templates import TEMPLATES, api_file, file_name, template_file
 
-API_WORKFLOWS = ROOT / "workflows" / "api"
 THUMBNAIL = 384
 PAPER = (37, 39, 43)  # of the sweep's grid
 COLUMN_GAP, ROW_GAP = 60, 110  # the title bar (30) lies above; new rendering makes nodes taller
@@ -118,19 +118,16 @@ VERSIONS = ["0.1.0", "0.3.75"]
 
 
 def main(names: list[str]) -> int:
-    paths = [API_WORKFLOWS / f"{name}.json" for name in names] or sorted(
-        API_WORKFLOWS.glob("*.json")
-    )
     log = DEV / "logs" / "templates.log"
     with ComfyServer(DEV / "templates-base", log=log) as server, FrontEnd(server.url) as frontend:
-        for path in paths:
-            graph = json.loads(path.read_text(encoding="utf-8"))
-            _save_template(frontend, graph, path.stem)
-            if is_released(path.stem):
-                _save_card(path.stem)
+        for name in names or TEMPLATES:
+            graph = json.loads(api_file(name).read_text(encoding="utf-8"))
+            _save_template(frontend, graph, name)
+            if is_released(name):
+                _save_card(name)
             else:
-                _save_thumbnail(server.client(), graph, path.stem)
-            print(f"workflows/{path.stem}.json and .jpg", flush=True)
+                _save_thumbnail(server.client(), graph, name)
+            print(f"workflows/{file_name(name)}.json and .jpg", flush=True)
     return 0
 
 
@@ -181,7 +178,7 @@ def _save_template(frontend: FrontEnd, graph: Graph, name: str) -> None:
         saved = with_models(saved)
     saved["id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"tokenopt/{name}"))  # the same each time
     text = json.dumps(saved, indent=2, ensure_ascii=False) + "\n"
-    (ROOT / "workflows" / f"{name}.json").write_text(text, encoding="utf-8")
+    template_file(name).write_text(text, encoding="utf-8")
 
 
 def _save_thumbnail(client: Client, graph: Graph, name: str) -> None:
@@ -191,13 +188,13 @@ def _save_thumbnail(client: Client, graph: Graph, name: str) -> None:
             f"dev.py: {name} failed in {run.error['node_type']}: {run.error['exception_message']}"
         )
     pictures = client.images(run, thumbnail_node(graph))
-    montage(pictures).save(ROOT / "workflows" / f"{name}.jpg", quality=90)
+    montage(pictures).save(template_file(name, ".jpg"), quality=90)
 
 
 def _save_card(name: str) -> None:
     title = RELEASED_NOTES[name].splitlines()[0].lstrip("# ")
-    saved = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
-    card(saved, title).save(ROOT / "workflows" / f"{name}.jpg", quality=90)
+    saved = json.loads(template_file(name).read_text(encoding="utf-8"))
+    card(saved, title).save(template_file(name, ".jpg"), quality=90)
 
 
 def thumbnail_node(graph: Graph) -> str:

@@ -14,8 +14,9 @@ from pathlib import Path
 from PIL import Image
 
 from .frontend import FrontEnd
-from .layout import DEV, ROOT, newest_frontend
+from .layout import DEV, newest_frontend
 from .server import ComfyServer
+from .templates import TEMPLATES, template_file
 
 WINDOWS = [(1366, 768), (2560, 1440)]
 SHEET, COLUMNS = 640, 3  # width of a picture on a sheet in pixels, pictures in a row
@@ -23,8 +24,7 @@ RENDERING = "(on) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', 
 
 
 def main(names: list[str]) -> int:
-    templates = [ROOT / "workflows" / f"{name}.json" for name in names]
-    templates = templates or sorted((ROOT / "workflows").glob("*.json"))
+    templates = [template_file(name) for name in names or TEMPLATES]
     front_ends = {"pinned": [], "newest": ["--front-end-root", str(newest_frontend())]}
     for front_end, arguments in front_ends.items():
         log = DEV / "logs" / "screenshots.log"

@@ -43,10 +43,11 @@ OTHER_TAB_AND_BACK = """async () => {
     await new Promise((done) => setTimeout(done, 500));
 }"""
 ON_THE_PAGE = """() => Object.fromEntries(
-    [...document.querySelectorAll('.tokenopt-inspector')].filter((strips) => strips.offsetHeight).map((strips) => {
-        const own = (node) => node.widgets?.some((widget) => widget.element?.contains(strips));
-        return [app.canvas.graph._nodes.find(own)?.id, strips.strips.host.read('edits')];
-    }))"""
+    [...document.querySelectorAll('.tokenopt-inspector')]
+        .filter((strips) => strips.offsetHeight).map((strips) => {
+            const own = (node) => node.widgets?.some((widget) => widget.element?.contains(strips));
+            return [app.canvas.graph._nodes.find(own)?.id, strips.strips.host.read('edits')];
+        }))"""
 ELEMENT = (
     "id => app.canvas.graph.getNodeById(id).widgets.find(w => w.name === 'tokenopt_strips').element"
 )

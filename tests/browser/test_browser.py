@@ -11,14 +11,13 @@ import pytest
 from PIL import Image
 
 from devtools.frontend import FrontEnd
-from devtools.layout import DEV, ROOT
+from devtools.layout import DEV
 from devtools.locales import load
 from devtools.released import is_released
+from devtools.templates import API_WORKFLOWS, TEMPLATES, file_name, template_file
 
 SCREENSHOTS = DEV / "screenshots"
-TEMPLATES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 WITH_DEMO = [name for name in TEMPLATES if not is_released(name)]
-API_WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows" / "api").glob("*.json"))
 SHOWN = """() => {
     const node = app.graph._nodes.find((node) => node.type === "TokenOpt_Optimize");
     const named = (slot) => [slot.name, slot.localized_name];
@@ -40,9 +39,10 @@ COLOURS = """() => [
 
 
 def test_every_workflow_has_a_template_and_a_thumbnail(client):
-    assert TEMPLATES == API_WORKFLOWS
-    assert sorted(client.get("/api/workflow_templates").json()["tokenopt"]) == TEMPLATES
-    for name in TEMPLATES:
+    assert {path.stem for path in API_WORKFLOWS.glob("*.json")} == set(TEMPLATES)
+    shown = [file_name(name) for name in TEMPLATES]
+    assert sorted(client.get("/api/workflow_templates").json()["tokenopt"]) == shown
+    for name in shown:
         thumbnail = client.get(f"/api/workflow_templates/tokenopt/{name}.jpg")
         assert Image.open(io.BytesIO(thumbnail.content)).size == (384, 384)
 
@@ -80,7 +80,7 @@ def test_template_runs_untouched_and_is_the_api_workflow(frontend, client, workf
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_template_is_tidy(name):
-    saved = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    saved = json.loads(template_file(name).read_text(encoding="utf-8"))
     ours = [node for node in saved["nodes"] if node["type"].startswith("TokenOpt_")]
     assert ours
     assert any(node["type"] == "MarkdownNote" for node in saved["nodes"])

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from devtools.frontend import FrontEnd
-from devtools.layout import DEV, ROOT, newest_frontend
+from devtools.layout import DEV, newest_frontend
 from devtools.server import ComfyServer
+from devtools.templates import TEMPLATES, template_file
 from tests.browser.inspector_page import RENDERERS, alerts, use_renderer
 
 SCREENSHOTS = DEV / "screenshots"
-TEMPLATES = sorted((ROOT / "workflows").glob("*.json"))
 STEPS = """(steps) => {
     for (const widget of app.graph._nodes.flatMap((node) => node.widgets ?? []))
         if (widget.name === 'steps') widget.value = steps;
@@ -33,17 +33,17 @@ def newest(server: ComfyServer) -> Iterator[FrontEnd]:
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_every_template_opens_in_it_as_it_is(newest, workflow, renderer):
     use_renderer(newest, renderer)
-    for file in TEMPLATES:
-        newest.load_workflow(json.loads(file.read_text(encoding="utf-8")), file.stem)
+    for name in TEMPLATES:
+        newest.load_workflow(json.loads(template_file(name).read_text(encoding="utf-8")), name)
         found = {number: node["class_type"] for number, node in newest.prompt().items()}
-        expected = workflow(file.stem)
+        expected = workflow(name)
         ours = {number: node["class_type"] for number, node in expected.items()}
-        assert found == ours, file.stem
+        assert found == ours, name
         for number, node in newest.prompt().items():
             if node["class_type"].startswith("TokenOpt_"):
-                assert node["inputs"] == node["inputs"] | expected[number]["inputs"], file.stem
-        assert newest.errors == [], file.stem
-        assert alerts(newest) == [], file.stem
+                assert node["inputs"] == node["inputs"] | expected[number]["inputs"], name
+        assert newest.errors == [], name
+        assert alerts(newest) == [], name
 
 
 @pytest.mark.parametrize(("renderer", "steps"), [("classic", 12), ("new", 13)])

@@ -6,10 +6,10 @@ import json
 
 from PIL import Image
 
-from devtools.layout import DEV, ROOT
+from devtools.layout import DEV
 from devtools.released import MODELS, is_released
+from devtools.templates import TEMPLATES, template_file
 
-TEMPLATES = ROOT / "workflows"
 OPEN = "(graph) => app.loadGraphData(graph, true, true, null, {showMissingModelsDialog: false})"
 
 
@@ -17,7 +17,7 @@ def test_missing_models_are_named_and_all_templates_are_the_api_workflows(
     frontend, client, workflow
 ):
     client.upload(Image.new("RGB", (64, 64)), "example.png")  # every ComfyUI brings one
-    names = sorted(filter(is_released, (path.stem for path in TEMPLATES.glob("*.json"))))
+    names = [name for name in TEMPLATES if is_released(name)]
     assert len(names) == 3
     frontend.load_template(names[0])
     dialog = frontend.page.locator(".comfy-missing-models")
@@ -30,7 +30,7 @@ def test_missing_models_are_named_and_all_templates_are_the_api_workflows(
     frontend.page.keyboard.press("Escape")
     dialog.wait_for(state="hidden")
     for name in names:
-        saved = json.loads((TEMPLATES / f"{name}.json").read_text(encoding="utf-8"))
+        saved = json.loads(template_file(name).read_text(encoding="utf-8"))
         frontend.page.evaluate(OPEN, saved)
         frontend.fit_view()
         frontend.screenshot(DEV / "screenshots" / f"released-{name}.png")
