@@ -127,9 +127,7 @@ def test_a_square_fades_where_the_picture_goes_on_and_only_there():
     images = torch.ones(1, 3, 40, 100)
     back = paste(torch.zeros(1, 3, 16, 16), fit_whole((40, 100), 16), images, soft=0.1)
     row = back[0, 0, 20]
-    assert torch.equal(
-        back, row.expand(1, 3, 40, 100)
-    )  # no fading at the top and bottom
+    assert torch.equal(back, row.expand(1, 3, 40, 100))  # no fading at the top and bottom
     assert (row[:30] == 1).all()
     assert 0 < row[31] < row[30] < 1
     assert (row[34:66] == 0).all()
