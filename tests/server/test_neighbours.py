@@ -17,14 +17,14 @@ EVERY = int(os.environ.get("TOKENOPT_EVERY", "0"))
 # What fails with sound inputs too, because they are not there: files, a text of codes, a folder.
 MISSING = {"LoadAttribute", "LoadTokens", "SavedImageTokens", "TextToTokens", "Importance"}
 KINDS = [
-    ("TOKENOPT_TOKENIZER,TOKENOPT_GUIDE,TOKENOPT_ATTRIBUTE,TOKENOPT_FIT,TOKENOPT_OPTIONS", 5),
-    ("IMAGE", 9),
-    ("MASK", 7),
-    ("TOKENOPT_TOKENS", 11),
+    ("TOKENOPT_TOKENIZER,TOKENOPT_GUIDE,TOKENOPT_ATTRIBUTE,TOKENOPT_FIT,TOKENOPT_OPTIONS", 3),
+    ("IMAGE", 5),
+    ("MASK", 5),
+    ("TOKENOPT_TOKENS", 7),
     ("TOKENOPT_LOSS", 4),
-    ("INT,FLOAT", 13),
+    ("INT,FLOAT", 9),
     ("BOOLEAN", 3),
-    ("STRING", 11),
+    ("STRING", 7),
     ("COMBO", 8),
 ]
 

@@ -6,6 +6,7 @@ on all that is not output, temp or user: read times of its files, and what there
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -85,10 +86,11 @@ def outside(server) -> Iterator[Outside]:
     links = [server.base / place / "away" for place in ("input", "output")]
     for link in links:
         link.unlink(missing_ok=True)
-        link.symlink_to(folder, target_is_directory=True)
+        with contextlib.suppress(OSError):  # Windows wants an administrator for it
+            link.symlink_to(folder, target_is_directory=True)
     yield Outside(folder, server.base)
     for link in links:
-        link.unlink()
+        link.unlink(missing_ok=True)
     shutil.rmtree(folder)
 
 
@@ -98,9 +100,8 @@ def test_the_watch_sees_a_read_and_a_write(outside):
     (outside.base / "input" / "x").write_text("")
     changed = {Path(p).name for p in outside.seen() if outside.seen()[p] != before.get(p)}
     (outside.base / "input" / "x").unlink()
-    if os.stat(outside.folder / f"{SECRET}.png").st_atime == 1:
-        pytest.skip("this disk notes no read times")
-    assert {f"{SECRET}.png", "x"} <= changed
+    notes_reads = os.stat(outside.folder / f"{SECRET}.png").st_atime != 1  # not every disk does
+    assert changed >= {"x", *[f"{SECRET}.png"] * notes_reads}
     os.utime(outside.folder / f"{SECRET}.png", (1, 1))
 
 
