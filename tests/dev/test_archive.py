@@ -62,9 +62,10 @@ def test_documents_are_in_it_only_if_a_reader_comes_to_them(files):
 
 
 def test_help_pages_show_only_pictures_that_are_in_it(files):
+    """The help panel looks for them from web/docs, also those of a page in a folder of it."""
     for page in (name for name in files if name.startswith("web/docs/") and name.endswith(".md")):
         for mark, link in _links(page):
-            target = (ROOT / page).parent.joinpath(link).resolve().relative_to(ROOT).as_posix()
+            target = (ROOT / "web" / "docs" / link).resolve().relative_to(ROOT).as_posix()
             assert target in files or not mark, f"{page} shows {link}, which is not in the archive"
 
 
