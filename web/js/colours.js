@@ -36,7 +36,7 @@ function addSheet() {
 }
 
 app.registerExtension({
-    name: "TokenOpt.Colours",
+    name: "tokenopt.Colours",
     setup() {
         register(app.canvas.constructor.link_type_colors);
         register(app.canvas.default_connection_color_byType);

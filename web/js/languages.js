@@ -48,7 +48,7 @@ function nameSlots(node) {
 }
 
 app.registerExtension({
-    name: "TokenOpt.Languages",
+    name: "tokenopt.Languages",
     async init() {
         const answer = await api.fetchApi("/i18n").catch(() => null);
         if (answer?.ok) languages = await answer.json();
