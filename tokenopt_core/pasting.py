@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .fitting import FILLS, Box, Fit, Place
+from .fitting import FILLS, Box, Fit, Place, white_part
 from .masks import check_mask, feather
 
 WIDEST_STEP = 16  # pixels of a rim; wider ones are made of a smaller mask, or they take seconds
@@ -63,7 +63,8 @@ def paste(
         pictures: (1 or b, 3, h, w) in [0, 1].
         masks: (1 or b, 1, h, w), white where the square replaces the picture; None is everywhere.
         soft: width of the transitions, as a share of the square's shorter side in the picture: out
-            of the mask's white part, and into the square at sides beyond which the picture goes on.
+            of the mask's white part, and into the square at sides beyond which the picture (with a
+            mask: its white part) goes on.
 
     Raises:
         ValueError: numbers of images that do not fit, or pictures of another size than the fit's.
@@ -81,8 +82,8 @@ def paste(
     result = pictures.expand(count, -1, -1, -1).clone()
     for index in range(count):
         place = fit.place(index)
-        mask = None if masks is None else place.picture.of(_one(masks, index))
-        share = _share(place.picture, fit.picture, mask, soft)
+        mask = None if masks is None else _one(masks, index)
+        share = _share(place.picture, Box(0, 0, *fit.picture), mask, soft)
         old = place.picture.of(result[index : index + 1])
         new = _shown(_one(images, index), place, fit.size)
         mixed = torch.where(share >= 1, new, torch.lerp(old, new, share))
@@ -116,15 +117,28 @@ def _shown(image: Tensor, place: Place, size: int) -> Tensor:
     return resized(Box(top, left, *box[2:]).of(image), place.picture[2:])
 
 
-def _share(box: Box, picture: tuple[int, int], mask: Tensor | None, soft: float) -> Tensor:
-    """How much of the square each pixel of its box gets: (1, 1, height, width)."""
+def _share(box: Box, picture: Box, mask: Tensor | None, soft: float) -> Tensor:
+    """How much of the square each pixel of its box gets, by the picture's mask (1, 1, h, w) if
+    there is one: (1, 1, height, width)."""
     rim = round(soft * min(box.height, box.width))
+    share = _fading(box, picture, rim)
+    if mask is None:
+        return share
+    inside = box.of(mask)
+    # White that ends in the square is replaced up to its end, however near that is to the side.
+    whole = _fading(box, white_part(mask[0]) or box, rim) * inside
+    return torch.maximum(share * _soft(inside, rim), whole)
+
+
+def _fading(box: Box, around: Box, rim: int) -> Tensor:
+    """Ones (1, 1, height, width) that fade at sides of a box beyond which `around` goes on."""
     ramps = [
-        _ramp(length, rim if start > 0 else 0, rim if start + length < whole else 0)
-        for start, length, whole in zip(box[:2], box[2:], picture, strict=True)
+        _ramp(length, rim if start > first else 0, rim if start + length < first + whole else 0)
+        for start, length, first, whole in zip(
+            box[:2], box[2:], around[:2], around[2:], strict=True
+        )
     ]
-    share = (ramps[0][:, None] * ramps[1][None, :])[None, None]
-    return share if mask is None else share * _soft(mask, rim)
+    return (ramps[0][:, None] * ramps[1][None, :])[None, None]
 
 
 def _ramp(length: int, before: int, behind: int) -> Tensor:

@@ -123,6 +123,22 @@ def test_only_what_the_mask_and_its_soft_edge_cover_is_touched():
     assert torch.equal((hard != images).any(1, keepdim=True), mask.bool())
 
 
+def test_white_is_replaced_completely_however_near_the_square_ends():
+    images, picture = pictures(60, 90), (60, 90)
+    mask = mask_of(picture, Box(20, 30, 20, 20))
+    for margin in (0.0, 0.02, 0.1):
+        fit = fit_around(mask, 8, margin=margin)
+        back = paste(torch.zeros(1, 3, 8, 8), fit, images, mask, soft=0.2)
+        assert (back[..., 20:40, 30:50] == 0).all()
+    wide = mask_of(picture, Box(20, 0, 20, 90))  # the square shows a part of it, and fades there
+    back = paste(torch.zeros(1, 3, 8, 8), fit_around(wide, 8), images * 0 + 1, wide, soft=0.1)
+    row = back[0, 0, 30]
+    assert (row[:15] == 1).all()
+    assert 0 < row[16] < row[15] < 1
+    assert (row[21:69] == 0).all()
+    assert (back[0, 0, 20] == row).all()
+
+
 def test_a_square_fades_where_the_picture_goes_on_and_only_there():
     images = torch.ones(1, 3, 40, 100)
     back = paste(torch.zeros(1, 3, 16, 16), fit_whole((40, 100), 16), images, soft=0.1)
