@@ -83,7 +83,7 @@ def test_files_that_are_no_workflow(program, tmp_path):
         with pytest.raises(edit.Problem, match=name):
             edit.load_graph(tmp_path / name)
     with pytest.raises(edit.Problem, match=r"Export \(API\)"):
-        edit.load_graph(ROOT / "workflows" / "text_edit.json")
+        edit.load_graph(next((ROOT / "workflows").glob("*.json")))
 
 
 def test_tables_of_jobs(program, tmp_path):
@@ -121,3 +121,18 @@ def test_results_never_leave_the_folder_nor_replace_others(program, tmp_path):
     assert save(b"1", tmp_path / "out", "a.png") == first
     assert save(b"2", tmp_path / "out", "a.png").name == "a (2).png"
     assert first.read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("server", ["", "ftp://x", "http://[::1", "localhost:port", "http://:8188"])
+def test_an_address_that_is_none(program, server, capsys):
+    for name in ("edit", "batch"):
+        with pytest.raises(SystemExit) as ended:
+            program(name).main(["--server", server, "--workflow", "any.json"])
+        assert ended.value.code == 2
+        assert "such as http://127.0.0.1:8188" in capsys.readouterr().err
+
+
+def test_an_address_without_http(program):
+    for text in ("localhost", "127.0.0.1:8188", "[::1]:8188"):
+        assert program("edit").address(text) == f"http://{text}"
+    assert program("edit").address("https://a.example/comfy") == "https://a.example/comfy"

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from comfy_client import Forgotten, Graph, Interrupted, NoAnswer, Problem, Server, is_end, save
-from edit import DEFAULT_SERVER, changed, load_graph
+from edit import DEFAULT_SERVER, address, changed, load_graph
 from jobs import Job, all_of_all, make_jobs, read_table
 from manifest import Manifest
 from tqdm import tqdm
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add("--server", default=DEFAULT_SERVER, help=f"default: {DEFAULT_SERVER}")
+    add("--server", type=address, default=DEFAULT_SERVER, help=f"default: {DEFAULT_SERVER}")
     add("--workflow", type=Path, required=True, help="a file in API format")
     add("--jobs", type=Path, help="CSV or JSON lines with image, prompt, seed, NODE.INPUT")
     add("--images", type=Path, help="a folder: every picture in it, with ...")

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from comfy_client import Graph, Problem, Server, follow, save, title
 
@@ -34,9 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for path in run(options.server, load_graph(options.workflow), values, options.out):
             print(path)
-    except Problem as problem:
+    except (Problem, OSError) as problem:
         print(problem, file=sys.stderr)
-        return problem.status
+        return getattr(problem, "status", 1)
     except KeyboardInterrupt:
         print("Cancelled.", file=sys.stderr)
         return 130
@@ -45,7 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    made.add_argument("--server", default=DEFAULT_SERVER, help=f"default: {DEFAULT_SERVER}")
+    made.add_argument(
+        "--server", type=address, default=DEFAULT_SERVER, help=f"default: {DEFAULT_SERVER}"
+    )
     made.add_argument("--workflow", type=Path, required=True, help="a file in API format")
     made.add_argument("--prompt", help="what the result should show")
     made.add_argument("--image", help="a picture; it is sent to the server")
@@ -60,6 +63,19 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--out", type=Path, default=Path("results"), help="folder for the results")
     return made
+
+
+def address(text: str) -> str:
+    """The address of a `--server`; a forgotten http:// is put in front."""
+    text = text if "://" in text else f"http://{text}"
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # half of an IPv6 address, a port that is no number
+        good = False
+    if not good:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address such as {DEFAULT_SERVER}")
+    return text
 
 
 def setting(text: str) -> tuple[str, str]:
