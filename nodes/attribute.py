@@ -25,7 +25,7 @@ class AttributeVector(io.ComfyNode):
         return schema(
             node_id="TokenOpt_AttributeVector",
             display_name="Attribute Vector",
-            category=CATEGORY,
+            category=f"{CATEGORY}/attributes",
             description="Learns a property from examples: the mean tokens of images that have it "
             "minus the mean tokens of images that have not. Apply Attribute gives it to others.",
             search_aliases=["direction", "concept", "average difference", "day night"],

@@ -28,7 +28,7 @@ class ApplyAttribute(io.ComfyNode):
         return schema(
             node_id="TokenOpt_ApplyAttribute",
             display_name="Apply Attribute",
-            category=CATEGORY,
+            category=f"{CATEGORY}/attributes",
             description="Gives images a property, or takes it away, by moving their tokens along "
             "an attribute. No optimization: it is instant.",
             search_aliases=["edit", "relight", "direction", "day night"],

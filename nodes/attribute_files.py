@@ -22,7 +22,7 @@ class SaveAttribute(io.ComfyNode):
         return schema(
             node_id="TokenOpt_SaveAttribute",
             display_name="Save Attribute",
-            category=CATEGORY,
+            category=f"{CATEGORY}/attributes",
             description="Saves an attribute as a small file in ComfyUI's output folder, for Load "
             "Attribute.",
             search_aliases=["direction", "vector", "safetensors"],
@@ -57,7 +57,7 @@ class LoadAttribute(io.ComfyNode):
         return schema(
             node_id="TokenOpt_LoadAttribute",
             display_name="Load Attribute",
-            category=CATEGORY,
+            category=f"{CATEGORY}/attributes",
             description="Loads an attribute that Save Attribute wrote, here or on another machine.",
             search_aliases=["direction", "vector", "safetensors"],
             inputs=[

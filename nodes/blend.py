@@ -23,7 +23,7 @@ class Blend(io.ComfyNode):
         return schema(
             node_id="TokenOpt_Blend",
             display_name="Token Blend",
-            category=CATEGORY,
+            category=f"{CATEGORY}/editing",
             description="Moves tokens of a target towards those of a reference. With several "
             "steps: a morph, one image per step.",
             search_aliases=["morph", "interpolate", "mix", "crossfade"],

@@ -18,7 +18,7 @@ class TokensToText(io.ComfyNode):
         return schema(
             node_id="TokenOpt_TokensToText",
             display_name="Tokens to Text",
-            category=CATEGORY,
+            category=f"{CATEGORY}/text and files",
             description="Writes each image as one line of text, short enough for a message, from "
             "which Text to Tokens makes the same image again.",
             search_aliases=["codes to text", "serialize", "share"],
@@ -52,7 +52,7 @@ class TextToTokens(io.ComfyNode):
         return schema(
             node_id="TokenOpt_TextToTokens",
             display_name="Text to Tokens",
-            category=CATEGORY,
+            category=f"{CATEGORY}/text and files",
             description="Reads images that were written as text by Tokens to Text, or that a PNG "
             "of Save Image with Record carries.",
             search_aliases=["text to codes", "paste", "share"],

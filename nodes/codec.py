@@ -52,7 +52,7 @@ class Encode(io.ComfyNode):
         return schema(
             node_id="TokenOpt_Encode",
             display_name="TiTok Encode",
-            category=CATEGORY,
+            category=f"{CATEGORY}/tokens",
             description="Turns images into tokens (not yet quantized).",
             search_aliases=["image to tokens", "vae encode"],
             inputs=[
@@ -97,7 +97,7 @@ class Quantize(io.ComfyNode):
         return schema(
             node_id="TokenOpt_Quantize",
             display_name="TiTok Quantize",
-            category=CATEGORY,
+            category=f"{CATEGORY}/tokens",
             description="Replaces each token by the nearest of the tokenizer's codebook and tells "
             "the codes. TiTok Decode and Token Optimizer do the same on their own.",
             search_aliases=["codes", "codebook", "round"],
@@ -137,7 +137,7 @@ class Decode(io.ComfyNode):
         return schema(
             node_id="TokenOpt_Decode",
             display_name="TiTok Decode",
-            category=CATEGORY,
+            category=f"{CATEGORY}/tokens",
             description="Turns tokens into images; quantizes them first where needed.",
             search_aliases=["tokens to image", "vae decode"],
             inputs=[

@@ -30,7 +30,7 @@ class DemoScene(io.ComfyNode):
         return schema(
             node_id="TokenOpt_DemoScene",
             display_name="Demo Scene",
-            category=CATEGORY,
+            category=f"{CATEGORY}/image",
             description="Draws small scenes (64x64) to try the pack without any upload.",
             search_aliases=["example image", "test image", "shapes"],
             inputs=[

@@ -27,7 +27,7 @@ class Copy(io.ComfyNode):
         return schema(
             node_id="TokenOpt_Copy",
             display_name="Token Copy",
-            category=CATEGORY,
+            category=f"{CATEGORY}/editing",
             description="Copies tokens at chosen positions from a reference image to a target "
             "image. Single positions often carry one property, such as lighting or blur.",
             search_aliases=["edit tokens", "transfer", "relight", "transplant"],
@@ -96,7 +96,7 @@ class SetCodes(io.ComfyNode):
         return schema(
             node_id="TokenOpt_Set",
             display_name="Token Set",
-            category=CATEGORY,
+            category=f"{CATEGORY}/editing",
             description="Sets the codes of chosen positions by hand.",
             search_aliases=["edit codes", "change codes", "by hand"],
             inputs=[

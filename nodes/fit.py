@@ -20,7 +20,7 @@ class FitImage(io.ComfyNode):
         return schema(
             node_id="TokenOpt_FitImage",
             display_name="Fit Image",
-            category=CATEGORY,
+            category=f"{CATEGORY}/image",
             description="Makes the tokenizer's square of a picture of any size: a part of it, or "
             "the surroundings of a mask. Paste Back returns the result into the picture.",
             search_aliases=["crop", "resize", "pad", "any size", "aspect ratio", "inpaint crop"],

@@ -34,7 +34,7 @@ class TokenImportance(io.ComfyNode):
         return schema(
             node_id="TokenOpt_Importance",
             display_name="Token Importance",
-            category=CATEGORY,
+            category=f"{CATEGORY}/editing",
             description="Finds the tokens that carry a property: CLIP sorts images by prompts such "
             "as bright and dark, and the positions whose tokens differ most between them win.",
             search_aliases=["which token", "explain", "clip", "attribution"],

@@ -36,7 +36,7 @@ class PixelInfluence(io.ComfyNode):
         return schema(
             node_id="TokenOpt_PixelInfluence",
             display_name="Pixel Influence",
-            category=CATEGORY,
+            category=f"{CATEGORY}/editing",
             description="Shows where in the image each token acts: gives it other random codes and "
             "measures how much every pixel changes.",
             search_aliases=["heatmap", "saliency", "receptive field", "where"],

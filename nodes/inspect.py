@@ -33,7 +33,7 @@ class Inspect(io.ComfyNode):
         return schema(
             node_id="TokenOpt_Inspect",
             display_name="Token Inspector",
-            category=CATEGORY,
+            category=f"{CATEGORY}/editing",
             description="Shows the code of every token as a coloured strip. Click cells to select "
             "positions, double-click one to change its code, drag it onto another strip to copy "
             "it; run again to see the image.",

@@ -23,7 +23,7 @@ class Judge(io.ComfyNode):
         return schema(
             node_id="TokenOpt_Judge",
             display_name="Judge",
-            category=CATEGORY,
+            category=f"{CATEGORY}/optimize",
             description="Tells an edit from an adversarial image: compares what CLIP says with "
             "what an independent judge says, for each image. Shows the table in the node.",
             search_aliases=["clip score", "rate", "evaluate", "text match", "adversarial"],

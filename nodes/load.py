@@ -73,7 +73,7 @@ class LoadTokenizer(io.ComfyNode):
         return schema(
             node_id="TokenOpt_LoadTokenizer",
             display_name="Load TiTok",
-            category=CATEGORY,
+            category=f"{CATEGORY}/loaders",
             description="Loads an image tokenizer: a model that turns an image into a few tokens "
             "and tokens into an image.",
             search_aliases=["load model", "checkpoint", "image tokenizer", "maskgit", "vae"],
@@ -116,7 +116,7 @@ class LoadGuide(io.ComfyNode):
         return schema(
             node_id="TokenOpt_LoadGuide",
             display_name="Load CLIP Guide",
-            category=CATEGORY,
+            category=f"{CATEGORY}/loaders",
             description="Loads the model that compares images with text and so guides the edit.",
             search_aliases=["siglip", "open_clip", "load model", "text encoder"],
             inputs=[

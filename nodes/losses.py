@@ -75,7 +75,7 @@ class ClipLoss(io.ComfyNode):
         return schema(
             node_id="TokenOpt_ClipLoss",
             display_name="CLIP Loss",
-            category=CATEGORY,
+            category=f"{CATEGORY}/loss",
             description="Asks for images that match a text.",
             search_aliases=["text edit", "prompt", "inpaint", "text to image", "guidance"],
             inputs=[
@@ -161,7 +161,7 @@ class ImagePromptLoss(io.ComfyNode):
         return schema(
             node_id="TokenOpt_ImagePromptLoss",
             display_name="Image Prompt Loss",
-            category=CATEGORY,
+            category=f"{CATEGORY}/loss",
             description="Asks for images that show what a given image shows, in CLIP's sense: its "
             "content and style, not its pixels.",
             search_aliases=["clip", "reference image", "style", "variation"],
@@ -210,7 +210,7 @@ class CombineLosses(io.ComfyNode):
         return schema(
             node_id="TokenOpt_CombineLosses",
             display_name="Combine Losses",
-            category=CATEGORY,
+            category=f"{CATEGORY}/loss",
             description="Adds two losses; chain several for more.",
             search_aliases=["add losses", "weighted sum", "mix losses"],
             inputs=[

@@ -54,7 +54,7 @@ class MaskedL1Loss(io.ComfyNode):
         return schema(
             node_id="TokenOpt_MaskedL1Loss",
             display_name="L1 Masked Loss",
-            category=CATEGORY,
+            category=f"{CATEGORY}/loss",
             description="Asks for images equal to a given one outside the mask (inpainting).",
             search_aliases=["inpaint", "outpaint", "keep", "preserve"],
             inputs=[
@@ -99,7 +99,7 @@ class MaskedComposite(io.ComfyNode):
         return schema(
             node_id="TokenOpt_MaskedComposite",
             display_name="Masked Composite",
-            category=CATEGORY,
+            category=f"{CATEGORY}/loss",
             description="Shows a loss the original outside the mask and the optimized image "
             "inside, as the finished picture will be. For CLIP Loss when inpainting.",
             search_aliases=["inpaint", "fill", "hole"],

@@ -23,7 +23,7 @@ class Optimize(io.ComfyNode):
         return schema(
             node_id="TokenOpt_Optimize",
             display_name="Token Optimizer",
-            category=CATEGORY,
+            category=f"{CATEGORY}/optimize",
             description="Changes the tokens step by step until the image that they decode to "
             "satisfies the loss. Shows the image while it changes.",
             search_aliases=[

@@ -48,7 +48,7 @@ class OptimizeOptions(io.ComfyNode):
         return schema(
             node_id="TokenOpt_OptimizeOptions",
             display_name="Token Optimizer Options",
-            category=CATEGORY,
+            category=f"{CATEGORY}/optimize",
             description="Everything about a run that an everyday edit does not need: learning rate "
             "schedule, when to stop early, tokens that may not move, precision, frames.",
             search_aliases=["settings", "schedule", "early stopping", "precision", "lock tokens"],

@@ -18,7 +18,7 @@ class PasteBack(io.ComfyNode):
         return schema(
             node_id="TokenOpt_PasteBack",
             display_name="Paste Back",
-            category=CATEGORY,
+            category=f"{CATEGORY}/image",
             description="Puts an edited square back into the picture that Fit Image took it from, "
             "with a soft edge. All other pixels stay what they are, to the last bit.",
             search_aliases=["composite", "stitch", "uncrop", "blend", "inpaint stitch"],

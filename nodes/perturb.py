@@ -29,7 +29,7 @@ class PerturbSearch(io.ComfyNode):
         return schema(
             node_id="TokenOpt_PerturbSearch",
             display_name="Token Perturb Search",
-            category=CATEGORY,
+            category=f"{CATEGORY}/editing",
             description="Tries other codes at one token and finds those that change the image "
             "most, or that a connected loss likes most or least. Several positions are searched "
             "each by itself.",

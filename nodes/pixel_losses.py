@@ -22,7 +22,7 @@ class PixelPenalty(io.ComfyNode):
         return schema(
             node_id="TokenOpt_PixelPenalty",
             display_name="Pixel Penalty",
-            category=CATEGORY,
+            category=f"{CATEGORY}/loss",
             description="Penalizes noisy pixels and impossible colours. Combine it with a CLIP "
             "Loss where results get grainy, or where clamp is off.",
             search_aliases=["smooth", "total variation", "denoise", "artifacts"],

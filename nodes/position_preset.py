@@ -16,7 +16,7 @@ class PositionPreset(io.ComfyNode):
         return schema(
             node_id="TokenOpt_PositionPreset",
             display_name="Position Preset",
-            category=CATEGORY,
+            category=f"{CATEGORY}/editing",
             description="The token positions that carry a property such as lighting, for the "
             "positions input of Token Copy, Apply Attribute and others.",
             search_aliases=["token numbers", "lighting", "blur"],

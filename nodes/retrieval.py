@@ -31,7 +31,7 @@ class SeedRetrieval(io.ComfyNode):
         return schema(
             node_id="TokenOpt_SeedRetrieval",
             display_name="Seed Retrieval",
-            category=CATEGORY,
+            category=f"{CATEGORY}/optimize",
             description="Chooses for each prompt an image to start from, out of a batch or a "
             "folder: one that already shows much of the prompt needs fewer steps.",
             search_aliases=["find image", "clip search", "best of", "text search"],

@@ -36,7 +36,7 @@ class SaveImage(io.ComfyNode):
         return schema(
             node_id="TokenOpt_SaveImage",
             display_name="Save Image with Record",
-            category=CATEGORY,
+            category=f"{CATEGORY}/image",
             description="Saves images as PNG files that carry the optimizer's record (seeds, "
             "settings, curves, times, versions) and the image's codes as text, beside ComfyUI's "
             "own prompt and workflow.",

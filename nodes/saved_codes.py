@@ -24,7 +24,7 @@ class SavedImageTokens(io.ComfyNode):
         return schema(
             node_id="TokenOpt_SavedImageTokens",
             display_name="Tokens of a Saved Image",
-            category=CATEGORY,
+            category=f"{CATEGORY}/text and files",
             description="Reads the codes that Save Image with Record has kept in a PNG file: the "
             "tokens behind that image, exactly, which encoding it again would not give.",
             search_aliases=["png metadata", "reload", "codes"],

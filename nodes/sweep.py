@@ -39,7 +39,7 @@ class Sweep(io.ComfyNode):
         return schema(
             node_id="TokenOpt_Sweep",
             display_name="Sweep",
-            category=CATEGORY,
+            category=f"{CATEGORY}/optimize",
             description="Runs the Token Optimizer with several values of one or two settings and "
             "shows the results side by side, with a table of losses.",
             search_aliases=["xy plot", "grid", "compare settings", "parameter search"],

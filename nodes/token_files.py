@@ -23,7 +23,7 @@ class SaveTokens(io.ComfyNode):
         return schema(
             node_id="TokenOpt_SaveTokens",
             display_name="Save Tokens",
-            category=CATEGORY,
+            category=f"{CATEGORY}/text and files",
             description="Saves tokens in a small file, exactly as they are, for Load Tokens.",
             search_aliases=["codes", "safetensors", "save latent"],
             is_output_node=True,
@@ -64,7 +64,7 @@ class LoadTokens(io.ComfyNode):
         return schema(
             node_id="TokenOpt_LoadTokens",
             display_name="Load Tokens",
-            category=CATEGORY,
+            category=f"{CATEGORY}/text and files",
             description="Loads tokens that Save Tokens wrote.",
             search_aliases=["codes", "safetensors", "load latent"],
             inputs=[

@@ -30,7 +30,7 @@ class RandomTokens(io.ComfyNode):
         return schema(
             node_id="TokenOpt_RandomTokens",
             display_name="Random Tokens",
-            category=CATEGORY,
+            category=f"{CATEGORY}/tokens",
             description="Random tokens to start from when there is no image to edit.",
             search_aliases=["noise", "generate", "text to image", "empty latent", "seed"],
             inputs=[

@@ -8,6 +8,7 @@ the network, which Python itself reports.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -74,7 +75,7 @@ def play(names):
     io.Schema = dataclass(type("Schema", (), space))
     said = {name: node.define_schema() for name, node in pack.items()}
     return {
-        name: {"name": schema.display_name, "advanced": [
+        name: {"name": schema.display_name, "category": schema.category, "advanced": [
             slot.id for slot in schema.inputs if slot.as_dict().get("advanced")
         ]} | {new: getattr(schema, new) for new in names} for name, schema in said.items()
     }
@@ -130,6 +131,16 @@ def test_an_older_comfyui_gets_the_same_nodes_without_what_it_does_not_know(sche
         assert not {"search_aliases", "essentials_category"} & set(said)
     essential = {node for node, said in newer.items() if said["essentials_category"]}
     assert essential == {"EasyTextEdit", "EasyInpaint"}
+
+
+def test_the_menu_begins_with_the_easy_nodes_and_has_short_folders(schemas):
+    folders: dict[str, list[str]] = {}
+    for node, said in schemas[1].items():
+        folders.setdefault(said["category"], []).append(node)
+    assert set(folders.pop("TokenOpt")) == {"EasyTextEdit", "EasyInpaint"}
+    for folder, inside in folders.items():
+        assert re.fullmatch(r"TokenOpt/[a-z ]+", folder), folder
+        assert 1 < len(inside) < 9, folder
 
 
 def test_every_node_has_search_words_that_its_name_does_not_say(schemas):
