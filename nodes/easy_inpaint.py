@@ -95,7 +95,7 @@ class EasyInpaint(io.ComfyNode):
 
 def inpainting(prompt: ClipTerm, squares: Tensor, masks: Tensor) -> LossRecipe:
     """The prompt asked of the picture as it will be put together, and the known part kept."""
-    if (masks.amin((1, 2, 3)) >= 1).any():  # the white part fills the square: nothing is known
+    if masks.amin() >= 1:  # the white part fills every square: nothing is known
         return LossRecipe((prompt,))
     shown = CompositeTerm(LossRecipe((prompt,)), squares, masks)
     return LossRecipe((shown, MaskedTerm(squares, masks, KEEP)))

@@ -92,7 +92,8 @@ class MaskedLoss:
     """The mean distance to `target` over the known pixels of each image.
 
     A soft mask weights the pixels; the mean is over the known share, so the size of the hole does
-    not change the loss's scale (the published experiments divide by all pixels).
+    not change the loss's scale (the published experiments divide by all pixels). An image without
+    a known pixel has the loss 0; a mask that leaves none to any image is an error.
     """
 
     def __init__(self, target: Tensor, mask: Tensor, name: str | None = None):
@@ -112,7 +113,8 @@ class MaskedLoss:
     def __call__(self, images: Tensor) -> Tensor:
         target, known = self._known.on(images, self.name)
         difference = (self._distance(images - target) * known).sum((1, 2, 3))
-        return difference / (known.sum((1, 2, 3)) * images.shape[1])
+        pixels = known.sum((1, 2, 3)) * images.shape[1]
+        return difference / torch.where(pixels > 0, pixels, 1)
 
     def composite(self, images: Tensor) -> Tensor:
         """The target where pixels are known, `images` where they may change: (b, 3, h, w)."""

@@ -61,8 +61,8 @@ class KnownPixels:
             self._known = 1 - mask.detach().clone().float()
 
     def any_known(self) -> bool:
-        """Whether every image has something to keep."""
-        return bool((self._known.sum((1, 2, 3)) > 0).all())
+        """Whether any image has something to keep."""
+        return bool((self._known > 0).any())
 
     def any_free(self) -> bool:
         """Whether every image has something that may change."""

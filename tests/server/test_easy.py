@@ -185,3 +185,21 @@ def test_what_easy_inpaint_cannot_do(client, graph, changes, parts):
     graph["6"] = node("ImageToMask", image=["16", 0], channel="red")
     graph["15"] = node("Hostile_Number", text="1e30", kind="float")
     fails_with(client, graph, *parts)
+
+
+def test_a_picture_does_not_depend_on_the_masks_of_the_others(client, graph):
+    """Its neighbour is white everywhere, so that nothing of it is known."""
+    graph["5"]["inputs"].update(x=14, destination=["24", 0])
+    graph["24"] = node("SolidMask", value=0.0, width=64, height=64)
+    graph["25"] = node("SolidMask", value=1.0, width=64, height=64)
+    for number, mask in (("26", ["5", 0]), ("27", ["25", 0])):
+        graph[number] = node("MaskToImage", mask=mask)
+    graph["28"] = node("ImageBatch", image1=["26", 0], image2=["27", 0])
+    graph["29"] = node("ImageToMask", image=["28", 0], channel="red")
+    graph["4"] = easy_inpaint(["2", 0], ["29", 0], tries=1)
+    graph["14"] = easy_inpaint(["2", 0], ["5", 0], tries=1)
+    graph["18"] = node("PreviewImage", images=["14", 0])
+    run = succeed(client, graph)
+    first, _ = pixels(client, run)
+    (alone,) = pixels(client, run, "18")
+    assert np.abs(first.astype(int) - alone).max() <= 1

@@ -97,9 +97,16 @@ class TestMaskedL2:
         assert torch.equal(one.composite(images), two.composite(images))
 
     def test_a_mask_that_leaves_nothing_to_compare(self):
+        """An error for a whole batch; one image of it does not depend on the others."""
         masks = torch.stack([torch.zeros(1, 4, 4), torch.ones(1, 4, 4)])
+        images = torch.full((2, 3, 4, 4), 0.5, requires_grad=True)
+        losses = MaskedL2Loss(torch.zeros(1, 3, 4, 4), masks)(images)
+        (gradient,) = torch.autograd.grad(losses.sum(), images)
+        assert losses.tolist() == [0.25, 0]
+        assert gradient[0].all()
+        assert not gradient[1].any()
         with pytest.raises(ValueError, match="lets every pixel change"):
-            MaskedL2Loss(torch.zeros(1, 3, 4, 4), masks)
+            MaskedL2Loss(torch.zeros(1, 3, 4, 4), masks[1:])
 
 
 class TestMaskedComposite:
