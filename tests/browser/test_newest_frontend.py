@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from PIL import Image
 
 from devtools.frontend import FrontEnd
 from devtools.layout import DEV, newest_frontend
@@ -26,8 +27,10 @@ def newest(server: ComfyServer) -> Iterator[FrontEnd]:
     root = ["--front-end-root", str(newest_frontend())]
     base = server.base.with_name(f"{server.base.name}-newest")
     log = DEV / "logs" / f"{base.name}.log"
-    with ComfyServer(base, log=log, arguments=root) as running, FrontEnd(running.url) as opened:
-        yield opened
+    with ComfyServer(base, log=log, arguments=root) as running:
+        running.client().upload(Image.new("RGB", (64, 64)), "example.png")  # every ComfyUI has one
+        with FrontEnd(running.url) as opened:
+            yield opened
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)

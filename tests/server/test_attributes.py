@@ -227,7 +227,7 @@ def test_links_that_lead_out_are_not_followed(client, server, saved):
 
 def test_names_that_no_disk_takes(client, saved):
     graph = loading(saved)
-    for prefix in ("x" * 300, "a/" + "é" * 100, "a/" * 3000):
+    for prefix in ("x" * 300, "a/" + "é" * 100, "a/" * 3000 + "a"):
         graph["3"]["inputs"]["filename_prefix"] = prefix
         fails_with(client, graph, "filename_prefix is", "shorter name")
     graph = loading("x" * 5000 + ".attribute.safetensors")
