@@ -34,7 +34,7 @@ puts the edited square back with a soft edge. All other pixels stay what they ar
 
 **Your own picture**: connect **Load Image** to the dot behind *A wide picture*, and its MASK \
 (*Open in MaskEditor*) to **Fit Image**. Choose a released model in **Load TiTok** and **Load \
-CLIP Guide**.
+CLIP Guide**, and the paper's settings: *lr* 0.1, 8 *crops*, *mirror* on.
 
 *margin* says how much of the surroundings the models see. Without a mask *mode* says how the \
 whole picture becomes a square: cropped, padded or stretched. An upscale model between **Token \
@@ -47,8 +47,9 @@ image matches the *prompt*. Watch it in the node.
 
 Press **Run**. Then change the prompt: name a colour, a shape, a place, a background.
 
-For your own pictures put **Load Image** in place of Demo Scene, and choose a released model in \
-**Load TiTok** and **Load CLIP Guide**.""",
+For your own pictures put **Load Image** in place of Demo Scene, choose a released model in **Load \
+TiTok** and **Load CLIP Guide**, and take the paper's settings: *lr* 0.1, 8 *crops*, *mirror* on; or \
+open *l32_text_edit*, which has them.""",
     "generate_from_noise": """## Images out of nothing but a text
 
 **Random Tokens** decode to nothing in particular; **Token Optimizer** makes them match the \

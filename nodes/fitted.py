@@ -114,5 +114,5 @@ def _check_masks(masks: Tensor, images: int) -> None:
     if any(white_part(mask) is None for mask in masks):
         raise ValueError(
             "mask is 0 everywhere, so nothing may change; expected 1 (white) where the image may "
-            "change. Paint it with Open in MaskEditor, or disconnect it."
+            "change. Paint it with Open in MaskEditor, or in Fit Image disconnect it."
         )
