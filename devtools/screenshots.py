@@ -30,6 +30,7 @@ def main(names: list[str]) -> int:
         log = DEV / "logs" / "screenshots.log"
         base = DEV / "screenshots-base"
         with ComfyServer(base, log=log, arguments=arguments) as server:
+            server.client().upload(Image.new("RGB", (64, 64)), "example.png")  # as ComfyUI has one
             for width, height in WINDOWS:
                 with FrontEnd(server.url, width=width, height=height) as opened:
                     for rendering in ("classic", "new"):
