@@ -48,8 +48,8 @@ image matches the *prompt*. Watch it in the node.
 Press **Run**. Then change the prompt: name a colour, a shape, a place, a background.
 
 For your own pictures put **Load Image** in place of Demo Scene, choose a released model in **Load \
-TiTok** and **Load CLIP Guide**, and take the paper's settings: *lr* 0.1, 8 *crops*, *mirror* on; or \
-open *l32_text_edit*, which has them.""",
+TiTok** and **Load CLIP Guide**, and take the paper's settings: *lr* 0.1, 8 *crops*, *mirror* on; \
+or open *l32_text_edit*, which has them.""",
     "generate_from_noise": """## Images out of nothing but a text
 
 **Random Tokens** decode to nothing in particular; **Token Optimizer** makes them match the \
