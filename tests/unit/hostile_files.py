@@ -71,6 +71,20 @@ def pack(file: Path, target: Path, mebibytes: int = 0) -> None:
                     part.write(bytes(2**20))
 
 
+def list_again(file: Path) -> None:
+    """Put a second list of its parts at the end of an archive, which says that none is packed."""
+    with zipfile.ZipFile(file) as archive:
+        start, count = archive.start_dir, len(archive.namelist())
+    content = file.read_bytes()
+    listed, at = bytearray(content[start:-22]), 0
+    while at < len(listed):
+        listed[at + 10 : at + 12] = bytes(2)  # stored
+        listed[at + 20 : at + 24] = listed[at + 24 : at + 28]
+        at += 46 + sum(struct.unpack_from("<HHH", listed, at + 28))
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, len(listed), start, 0)
+    file.write_bytes(content[:-22] + listed + end)
+
+
 @contextmanager
 def little_memory() -> Iterator[None]:
     """Fails if the peak of this process grows by more than MOST_GROWTH; looks on Linux only."""

@@ -16,6 +16,7 @@ from tests.unit.hostile_files import (
     change_header,
     change_json,
     change_tensors,
+    list_again,
     pack,
     refused,
 )
@@ -158,6 +159,14 @@ def test_a_compressed_archive(weights, tmp_path, mebibytes):
     torch.save(load_file(weights), tmp_path / "plain.pt")
     pack(tmp_path / "plain.pt", tmp_path / "packed.pt", mebibytes)
     refused(lambda: load_tokenizer(tmp_path / "packed.pt"), "packed.pt is a compressed archive")
+
+
+def test_an_archive_with_two_lists_of_its_parts(weights, tmp_path):
+    """Python reads the list at the end, which is harmless, torch the one with the bomb."""
+    torch.save(load_file(weights), tmp_path / "plain.pt")
+    pack(tmp_path / "plain.pt", tmp_path / "packed.pt", 150)
+    list_again(tmp_path / "packed.pt")
+    refused(lambda: load_tokenizer(tmp_path / "packed.pt"), "is damaged", "list of parts")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ memory is spent on it, before its kind and size have been looked at.
 from __future__ import annotations
 
 import pickle
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -114,7 +115,8 @@ def _read_safetensors(path: Path) -> object:
 
 
 def _read_pickle(path: Path) -> object:
-    mmap = zipfile.is_zipfile(path)
+    with path.open("rb") as file:
+        mmap = file.read(4) == b"PK\3\4"  # as torch tells an archive
     if mmap:
         _check_archive(path)
     try:
@@ -138,6 +140,8 @@ def _check_archive(path: Path) -> None:
             parts = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise ValueError(_damaged(path, error)) from error
+    if not _lists_once(path):
+        raise ValueError(_damaged(path, zipfile.BadZipFile("its list of parts is elsewhere")))
     for part in parts:
         if part.compress_type != zipfile.ZIP_STORED or part.file_size != part.compress_size:
             raise ValueError(
@@ -145,6 +149,27 @@ def _check_archive(path: Path) -> None:
                 f"{part.file_size} bytes), expected a file as torch.save writes it: save it anew, "
                 "as .safetensors if you can."
             )
+
+
+def _lists_once(path: Path) -> bool:
+    """Whether an archive's list of parts is right before the records that end the file, and these
+    say so. Python looks for it there, torch where they say: a second list could hide a bomb.
+
+    Records: PKWARE's APPNOTE.TXT, sections 4.3.14 to 4.3.16; those of 64 bits are optional.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - 98))
+        tail = file.read().rjust(98, b"\0")
+    long, locator, end = tail[:56], tail[56:76], tail[76:]
+    if locator.startswith(b"PK\6\7"):
+        place, (told,) = size - 98, struct.unpack_from("<Q", locator, 8)
+        length, start = struct.unpack_from("<QQ", long, 40)
+        right = told == place and long.startswith(b"PK\6\6")
+    else:
+        place, right = size - 22, True
+        length, start = struct.unpack_from("<II", end, 12)
+    return right and end.startswith(b"PK\5\6") and start + length == place
 
 
 def _damaged(path: Path, error: Exception) -> str:
