@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -40,10 +41,9 @@ def check_numbers(config: Path, part: str, settings: Mapping[str, Any]) -> None:
         raise ValueError(f"{config} has {part}.image_size {size}, expected 1 or more pixels.")
 
 
-def check_room(config: Path, model_cfg: Mapping[str, Any], numbers: int) -> None:
-    """Raise ValueError if a configuration describes far more than its weights, before it is built.
-
-    What open_clip cannot make of it is left to open_clip to say.
+def check_room(config: Path, weights: Path, model_cfg: Mapping[str, Any], numbers: int) -> None:
+    """Raise ValueError if a configuration describes far more than its weights, or what open_clip
+    would fail to build, before it is built: memory is spent on the parts before the one that fails.
 
     Args:
         numbers: how many the weights file has.
@@ -51,18 +51,33 @@ def check_room(config: Path, model_cfg: Mapping[str, Any], numbers: int) -> None
     from open_clip import CLIP, CustomTextCLIP
 
     settings = dict(model_cfg)
+    if "multimodal_cfg" in settings:
+        raise ValueError(f"guide {config.parent} is a CoCa model: choose a CLIP or SigLIP model.")
     kind = CustomTextCLIP if settings.pop("custom_text", False) else CLIP
     try:
         with torch.device("meta"):  # takes no memory
             plan = kind(**settings)
-    except Exception:
-        return
+    except Exception as error:  # a wrong configuration stops open_clip in many ways
+        raise no_model(weights, error) from error
     planned = sum(tensor.numel() for tensor in (*plan.parameters(), *plan.buffers()))
     if planned > MOST_ROOM * numbers + SPARE:
         raise ValueError(
             f"{config} describes a model of {planned} numbers, but the weights beside it are "
             f"{numbers}: get files that belong together."
         )
+
+
+def no_model(weights: Path, error: Exception) -> ValueError:
+    """What to raise where open_clip cannot make a model."""
+    return ValueError(
+        f"{weights} and its configuration do not make a model ({reason(error)}): check "
+        "that both belong together, or get them again."
+    )
+
+
+def reason(error: Exception) -> str:
+    """What an error says, on one line and short."""
+    return shorten(str(error) or type(error).__name__, 160, placeholder=" ...").rstrip(".")
 
 
 def check_model(weights: Path, model: nn.Module) -> None:

@@ -147,7 +147,7 @@ def _local(path: Path, tokenizer: Path | None = None) -> GuideFiles:
     # open_clip's own words for damaged files and code in them are unclear, and it looks at sizes
     # when it has made the model.
     numbers = sum(tensor.numel() for tensor in read_weights(weights).values())
-    check_room(config, read_json(config)["model_cfg"], numbers)
+    check_room(config, weights, read_json(config)["model_cfg"], numbers)
     if text.get("hf_tokenizer_name"):
         tokenizer = tokenizer or folder
         _check_tokenizer(tokenizer)

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -20,7 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .downloads import Progress
-from .guide_checks import check_ids, check_model, check_statistics, check_tokenizer_options
+from .guide_checks import (
+    check_ids,
+    check_model,
+    check_statistics,
+    check_tokenizer_options,
+    no_model,
+    reason,
+)
 from .guide_files import DEMO_FOLDER, KNOWN_GUIDES, GuideFiles, find_guide
 from .half import half_copy, shallow_copy
 from .precision import autocast
@@ -192,10 +198,7 @@ def _build(files: GuideFiles) -> CLIP | CustomTextCLIP:
     except Exception as error:  # a wrong configuration stops open_clip in many ways
         if is_out_of_memory(error):
             raise
-        raise ValueError(
-            f"{files.weights} and its configuration do not make a model ({_reason(error)}): check "
-            "that both belong together, or get them again."
-        ) from error
+        raise no_model(files.weights, error) from error
     check_model(files.weights, model)
     return model
 
@@ -219,14 +222,9 @@ def _text_tokenizer(files: GuideFiles, words: int) -> Any:
         return tokenizer
     except Exception as error:  # as above: transformers has a word for everything
         raise ValueError(
-            f"the text tokenizer in {files.tokenizer} cannot be read ({_reason(error)}): get "
+            f"the text tokenizer in {files.tokenizer} cannot be read ({reason(error)}): get "
             "tokenizer.json and tokenizer_config.json again."
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    """What an error says, on one line and short."""
-    return shorten(str(error) or type(error).__name__, 160, placeholder=" ...").rstrip(".")
 
 
 def _square(size: int | Sequence[int], name: str) -> int:

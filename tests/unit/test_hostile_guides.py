@@ -48,6 +48,20 @@ def test_settings(folder, place, key, value, found):
     refused(lambda: load_guide(folder), found)
 
 
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({"custom_text": True, "multimodal_cfg": {"width": 64}}, "is a CoCa model"),
+        ({"vision_cfg": {"image_size": 64, "width": 8192, "layers": 4, "bogus": 1}}, "bogus"),
+        ({"text_cfg": {"vocab_size": 10**6, "width": 1024, "heads": 7}}, "do not make a model"),
+    ],
+)
+def test_what_open_clip_would_fail_to_build_costs_no_memory(folder, more, found):
+    """It builds part after part, and finds a fault when the earlier parts are in memory."""
+    change_json(folder / CONFIG, "model_cfg", more)
+    refused(lambda: load_guide(folder), found)
+
+
 @pytest.mark.parametrize("file", [CONFIG, "tokenizer.json", "tokenizer_config.json"])
 @pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000, "\0"])
 def test_json_bombs(folder, file, content):
