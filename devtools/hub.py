@@ -31,6 +31,7 @@ class Manner:
         pause: seconds between two pieces of a file; `silence` seconds before an answer begins.
         break_at: bytes of a file after which the line breaks, `hang` seconds later.
         damage: one byte of each large file comes wrong.
+        flood: so many bytes come behind each large file, whose end is not announced.
         status: an answer that is no file, with `headers`.
         elsewhere: the content comes from a host of its own, as from a hub's content network.
     """
@@ -40,6 +41,7 @@ class Manner:
     break_at: int | None = None
     hang: float = 0.0
     damage: bool = False
+    flood: int = 0
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     elsewhere: bool = False
@@ -144,7 +146,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("ETag", _etag(data))
-        self.send_header("Content-Length", str(len(data) - start))
+        flood = bytes(manner.flood if self.command == "GET" and len(data) >= LARGE else 0)
+        if not flood:
+            self.send_header("Content-Length", str(len(data) - start))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         self.end_headers()
@@ -152,6 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if manner.damage and len(data) >= LARGE:
             data = data[:-1] + bytes([data[-1] ^ 1])
+        data += flood
         end = len(data) if manner.break_at is None else manner.break_at
         for at in range(start, end, PIECE):
             piece = data[at : min(at + PIECE, end)]

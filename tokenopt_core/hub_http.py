@@ -86,6 +86,8 @@ def bring(remote: RemoteFile, path: Path, beat: Beat, reached: Callable[[int], N
                     for at, piece in pieces:
                         _write(file, at, piece)
                         reached(at + len(piece))
+                        if remote.size is not None and file.tell() > remote.size:
+                            return  # a flood; whoever checks the file finds it too long
                 if remote.size is None:
                     break
                 if file.tell() < remote.size:

@@ -96,6 +96,14 @@ def test_a_wrong_file_is_said_and_removed(session):
     assert came(session["repaired"], "damaged")
 
 
+def test_a_flood_does_not_fill_the_disk(session):
+    flood = session["flood"]
+    assert " bytes, expected 300000)" in flood["error"]
+    assert flood["left"] == []
+    assert flood["progress"][-1][0] < 2 * SIZE
+    assert flood["sent"] < 20_000_000  # what was under way when the line was cut
+
+
 @pytest.mark.parametrize(
     ("label", "part"),
     [
