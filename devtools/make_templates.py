@@ -10,7 +10,7 @@ import json
 import sys
 import uuid
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageSequence
 
 from .client import Client, Graph
 from .frontend import FrontEnd
@@ -21,7 +21,7 @@ from .server import ComfyServer
 from .template_notes import NOTES
 from .templates import TEMPLATES, api_file, file_name, template_file
 
-THUMBNAIL = 384
+THUMBNAIL, INSET = 384, 120
 PAPER = (37, 39, 43)  # of the sweep's grid
 COLUMN_GAP, ROW_GAP = 60, 110  # the title bar (30) lies above; new rendering makes nodes taller
 
@@ -187,8 +187,28 @@ def _save_thumbnail(client: Client, graph: Graph, name: str) -> None:
         sys.exit(
             f"dev.py: {name} failed in {run.error['node_type']}: {run.error['exception_message']}"
         )
-    pictures = client.images(run, thumbnail_node(graph))
-    montage(pictures).save(template_file(name, ".jpg"), quality=90)
+    pictures = _frames(client.images(run, thumbnail_node(graph)))
+    sheet, before = montage(pictures), _nodes_saving(graph, "before")
+    if len(pictures) == 1 and before:
+        _inset(sheet, client.images(run, before[0])[0])
+    sheet.save(template_file(name, ".jpg"), quality=90)
+
+
+def _inset(sheet: Image.Image, before: Image.Image) -> None:
+    """Draws what there was before, small, into the lower left corner."""
+    small = ImageOps.contain(before.convert("RGB"), (INSET, INSET), Image.Resampling.BICUBIC)
+    framed = ImageOps.expand(small, border=4, fill=PAPER)
+    sheet.paste(framed, (0, THUMBNAIL - framed.height))
+
+
+def _frames(images: list[Image.Image]) -> list[Image.Image]:
+    """The images, or four moments of an animation from its first to its last."""
+    count = getattr(images[0], "n_frames", 1)
+    if count == 1:
+        return images
+    frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(images[0])]
+    # Squares: most happens at the beginning.
+    return [frames[round((moment / 3) ** 2 * (count - 1))] for moment in range(4)]
 
 
 def _save_card(name: str) -> None:
@@ -198,10 +218,15 @@ def _save_card(name: str) -> None:
 
 
 def thumbnail_node(graph: Graph) -> str:
-    """The node that saves what the template is about: a grid, a whole picture, else the result."""
+    """The node that saves what the template is about: the steps on a way, a grid, a whole picture,
+    else the result."""
+    words = ("trajectory", "grid", "whole", "after")
+    return next(node for word in words for node in _nodes_saving(graph, word))
+
+
+def _nodes_saving(graph: Graph, word: str) -> list[str]:
     prefixes = {number: node["inputs"].get("filename_prefix", "") for number, node in graph.items()}
-    words = ("grid", "whole", "after")
-    return next(n for word in words for n, prefix in prefixes.items() if word in prefix)
+    return [number for number, prefix in prefixes.items() if word in prefix]
 
 
 def montage(images: list[Image.Image]) -> Image.Image:
