@@ -52,7 +52,7 @@ def test_settings(folder, place, key, value, found):
     ("more", "found"),
     [
         ({"custom_text": True, "multimodal_cfg": {"width": 64}}, "is a CoCa model"),
-        ({"vision_cfg": {"image_size": 64, "width": 8192, "layers": 4, "bogus": 1}}, "bogus"),
+        ({"vision_cfg": {"width": 2048, "layers": 2}, "text_cfg": {"bogus": 1}}, "bogus"),
         ({"text_cfg": {"vocab_size": 10**6, "width": 1024, "heads": 7}}, "do not make a model"),
     ],
 )
