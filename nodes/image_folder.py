@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _KINDS = "png, jpg, webp or bmp"
+# What such a file may hold, whatever its name says. Pillow hands others, EPS, to other programs.
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 MOST_PIXELS = 178_000_000  # of a file; Pillow refuses more too, until another pack switches it off
 BAND = 2**22  # pixels that are floating point numbers at once
 
@@ -99,6 +101,8 @@ def decode_image(content: bytes, name: str, size: int) -> Tensor:
     """As `read_image`, of the bytes of the file `name`."""
     try:
         with Image.open(BytesIO(content)) as opened:
+            if opened.format not in FORMATS:
+                raise BrokenImage(f"{name} is no readable image.")
             if opened.width * opened.height > MOST_PIXELS:
                 raise Image.DecompressionBombError
             ImageOps.exif_transpose(opened, in_place=True)
