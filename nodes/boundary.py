@@ -100,9 +100,12 @@ def check_values(name: str, tokens: Tokens, tokenizer: object = None) -> None:
     those of the tokenizer if one is given of which they say that they are."""
     values = tokens.values
     plain = isinstance(values, torch.Tensor) and _plain(values)
-    if not plain or not values.is_floating_point():
+    packed = plain and values.element_size() == 1  # 8 bits, with which torch does not compute
+    if not plain or packed or not values.is_floating_point():
         found = values.dtype if plain else type(values).__name__
-        raise ValueError(f"{name} has values of type {found}, expected floating point numbers.")
+        raise ValueError(
+            f"{name} has values of type {found}, expected floating point numbers of 16 bits or more."
+        )
     if values.ndim != 3 or 0 in values.shape:
         raise ValueError(
             f"{name} has shape {tuple(values.shape)}, expected (images, tokens, numbers of each) "

@@ -110,6 +110,7 @@ def strange_tokens(tokens) -> dict[str, object]:
         "zero": values * 0,
         "half": values.half(),
         "double": values.double(),
+        "packed": values.to(torch.float8_e4m3fn),
         "integers": values.long(),
         "meta": values.to("meta"),
         "inference": values.clone(),
