@@ -104,7 +104,8 @@ def check_values(name: str, tokens: Tokens, tokenizer: object = None) -> None:
     if not plain or packed or not values.is_floating_point():
         found = values.dtype if plain else type(values).__name__
         raise ValueError(
-            f"{name} has values of type {found}, expected floating point numbers of 16 bits or more."
+            f"{name} has values of type {found}, expected floating point numbers of 16 bits or "
+            "more."
         )
     if values.ndim != 3 or 0 in values.shape:
         raise ValueError(
