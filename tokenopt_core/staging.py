@@ -97,7 +97,7 @@ def check(path: Path, remote: RemoteFile, beat: Beat) -> None:
                 pass
         elif remote.name.endswith(".json"):
             json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, SafetensorError) as error:
+    except (ValueError, RecursionError, SafetensorError) as error:
         path.resolve().unlink(missing_ok=True)  # in the hub's cache, path is a link
         path.unlink(missing_ok=True)
         raise Damaged(

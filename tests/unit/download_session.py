@@ -107,6 +107,9 @@ def scenarios(hub: LocalHub) -> dict[str, dict]:
     run("damaged", "damaged", Manner(damage=True))
     run("repaired", "damaged")
     run("flood", "flood", Manner(flood=40_000_000))
+    publish(hub, "deep", Manner())
+    hub.files["lab/deep/config.json"] = b"[" * 100_000
+    results["deep"] = attempt(hub, "deep")
     run("401", "private", Manner(status=401))
     run("403", "gated", Manner(status=403, headers={"X-Error-Code": "GatedRepo"}))
     run("404", "absent", Manner(status=404, headers={"X-Error-Code": "EntryNotFound"}))

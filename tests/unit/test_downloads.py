@@ -96,6 +96,11 @@ def test_a_wrong_file_is_said_and_removed(session):
     assert came(session["repaired"], "damaged")
 
 
+def test_settings_nested_too_deeply_are_damaged(session):
+    assert "was removed (maximum recursion depth" in session["deep"]["error"]
+    assert session["deep"]["left"] == []
+
+
 def test_a_flood_does_not_fill_the_disk(session):
     flood = session["flood"]
     assert " bytes, expected 300000)" in flood["error"]
