@@ -28,6 +28,8 @@ def test_what_runs_out_of_memory_is_known_from_other_errors():
     assert is_out_of_memory(error_of(lambda: np.empty(HUGE, dtype=np.uint8)))
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"))
     assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 17 GB)"))
+    handle = "CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+    assert is_out_of_memory(RuntimeError(f"CUDA error: {handle}"))
     assert not is_out_of_memory(error_of(lambda: torch.ones(2) @ torch.ones(3)))
     assert not is_out_of_memory(ValueError("out of memory, said the user's prompt"))
 
