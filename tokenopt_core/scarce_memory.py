@@ -19,8 +19,9 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-# Of plain RuntimeErrors: accelerators without a class of their own for it, CUDA's libraries, torch's CPU memory (by
-# system), and oneDNN, whose words are the same for other reasons: then less does not help either.
+# Of plain RuntimeErrors: accelerators without a class of their own for it, CUDA's libraries,
+# torch's CPU memory (by system), and oneDNN, whose words are the same for other reasons: then less
+# does not help either.
 _WORDS = ("out of memory", "not enough gpu video", "cublas_status_alloc", "cudnn_status_alloc")
 _WORDS += ("can't allocate memory", "not enough memory")
 _WORDS += ("could not create a primitive", "could not create a memory")
