@@ -13,6 +13,7 @@ import functools
 import inspect
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 
@@ -67,7 +68,8 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
         check_inputs(
             inputs, {k: v for k, v in all_given.items() if v is not None or k not in optional}
         )
-        return execute(cls, *first, **given)
+        here = {name: _here(value) for name, value in given.items()}
+        return execute(cls, *map(_here, first), **here)
 
     node.execute = classmethod(checked)
     return node
@@ -123,6 +125,16 @@ def check_values(name: str, tokens: Tokens, tokenizer: object = None) -> None:
         raise ValueError(
             f"{name} has the state {_described(tokens.state)}, expected one of Token Optimizer."
         )
+
+
+def _here(value: object) -> object:
+    """Tokens of another pack as ours are, float32 on the CPU; anything else as it is."""
+    if not isinstance(value, Tokens):
+        return value
+    if value.values.dtype == torch.float32 and value.values.device.type == "cpu":
+        return value
+    with torch.inference_mode(False):
+        return replace(value, values=value.values.detach().to("cpu", torch.float32))
 
 
 def _plain(tensor: torch.Tensor) -> bool:
