@@ -110,7 +110,14 @@ class Inspector:
         return element.query_selector(selector)
 
     def cell(self, position: int, image: int = 0):
-        return self.find(f'.tokenopt-cell[data-image="{image}"][data-position="{position}"]')
+        """Its element; a page that was just opened may take a moment to draw it."""
+        selector = f'.tokenopt-cell[data-image="{image}"][data-position="{position}"]'
+        for _ in range(50):
+            found = self.find(selector)
+            if found is not None:
+                return found
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"inspector {self.number} shows no cell {position} of image {image}")
 
     def codes(self) -> list[int]:
         cells = self.page.evaluate_handle(ELEMENT, self.number).as_element()
@@ -127,6 +134,14 @@ class Inspector:
         cells = self.page.evaluate_handle(ELEMENT, self.number).as_element()
         marked = cells.query_selector_all(".tokenopt-changed")
         return [int(cell.get_attribute("data-position")) for cell in marked]
+
+    def changed_soon(self) -> list[int]:
+        """The same, once some are marked: a page redraws them a moment after a key."""
+        for _ in range(50):
+            if self.changed():
+                break
+            self.page.wait_for_timeout(100)
+        return self.changed()
 
     def type_code(self, position: int, code: int) -> None:
         """By keys alone."""

@@ -38,7 +38,7 @@ def renderer(request, frontend):
 def run(frontend) -> None:
     frontend.queue()
     frontend.wait_until_idle(60)
-    frontend.page.wait_for_timeout(400)
+    frontend.page.wait_for_timeout(1500)  # on a busy machine the page hears of it late
 
 
 def last_image(client) -> np.ndarray:
@@ -169,16 +169,11 @@ def test_undo_another_tab_and_fingers(frontend, renderer):
     assert bright.focused() == 3
     hit(frontend, "Control", "y")
     assert page.evaluate(ON_THE_PAGE) == {"6": "3: 417", "7": ""}
-    assert bright.changed() == [3]
+    assert bright.changed_soon() == [3]
     bright.click(9)
     assert widget_value(page, "8", "positions") == "9"
     hit(frontend, "Control", "z")  # the selection, in both nodes
     assert (bright.widget("positions"), widget_value(page, "8", "positions")) == ("", "0")
-
-    page.evaluate(OTHER_TAB_AND_BACK)
-    assert page.evaluate(ON_THE_PAGE) == {"6": "3: 417", "7": ""}
-    assert bright.codes()[3] == 417
-    assert bright.changed() == [3]
 
     touch = Fingers(frontend)
     touch.go(middle(bright.cell(5)))
@@ -188,6 +183,12 @@ def test_undo_another_tab_and_fingers(frontend, renderer):
     assert bright.widget("edits") == "3: 417"
     touch.go(here, there)
     assert bright.widget("edits") == f"3: 417, 6: {dark.codes()[6]}"
+
+    edits = bright.widget("edits")
+    page.evaluate(OTHER_TAB_AND_BACK)
+    assert page.evaluate(ON_THE_PAGE) == {"6": edits, "7": ""}
+    assert bright.codes()[3] == 417
+    assert 3 in bright.changed_soon()
     assert frontend.errors == []
     assert alerts(frontend) == []
 
