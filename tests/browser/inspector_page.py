@@ -123,6 +123,11 @@ class Inspector:
         cells = self.page.evaluate_handle(ELEMENT, self.number).as_element()
         return [int(code.inner_text()) for code in cells.query_selector_all(".tokenopt-code")]
 
+    def codes_soon(self) -> list[int]:
+        """The same, once there are some: a page shows them a moment after an undo, say."""
+        self.cell(0)
+        return self.codes()
+
     def widget(self, name: str) -> str:
         return widget_value(self.page, self.number, name)
 

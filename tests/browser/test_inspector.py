@@ -165,7 +165,7 @@ def test_undo_another_tab_and_fingers(frontend, renderer):
     run(frontend)
     hit(frontend, "Control", "z")
     assert page.evaluate(ON_THE_PAGE) == {"6": "", "7": ""}
-    assert bright.codes() == before
+    assert bright.codes_soon() == before
     assert bright.focused() == 3
     hit(frontend, "Control", "y")
     assert page.evaluate(ON_THE_PAGE) == {"6": "3: 417", "7": ""}
@@ -187,7 +187,7 @@ def test_undo_another_tab_and_fingers(frontend, renderer):
     edits = bright.widget("edits")
     page.evaluate(OTHER_TAB_AND_BACK)
     assert page.evaluate(ON_THE_PAGE) == {"6": edits, "7": ""}
-    assert bright.codes()[3] == 417
+    assert bright.codes_soon()[3] == 417
     assert bright.changed_soon() == [3]
     assert frontend.errors == []
     assert alerts(frontend) == []
@@ -206,8 +206,37 @@ def test_inside_a_subgraph(frontend, renderer):
     frontend.screenshot(SCREENSHOTS / f"inspector-subgraph-{renderer}.png")
     hit(frontend, "Control", "z")
     assert frontend.page.evaluate(ON_THE_PAGE) == {"6": ""}
-    assert bright.codes() == before
+    assert bright.codes_soon() == before
     bright.cell(3).focus()
     frontend.page.keyboard.press("Space")
     frontend.page.evaluate("() => app.canvas.setGraph(app.rootGraph)")
     assert widget_value(frontend.page, "8", "positions") == "3"  # Token Copy, outside
+
+
+@pytest.mark.parametrize("renderer", ["classic"], indirect=True)
+def test_outputs_that_are_faster_than_the_answer(frontend, renderer):
+    """The page then keeps none of them for an undo or another tab; the inspector does."""
+    bright, dark = open_inspectors(frontend, renderer)
+    page = frontend.page
+
+    def late(route) -> None:
+        answer = route.fetch()
+        page.wait_for_timeout(2500)
+        route.fulfill(response=answer)
+
+    page.route("**/prompt", late)
+    run(frontend)
+    before, other = bright.codes(), dark.codes()
+    assert len(before) == len(other) == 16
+    bright.type_code(3, 417)
+    run(frontend)
+    page.unroute("**/prompt")
+    page.evaluate(OTHER_TAB_AND_BACK)
+    assert bright.codes_soon()[3] == 417
+    assert dark.codes_soon() == other
+    bright.cell(2).focus()
+    frontend.page.keyboard.press("ArrowRight")
+    hit(frontend, "Control", "z")
+    assert (bright.codes_soon(), dark.codes_soon()) == (before, other)
+    assert bright.focused() == 3
+    assert frontend.errors == []

@@ -4,11 +4,12 @@ import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
 import { addBox, chain } from "./box.js";
 import { addControls } from "./inspector_keys.js";
-import { nextNodes, outputOf } from "./inspector_links.js";
+import { nextNodes, outputOf, remember, remembered } from "./inspector_links.js";
 import { Strips } from "./inspector_strip.js";
 import { addStyle } from "./inspector_style.js";
 
 const WIDTH = 400, MOST_HEIGHT = 340;
+const SETTLED = 300; // ms after a node was made anew, the page knows which tab it belongs to
 
 const restorers = new Set(); // of all inspectors on the page: show what it knows of the last run
 let left = null; // the cell that had the focus until a moment ago
@@ -130,9 +131,18 @@ function setUp(node) {
         const widget = widgetOf(node, name);
         if (widget) chain(widget, "callback", () => strips.paint());
     }
-    chain(node, "onExecuted", (output) => strips.show(output));
-    // Undo and a change of tabs make the node anew; the page still has what it showed.
-    chain(node, "onConfigure", () => setTimeout(restore));
+    chain(node, "onExecuted", (output) => {
+        remember(node, output);
+        strips.show(output);
+    });
+    // Undo and a change of tabs make the node anew; the page still has what it showed, or most.
+    chain(node, "onConfigure", () => {
+        setTimeout(restore);
+        setTimeout(() => {
+            strips.show(remembered(node));
+            refocus(node, strips);
+        }, SETTLED);
+    });
     node.setSize([Math.max(node.size[0], WIDTH), node.size[1]]);
 }
 

@@ -37,3 +37,19 @@ export function outputOf(node) {
     const key = Object.keys(outputs).find((id) => findNode(id) === node);
     return outputs[`${node.graph?.id}:${node.id}`] ?? outputs[key];
 }
+
+// By workflow: what its nodes sent last. The page's own memory, which an undo and a change of tabs
+// show again, lacks what comes sooner than the server's answer to the request to run, as cached
+// outputs do on a busy machine.
+const ran = new WeakMap();
+const workflow = () => app.extensionManager?.workflow?.activeWorkflow ?? app;
+const keyOf = (node) => `${node.graph?.id}:${node.id}`;
+
+export function remember(node, output) {
+    if (!ran.has(workflow())) ran.set(workflow(), new Map());
+    ran.get(workflow()).set(keyOf(node), output);
+}
+
+export function remembered(node) {
+    return ran.get(workflow())?.get(keyOf(node));
+}
