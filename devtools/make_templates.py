@@ -23,6 +23,12 @@ from .templates import TEMPLATES, api_file, file_name, template_file
 
 THUMBNAIL, INSET = 384, 120
 PAPER = (37, 39, 43)  # of the sweep's grid
+# What a thumbnail shows of a picture that is too large to be read there: left, top, right, bottom.
+PARTS = {
+    "sweep": (446, 20, 1006, 640),
+    "token_importance": (76, 40, 482, 446),
+    "perturb_search": (12, 20, 452, 344),
+}
 COLUMN_GAP, ROW_GAP = 60, 110  # the title bar (30) lies above; new rendering makes nodes taller
 
 # Depth in the graph is the column; a node stands beside the middle of what feeds it, if it can.
@@ -188,6 +194,8 @@ def _save_thumbnail(client: Client, graph: Graph, name: str) -> None:
             f"dev.py: {name} failed in {run.error['node_type']}: {run.error['exception_message']}"
         )
     pictures = _frames(client.images(run, thumbnail_node(graph)))
+    if name in PARTS:
+        pictures = [pictures[0].crop(PARTS[name])]
     sheet, before = montage(pictures), _nodes_saving(graph, "before")
     if len(pictures) == 1 and before:
         _inset(sheet, client.images(run, before[0])[0])
