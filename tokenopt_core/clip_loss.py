@@ -13,8 +13,16 @@ import torch
 from torch import Tensor
 
 from .guides import Guide
+from .kinds import check_images
 from .losses import free_name
-from .prompt_terms import Prompt, PromptTerm, parse_prompts, prompt_remarks, prompt_terms
+from .prompt_terms import (
+    Prompt,
+    PromptTerm,
+    listed,
+    parse_prompts,
+    prompt_remarks,
+    prompt_terms,
+)
 from .prompts import MAX_WEIGHT, WeightedText
 from .views import FixedFeatures, Views
 
@@ -104,6 +112,7 @@ class ClipLoss:
         Raises:
             ValueError: there are several texts, but not one per image.
         """
+        check_images(images, f"images of {self.name}")
         for term in self._terms:
             if len(term.parts) not in (1, len(images)):
                 raise ValueError(
@@ -151,8 +160,9 @@ class ClipImageLoss:
             image: (1 or b, 3, h, w) in [0, 1], any size; one for all images or one per image.
             crops, crop_area, flip, name, at_once: as for `ClipLoss`.
         """
-        if image.ndim != 4 or image.shape[1] != 3 or 0 in image.shape:
-            raise ValueError(f"image has shape {tuple(image.shape)}: expected (1 or b, 3, h, w).")
+        check_images(image, "image", "1 or b")
+        if 0 in image.shape:
+            raise ValueError(f"image has shape {tuple(image.shape)}: expected at least one pixel.")
         with torch.inference_mode(False):  # a clone: it may come from a node
             image = image.detach().clone().float()
         if not ((image >= 0) & (image <= 1)).all():
@@ -177,6 +187,7 @@ class ClipImageLoss:
         return other
 
     def __call__(self, images: Tensor) -> Tensor:
+        check_images(images, f"images of {self.name}")
         if self._count not in (1, len(images)):
             raise ValueError(
                 f"{self.name} compares {len(images)} images with {self._count}: give one image or "
@@ -187,7 +198,7 @@ class ClipImageLoss:
 
 
 def _negative_texts(prompt: str | Sequence[str] | None) -> list[str]:
-    texts = [prompt or ""] if isinstance(prompt, str | None) else list(prompt)
+    texts = listed("" if prompt is None else prompt, "negative_prompt")
     if not any(text.strip() for text in texts):
         return []
     if not all(text.strip() for text in texts):

@@ -29,6 +29,7 @@ from .guide_checks import (
 )
 from .guide_files import DEMO_FOLDER, KNOWN_GUIDES, GuideFiles, find_guide
 from .half import half_copy, shallow_copy
+from .kinds import check_tensor
 from .precision import autocast
 from .prompt_tokenizer import PromptTokenizer
 from .scarce_memory import is_out_of_memory
@@ -77,6 +78,7 @@ class Guide(nn.Module):
         Raises:
             ValueError: images of another size than `image_size`.
         """
+        check_tensor(images, "images", f"(b, 3, {self.image_size}, {self.image_size})")
         if images.shape[1:] != (3, self.image_size, self.image_size):
             raise ValueError(
                 f"guide {self.name} got images {tuple(images.shape)}: expected "

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .kinds import check_images
 from .losses import Loss, at, is_scheduled, loss_terms, lowered, remarks, seeded
 from .masks import KnownPixels
 
@@ -21,6 +22,7 @@ class TotalVariationLoss:
     name = "total variation"
 
     def __call__(self, images: Tensor) -> Tensor:
+        check_images(images, "images of total variation")
         if min(images.shape[2:]) < 2:
             raise ValueError(
                 f"total variation got images {tuple(images.shape)}: expected 2 x 2 pixels or more."
@@ -38,6 +40,7 @@ class RangeLoss:
     name = "range"
 
     def __call__(self, images: Tensor) -> Tensor:
+        check_images(images, "images of range")
         images = images.float()
         return ((-images).relu() + (images - 1).relu()).mean((1, 2, 3))
 

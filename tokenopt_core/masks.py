@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .kinds import check_images, check_tensor
+
 
 def feather(mask: Tensor, radius: int) -> Tensor:
     """The mask (b, 1, h, w) with a soft rim of `radius` pixels around it; 0 leaves it as it is.
@@ -30,6 +32,7 @@ def feather(mask: Tensor, radius: int) -> Tensor:
 
 def check_mask(mask: Tensor, size: tuple[int, int] | None = None) -> None:
     """Nothing; raises ValueError unless `mask` is (b, 1, h, w) in [0, 1], h x w = `size`."""
+    check_tensor(mask, "mask", "(1 or b, 1, h, w)")
     fits = mask.ndim == 4 and mask.shape[1] == 1 and size in (None, tuple(mask.shape[2:]))
     if not fits or 0 in mask.shape:
         of_size = f" of the target's size, {size[0]} x {size[1]}" if size else ""
@@ -51,8 +54,7 @@ class KnownPixels:
             target: (1 or b, 3, h, w) in [0, 1].
             mask: (1 or b, 1, h, w) in [0, 1].
         """
-        if target.ndim != 4 or target.shape[1] != 3:
-            raise ValueError(f"target has shape {tuple(target.shape)}: expected (1 or b, 3, h, w).")
+        check_images(target, "target", "1 or b")
         if not target.isfinite().all():
             raise ValueError("target has pixels that are no numbers: check where it comes from.")
         check_mask(mask, tuple(target.shape[2:]))
@@ -75,6 +77,7 @@ class KnownPixels:
             images: (b, 3, h, w).
             name: of the loss that asks, for the message.
         """
+        check_tensor(images, f"images of {name}", "(b, 3, h, w)")
         shape, counts = self._target.shape, {len(self._target), len(self._known)}
         if images.shape[1:] != shape[1:] or not counts <= {1, len(images)}:
             raise ValueError(

@@ -16,10 +16,12 @@ from torch import Tensor
 
 from .config import OptimizeConfig, Step
 from .gradients import require_gradient_scope, require_normal_weights
+from .kinds import check_tensor
 from .losses import Loss
 from .run import Run, device_of
 from .state import RunState
 from .tokenizers import Quantized, Tokenizer
+from .tokenizers.base import check_tokens
 
 
 def optimize(
@@ -62,7 +64,17 @@ def optimize(
     """
     config = config or OptimizeConfig()
     require_gradient_scope("optimize()")
+    if not hasattr(tokenizer, "spec"):
+        raise ValueError(
+            f"tokenizer: found the type {type(tokenizer).__name__}, expected a Tokenizer, as "
+            "load_tokenizer gives it."
+        )
     require_normal_weights(tokenizer, "tokenizer")
+    if not callable(loss):
+        raise ValueError(
+            f"loss: found the type {type(loss).__name__}, expected a callable from images to one "
+            "number each, for example ClipLoss."
+        )
     if state is None and features is None:
         raise ValueError("optimize() got neither features nor a state: give one to start from.")
     _check_inputs(tokenizer, features if state is None else state.features, config, reset)
@@ -81,6 +93,7 @@ def render(
     tokenizer: Tokenizer, features: Tensor, quantize: bool = True, text: Tensor | None = None
 ) -> tuple[Tensor, Quantized]:
     """The final images (b, 3, s, s) in [0, 1] of features (b, n, d), and the tokens behind them."""
+    check_tokens(tokenizer.spec, features, "features")
     features = features.to(device_of(tokenizer), torch.float32)
     quantized = tokenizer.quantize(features) if quantize else Quantized(features, None)
     return tokenizer.decode(quantized.tokens, text=text).clamp(0, 1), quantized
@@ -99,6 +112,7 @@ def _begin(
 
 def _check_inputs(tokenizer: Tokenizer, features: Tensor, config: OptimizeConfig, reset) -> None:
     spec = tokenizer.spec
+    check_tensor(features, "features", f"(b, {spec.num_tokens}, {spec.token_size})")
     if features.ndim != 3 or features.shape[1:] != (spec.num_tokens, spec.token_size):
         raise ValueError(
             f"features have shape {tuple(features.shape)}: {spec.name} expects "

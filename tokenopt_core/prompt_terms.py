@@ -37,7 +37,7 @@ class PromptTerm:
 
 def parse_prompts(prompt: Prompt | Sequence[Prompt]) -> list[tuple[WeightedText, ...]]:
     """The parts of each prompt: of one for all images, or of one per image."""
-    given = [prompt] if isinstance(prompt, str) else list(prompt)
+    given = listed(prompt, "prompt", (str, WeightedText, list, tuple))
     if given and all(isinstance(part, WeightedText) for part in given):
         return [tuple(given)]
     for text in given:
@@ -47,7 +47,29 @@ def parse_prompts(prompt: Prompt | Sequence[Prompt]) -> list[tuple[WeightedText,
         raise ValueError(
             f"prompt is {prompt!r}: expected a text, or one per image, none of them empty."
         )
-    return [parse_prompt(text) if isinstance(text, str) else tuple(text) for text in given]
+    return [
+        parse_prompt(text)
+        if isinstance(text, str)
+        else tuple(listed(text, "prompt", (WeightedText,)))
+        for text in given
+    ]
+
+
+def listed(prompt: object, name: str, kinds: tuple[type, ...] = (str,)) -> list:
+    """What `prompt` lists, or itself alone if it is a text; `name` is for the message.
+
+    Raises:
+        ValueError: something in it is of none of these kinds.
+    """
+    given = [prompt] if isinstance(prompt, str) else prompt
+    several = isinstance(given, list | tuple)
+    wrong = [each for each in given if not isinstance(each, kinds)] if several else [given]
+    if wrong:
+        raise ValueError(
+            f"{name}: found the type {type(wrong[0]).__name__}, expected a text, or one per image "
+            "in a list."
+        )
+    return list(given)
 
 
 def prompt_terms(

@@ -29,6 +29,11 @@ class Views:
             flip: mirror every other crop, by chance.
             at_once: pictures that the guide looks at in one pass, see `in_turn`; 0 is all.
         """
+        if not hasattr(guide, "encode_image"):
+            raise ValueError(
+                f"guide: found the type {type(guide).__name__}, expected a Guide, as load_guide "
+                "gives it."
+            )
         if not isinstance(crops, int) or crops < 0:
             raise ValueError(f"crops is {crops!r}: expected an integer of 0 or more.")
         if not 0 < crop_area <= 1:

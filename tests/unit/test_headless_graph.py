@@ -62,6 +62,9 @@ def test_the_judge_asks_for_the_new_prompt_too(program):
         ({"6.stepz": "4"}, ["no input stepz", "steps, lr, seed"]),
         ({"6.steps": "many"}, ["150", "'many'"]),
         ({"image": "none.png"}, ["no picture none.png"]),
+        ({"seed": 2.5}, ["The seed is 2.5", "whole number"]),
+        ({"seed": "many"}, ["The seed is 'many'"]),
+        ({"seed": True}, ["The seed is True"]),
         ({"6.loss": "4"}, ["no input loss of its own"]),
     ],
 )

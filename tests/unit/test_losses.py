@@ -152,7 +152,7 @@ class TestMaskedL1Loss:
     @pytest.mark.parametrize(
         ("target", "mask", "message"),
         [
-            ((3, 8, 8), (1, 1, 8, 8), "target has shape"),
+            ((3, 8, 8), (1, 1, 8, 8), "target: found the shape"),
             ((1, 3, 8, 8), (1, 3, 8, 8), "mask has shape"),
             ((1, 3, 8, 8), (1, 1, 4, 4), "of the target's size, 8 x 8"),
         ],

@@ -202,8 +202,8 @@ class TestImagePrompt:
     @pytest.mark.parametrize(
         ("image", "message"),
         [
-            (torch.zeros(3, 8, 8), "image has shape"),
-            (torch.zeros(1, 1, 8, 8), "image has shape"),
+            (torch.zeros(3, 8, 8), "image: found the shape"),
+            (torch.zeros(1, 1, 8, 8), "image: found the shape"),
             (torch.zeros(0, 3, 8, 8), "image has shape"),
             (torch.full((1, 3, 8, 8), 255.0), "no numbers from 0 to 1"),
             (torch.full((1, 3, 8, 8), float("nan")), "no numbers from 0 to 1"),

@@ -19,7 +19,7 @@ def vq(hub_layout):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (torch.rand(3, 16, 16), r"images have shape \(3, 16, 16\), expected \(b, 3, h, w\)"),
+        (torch.rand(3, 16, 16), r"images: found the shape \(3, 16, 16\), expected \(b, 3, h, w\)"),
         (torch.rand(1, 4, 16, 16), r"expected \(b, 3, h, w\)"),
         (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), r"uint8, expected floating point in \[0, 1"),
         (torch.rand(1, 3, 0, 16), r"at least one pixel"),

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..half import half_copy, shallow_copy
+from ..kinds import check_images, check_tensor
 from .spec import TokenizerSpec
 
 LARGEST = 1e4  # of a pixel: whatever is in a picture, networks overflow far beyond
@@ -112,6 +113,7 @@ def check_codes(spec: TokenizerSpec, codes: Tensor) -> Tensor:
     """`codes` as int64, after checking their shape, type and range."""
     if spec.codebook_size is None:
         raise ValueError(f"Tokenizer {spec.name!r} is a VAE: it has no codes to look up.")
+    check_tensor(codes, "codes", f"(b, {spec.num_tokens})")
     if codes.ndim != 2 or codes.shape[1] != spec.num_tokens:
         raise ValueError(f"codes have shape {tuple(codes.shape)}, expected (b, {spec.num_tokens}).")
     if codes.is_floating_point() or codes.is_complex() or codes.dtype == torch.bool:
@@ -127,6 +129,7 @@ def check_codes(spec: TokenizerSpec, codes: Tensor) -> Tensor:
 def check_tokens(spec: TokenizerSpec, tokens: Tensor, name: str) -> None:
     """Raise unless `tokens` (called `name` in the message) are floating point and (b, n, d)."""
     expected = (spec.num_tokens, spec.token_size)
+    check_tensor(tokens, name, f"(b, {expected[0]}, {expected[1]})")
     if tokens.ndim != 3 or tuple(tokens.shape[1:]) != expected:
         raise ValueError(
             f"{name} have shape {tuple(tokens.shape)}, expected (b, {expected[0]}, {expected[1]}) "
@@ -144,6 +147,8 @@ def check_text(spec: TokenizerSpec, text: Tensor | None, batch: int) -> Tensor |
                 f"text was given, but tokenizer {spec.name!r} takes none: only TA-TiTok does."
             )
         return None
+    if text is not None:
+        check_tensor(text, "text", f"(b, {spec.text_length}, {spec.text_size})")
     shape = None if text is None else tuple(text.shape)
     expected = (spec.text_length, spec.text_size)
     if shape is None or len(shape) != 3 or shape[1:] != expected or shape[0] not in (1, batch):
@@ -156,8 +161,7 @@ def check_text(spec: TokenizerSpec, text: Tensor | None, batch: int) -> Tensor |
 
 def fit_images(images: Tensor, size: int) -> Tensor:
     """Images (b, 3, size, size): the central square of `images`, resized with antialiasing."""
-    if images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(f"images have shape {tuple(images.shape)}, expected (b, 3, h, w).")
+    check_images(images)
     if not images.is_floating_point():
         raise ValueError(f"images have type {images.dtype}, expected floating point in [0, 1].")
     if images.numel() and not images.abs().amax() <= LARGEST:  # NaN too; its codes mean nothing

@@ -165,12 +165,21 @@ def changed(graph: Graph, values: dict[str, Any], upload: Callable[[Path], str] 
             drawn = {n for n in holders if graph[n]["class_type"] == SCENE}
             steps = [n for n in holders if "steps" in graph[n]["inputs"]]
             for node in _choose(graph, name, [n for n in holders if n not in drawn], steps):
-                node["inputs"][name] = int(value)
+                node["inputs"][name] = _whole(value)
         elif name == "image":
             _set_image(graph, upload(_picture(value)))
         else:
             _set(graph, name, value, upload)
     return graph
+
+
+def _whole(seed: Any) -> int:
+    try:
+        if isinstance(seed, bool | float):
+            raise ValueError
+        return int(seed)  # of a table's cell a text
+    except (TypeError, ValueError):
+        raise Problem(f"The seed is {seed!r}: expected a whole number.") from None
 
 
 def _holders(graph: Graph, name: str, kind: type) -> list[str]:
