@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .identity import fingerprint
+from .randomness import send
 from .state import length
 from .tokenizers import Tokenizer
 from .tokenizers.base import check_tokens
@@ -137,7 +138,7 @@ def add_attribute(
         )
     if not math.isfinite(strength):
         raise ValueError(f"strength is {strength}, expected a finite number such as 1 or -1.")
-    chosen = torch.zeros(tokens.shape[1], 1, dtype=torch.bool, device=tokens.device)
+    chosen = torch.zeros(tokens.shape[1], 1, dtype=torch.bool)
     chosen[list(attribute.positions if positions is None else positions)] = strength != 0
     step = strength * attribute.difference.to(tokens)
     if attribute.unit_length:
@@ -145,7 +146,7 @@ def add_attribute(
         moved = F.normalize(tokens / own + step, dim=-1) * own
     else:
         moved = tokens + step
-    return torch.where(chosen, moved, tokens)
+    return torch.where(send(chosen, tokens.device), moved, tokens)
 
 
 def tokenizer_tag(tokenizer: Tokenizer) -> str:

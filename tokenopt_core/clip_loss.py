@@ -85,7 +85,7 @@ class ClipLoss:
         other = copy.copy(self)
         other._views = self._views.seeded(seeds, calls)
         for term in self._terms:
-            term.features.on(torch.device("cpu"))
+            term.features.make()
         return other
 
     def lowered(self, dtype: torch.dtype) -> ClipLoss:
@@ -177,7 +177,7 @@ class ClipImageLoss:
         """A copy whose crops come from one generator per image, as `ClipLoss.seeded`."""
         other = copy.copy(self)
         other._views = self._views.seeded(seeds, calls)
-        self._target.on(_device(self.guide))
+        self._target.make()
         return other
 
     def lowered(self, dtype: torch.dtype) -> ClipImageLoss:

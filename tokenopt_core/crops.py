@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from .precision import autocast
+from .autocasting import autocast
 from .randomness import send, uniform
 
 

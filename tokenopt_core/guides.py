@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .autocasting import autocast
 from .downloads import Progress
 from .guide_checks import (
     check_ids,
@@ -30,7 +31,6 @@ from .guide_checks import (
 from .guide_files import DEMO_FOLDER, KNOWN_GUIDES, GuideFiles, find_guide
 from .half import half_copy, shallow_copy
 from .kinds import check_tensor
-from .precision import autocast
 from .prompt_tokenizer import PromptTokenizer
 from .scarce_memory import is_out_of_memory
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from .randomness import VARY_STREAM, generators, image_seeds
+from .randomness import VARY_STREAM, generators, image_seeds, send
 from .scarce_memory import AtOnce
 from .tokenizers import Tokenizer
 
@@ -98,7 +98,8 @@ def replaced(
 ) -> Tensor:
     """Images (v, 3, s, s) in [0, 1] of one image's tokens (n, d), each with one token replaced."""
     edited = tokens.repeat(len(positions), 1, 1)
-    edited[torch.arange(len(positions)), positions] = replacements
+    rows = torch.arange(len(positions), device=edited.device)
+    edited[rows, send(positions, edited.device)] = replacements
     return tokenizer.decode(edited).clamp(0, 1)
 
 

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .autocasting import autocast
 from .config import OptimizeConfig
 from .gradients import clamp_images
 from .losses import Loss, loss_terms
-from .precision import autocast
+from .randomness import send
 from .scarce_memory import in_turn
 from .tokenizers import Tokenizer
 
@@ -60,7 +61,7 @@ def look(
         with autocast(dtype, features.device):
             terms = _checked_terms(loss, images)
         total = sum(terms.values())
-        factors = total.new_tensor(scales) if scaled else None
+        factors = send(torch.tensor(scales), total.device) if scaled else None
         objective = (total * factors).sum() if scaled else total.sum()
         (gradient,) = torch.autograd.grad(objective, variable)
     if scaled:

@@ -16,9 +16,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from .autocasting import autocast
 from .influence import Progress, replaced
 from .losses import Loss
-from .precision import autocast
+from .randomness import send
 from .scarce_memory import AtOnce
 from .tokenizers import Tokenizer
 
@@ -106,7 +107,7 @@ class Looker:
         """As `loss_and_gradient`, of a few candidates at once."""
         dtype = torch.float32 if self.dtype == torch.float16 else self.dtype  # it would underflow
         with torch.enable_grad():
-            token = self.entries[part.to(self.device)].clone().requires_grad_()
+            token = self.entries[send(part, self.device)].clone().requires_grad_()
             edited = self.tokens.repeat(len(part), 1, 1)
             edited[:, self.position] = token
             with autocast(torch.float32, self.device):  # off: the decoder knows its type
@@ -124,7 +125,7 @@ class Looker:
     def _decoded(self, part: Tensor, dtype: torch.dtype) -> Tensor:
         """The images (m, 3, s, s) in [0, 1] of a few candidates."""
         positions = torch.full((len(part),), self.position)
-        tokens = self.entries[part.to(self.device)]
+        tokens = self.entries[send(part, self.device)]
         with autocast(torch.float32, self.device):
             return replaced(self._decoders[dtype], self.tokens, positions, tokens)
 

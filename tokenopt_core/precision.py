@@ -7,7 +7,6 @@ float32.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 import torch
@@ -52,14 +51,6 @@ def has_matrix_units() -> bool:
     if hasattr(torch.cpu, "get_capabilities"):
         return bool(torch.cpu.get_capabilities().get("amx_bf16"))
     return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
-
-
-def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager:
-    """The scope in which the models compute in `dtype`."""
-    if dtype == torch.float32:
-        available = torch.amp.is_autocast_available(device.type)
-        return torch.autocast(device.type, enabled=False) if available else nullcontext()
-    return torch.autocast(device.type, dtype=dtype)
 
 
 def first_scale(dtype: torch.dtype) -> float:

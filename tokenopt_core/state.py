@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .adam import Moments
 from .ema import Average
+from .randomness import send
 from .stopping import LossWatch
 
 
@@ -104,7 +105,7 @@ def rows(flags: Sequence[bool], device: torch.device) -> Tensor | None:
     """A mask (b, 1, 1) of the images for `choose`; None, which costs nothing, for all of them."""
     if all(flags):
         return None
-    return torch.tensor(flags, device=device).view(-1, 1, 1)
+    return send(torch.tensor(flags), device).view(-1, 1, 1)
 
 
 def move(tensors, device: torch.device | str):

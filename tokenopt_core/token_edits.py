@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from .names import shown
 from .positions import shortened
+from .randomness import send
 from .tokenizers import Tokenizer, TokenizerSpec
 
 Positions = Sequence[int] | Tensor  # the same for all images, or true in (b or 1, n)
@@ -165,9 +166,9 @@ def _chosen(positions: Positions, tokens: Tensor) -> Tensor:
     """True at the positions, (b or 1, n)."""
     batch, count = tokens.shape[:2]
     if not isinstance(positions, Tensor):
-        chosen = torch.zeros(1, count, dtype=torch.bool, device=tokens.device)
+        chosen = torch.zeros(1, count, dtype=torch.bool)
         chosen[:, _checked(positions, count)] = True
-        return chosen
+        return send(chosen, tokens.device)
     if positions.shape not in ((1, count), (batch, count)):
         raise ValueError(
             f"mask chooses positions for {len(positions)} images, but there are {batch}; expected "

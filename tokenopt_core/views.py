@@ -102,10 +102,15 @@ class FixedFeatures:
         self._make = make
         self._features: Tensor | None = None
 
-    def on(self, device: torch.device) -> Tensor:
-        """The features on `device`, without gradients and fit for a backward pass."""
+    def make(self) -> Tensor:
+        """The features, where they are, without gradients and fit for a backward pass."""
         with torch.inference_mode(False), torch.no_grad():
             if self._features is None:
                 self._features = self._make()
-            self._features = self._features.to(device)
+        return self._features
+
+    def on(self, device: torch.device) -> Tensor:
+        """The same, moved to `device` for all who hold them."""
+        with torch.inference_mode(False), torch.no_grad():
+            self._features = self.make().to(device)
         return self._features

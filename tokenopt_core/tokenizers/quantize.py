@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..autocasting import autocast
 from .base import Quantized, check_tokens
 from .spec import TokenizerSpec
 
@@ -44,7 +45,7 @@ class VectorQuantizer(Codebook):
     def forward(self, features: Tensor) -> Quantized:
         """The entries nearest to features (b, n, d), with straight-through gradients."""
         check_tokens(self.spec, features, "features")
-        with torch.autocast(features.device.type, enabled=False):
+        with autocast(torch.float32, features.device):
             features = self.normalize(features.float())
             with torch.no_grad():
                 codebook = self.codebook()
@@ -56,12 +57,12 @@ class VectorQuantizer(Codebook):
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Tokens (..., d) of codes (...)."""
-        with torch.autocast(codes.device.type, enabled=False):
+        with autocast(torch.float32, codes.device):
             return F.embedding(codes, self.codebook())
 
     def loss(self, features: Tensor, codes: Tensor, commitment_cost: float = 0.25) -> QuantizerLoss:
         """Training losses of features (b, n, d) against the entries that quantization chose."""
-        with torch.autocast(features.device.type, enabled=False):
+        with autocast(torch.float32, features.device):
             features, tokens = self.normalize(features.float()), self.lookup(codes)
             commitment = commitment_cost * F.mse_loss(features, tokens.detach())
             return QuantizerLoss(commitment, F.mse_loss(tokens, features.detach()))
