@@ -88,10 +88,10 @@ class ClipLoss:
             term.features.make()
         return other
 
-    def lowered(self, dtype: torch.dtype) -> ClipLoss:
+    def lowered(self, dtype: torch.dtype, device: torch.device | None = None) -> ClipLoss:
         """A copy that looks at images in `dtype`; texts are read as before."""
         other = copy.copy(self)
-        other._views = self._views.lowered(dtype)
+        other._views = self._views.lowered(dtype, device)
         return other
 
     def at(self, progress: float) -> ClipLoss:
@@ -180,10 +180,10 @@ class ClipImageLoss:
         self._target.make()
         return other
 
-    def lowered(self, dtype: torch.dtype) -> ClipImageLoss:
+    def lowered(self, dtype: torch.dtype, device: torch.device | None = None) -> ClipImageLoss:
         """A copy that looks at images in `dtype`, and at its target as before."""
         other = copy.copy(self)
-        other._views = self._views.lowered(dtype)
+        other._views = self._views.lowered(dtype, device)
         return other
 
     def __call__(self, images: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ class Guide(nn.Module):
         self.tokenizer = tokenizer
         self.visual = model.visual
         del model.visual
-        self._lowered: WeakValueDictionary[torch.dtype, Guide] = WeakValueDictionary()
+        self._lowered: WeakValueDictionary[tuple, Guide] = WeakValueDictionary()
         self._texts = (model,)  # in a tuple, so that it is not a submodule
         self.register_buffer("_mean", torch.tensor(self.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(self.std).view(3, 1, 1), persistent=False)
@@ -91,16 +91,21 @@ class Guide(nn.Module):
         with autocast(torch.float32, images.device):  # off: the tower knows its type
             return F.normalize(self.visual(normalized.to(dtype)).float(), dim=-1)
 
-    def lowered(self, dtype: torch.dtype) -> Guide:
+    def lowered(self, dtype: torch.dtype, device: torch.device | None = None) -> Guide:
         """This guide with an image tower that computes in `dtype`, its weights rounded once.
 
         The same one for as long as somebody holds it: the terms of a loss share it.
+
+        Args:
+            device: where to look at images; None is where this guide is.
         """
-        twin = self._lowered.get(dtype)
+        twin = self._lowered.get((dtype, device))
         if twin is None:
             twin = shallow_copy(self)
-            twin._modules = {"visual": half_copy(self.visual, dtype)}
-            self._lowered[dtype] = twin
+            twin._modules = {"visual": half_copy(self.visual, dtype, device)}
+            if device is not None:
+                twin._buffers = {name: value.to(device) for name, value in self._buffers.items()}
+            self._lowered[dtype, device] = twin
         return twin
 
     @torch.no_grad()

@@ -17,13 +17,20 @@ from .attention import Attention
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def half_copy(module: Module, dtype: torch.dtype) -> Module:
-    """A copy of a frozen module with its floating point weights in `dtype`."""
+def half_copy(module: Module, dtype: torch.dtype, device: torch.device | None = None) -> Module:
+    """A copy of a frozen module with its floating point weights in `dtype`.
+
+    Args:
+        device: where the copy is; None is where the module is.
+    """
+
+    def copied(tensors: dict[str, Tensor | None]) -> dict[str, Tensor | None]:
+        return {name: _rounded(value, dtype, device) for name, value in tensors.items()}
+
     twin = shallow_copy(module)
-    twin._parameters = {name: _rounded(value, dtype) for name, value in twin._parameters.items()}
-    twin._buffers = {name: _rounded(value, dtype) for name, value in twin._buffers.items()}
+    twin._parameters, twin._buffers = copied(twin._parameters), copied(twin._buffers)
     twin._modules = {
-        name: None if child is None else _for_the_cpu(half_copy(child, dtype))
+        name: None if child is None else _for_the_cpu(half_copy(child, dtype, device))
         for name, child in twin._modules.items()
     }
     return twin
@@ -103,11 +110,16 @@ def _for_the_cpu(module: nn.Module) -> nn.Module:
     return module
 
 
-def _rounded(value: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    if value is None or not value.is_floating_point() or value.dtype == dtype:
+def _rounded(
+    value: Tensor | None, dtype: torch.dtype, device: torch.device | None
+) -> Tensor | None:
+    if value is None:
+        return None
+    dtype, device = dtype if value.is_floating_point() else value.dtype, device or value.device
+    if value.dtype == dtype and value.device == device:
         return value
-    rounded = value.detach().to(dtype)
-    if value.ndim == 4 and value.device.type == "cpu":  # as convolutions want them, at each use
+    rounded = value.detach().to(device, dtype)
+    if value.ndim == 4 and device.type == "cpu":  # as convolutions want them, at each use
         rounded = rounded.contiguous(memory_format=torch.channels_last)
     if isinstance(value, nn.Parameter):
         return nn.Parameter(rounded, requires_grad=False)

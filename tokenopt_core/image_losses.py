@@ -74,9 +74,9 @@ class MaskedComposite:
         """A copy with the inner loss at this share of the run."""
         return self._with(at(self.loss, progress))
 
-    def lowered(self, dtype: torch.dtype) -> MaskedComposite:
-        """A copy with the inner loss's models in `dtype`."""
-        return self._with(lowered(self.loss, dtype))
+    def lowered(self, dtype: torch.dtype, device: torch.device | None = None) -> MaskedComposite:
+        """A copy with the inner loss's models in `dtype`, on `device`."""
+        return self._with(lowered(self.loss, dtype, device))
 
     @property
     def scheduled(self) -> bool:

@@ -36,6 +36,7 @@ def optimize(
     noise: Callable[[int], Tensor] | None = None,
     state: RunState | None = None,
     quantized: bool = False,
+    device: str | torch.device | None = None,
 ) -> Iterator[Step]:
     """One `Step` after another, until all are done or every image has stopped.
 
@@ -44,7 +45,7 @@ def optimize(
     the others in the batch. No mode is held while the caller has the turn.
 
     Args:
-        tokenizer: frozen; images are decoded on the device of its weights.
+        tokenizer: frozen; images are decoded on the device of its weights, or on `device`.
         loss: images (b, 3, s, s) in [0, 1] -> (b,), see `.losses`; `seeded`, `at` and `terms` are
             used.
         features: (b, n, d) to start from; never changed. Not needed with `state`.
@@ -57,6 +58,9 @@ def optimize(
         state: `Step.state` of an earlier run, to go on from there instead of from `features`.
         quantized: `features` are tokens already, for example those that a run with `quantize` off
             has moved away from the codebook: with `quantize` off again they are taken as they are.
+        device: where to compute if the models are to stay where they are, say in the computer's
+            memory: the run takes along copies of what a step needs, in its precision, and no
+            encoder. A reset encodes where the tokenizer is. None is the tokenizer's device.
 
     Raises:
         RuntimeError: under inference mode, or with weights made or moved under it.
@@ -85,7 +89,8 @@ def optimize(
             f"quantize is {config.quantize}, but the state is of a run with quantize "
             f"{state.quantize}: go on with the same, or start from its features."
         )
-    return Run(tokenizer, loss, state, config, seeds, reset, text, noise).steps()
+    place = None if device is None else torch.device(device)
+    return Run(tokenizer, loss, state, config, seeds, reset, text, noise, place).steps()
 
 
 @torch.no_grad()

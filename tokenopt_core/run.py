@@ -39,14 +39,15 @@ class Run:
         reset: Callable[[Tensor], Tensor] | None,
         text: Tensor | None,
         noise: Callable[[int], Tensor] | None,
+        device: torch.device | None = None,
     ):
         self.config, self.reset, self.text = config, reset, text
-        self.device = device_of(tokenizer)
+        self.device = device or device_of(tokenizer)
         self.dtype = compute_dtype(config, self.device, tokenizer)
-        self.tokenizer = tokenizer.lowered(self.dtype)
+        self.tokenizer = tokenizer.lowered(self.dtype, device)
         self.state = state.to(self.device).with_scale(first_scale(self.dtype))
         seeds = image_seeds(seeds, len(state.features))
-        self.loss = seeded(lowered(loss, self.dtype), seeds, state.looks)
+        self.loss = seeded(lowered(loss, self.dtype, device), seeds, state.looks)
         self.noise = noise or self._noise_of(seeds)
         self.free = self._free_positions()
         turns_only = (
@@ -185,8 +186,9 @@ class Run:
     @torch.no_grad()
     def _encode_again(self, images: Tensor) -> Tensor:
         """Features (b, n, d) of the images with their known pixels put back."""
-        known = self.reset(images)
-        features = in_turn(self.tokenizer.encode, int(self.config.sparing), known).float()
+        known = self.reset(images).to(device_of(self.tokenizer))  # where the encoder has stayed
+        features = in_turn(self.tokenizer.encode, int(self.config.sparing), known)
+        features = features.to(self.device, torch.float32)
         return features if self.config.quantize else self.tokenizer.quantize(features).tokens
 
     def _noise_of(self, seeds: Sequence[int]) -> Callable[[int], Tensor]:
@@ -207,5 +209,5 @@ class Run:
 
 
 def device_of(tokenizer: Tokenizer) -> torch.device:
-    """Where the tokenizer's weights are."""
-    return next(tokenizer.parameters()).device
+    """Where the tokenizer's weights are; of one with a decoder elsewhere, its encoder's."""
+    return next(tokenizer.encoder.parameters()).device

@@ -54,10 +54,10 @@ class Views:
             other._draw(other._sources, 1, 1)
         return other
 
-    def lowered(self, dtype: torch.dtype) -> Views:
-        """A copy that draws the same crops and looks at them in `dtype`."""
+    def lowered(self, dtype: torch.dtype, device: torch.device | None = None) -> Views:
+        """A copy that draws the same crops and looks at them in `dtype`, on `device`."""
         other = copy.copy(self)
-        other.guide = self.guide.lowered(dtype)
+        other.guide = self.guide.lowered(dtype, device)
         return other
 
     def embed(self, images: Tensor, name: str) -> Tensor:

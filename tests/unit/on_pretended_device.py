@@ -36,6 +36,16 @@ VARIANTS = {
 }
 
 
+class OwnLoss:
+    """Of another maker, who knows of types and not of devices."""
+
+    def lowered(self, dtype: torch.dtype) -> OwnLoss:
+        return self
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return images.square().mean((1, 2, 3))
+
+
 def computations(device: str, clip: Path) -> Iterator[tuple[str, Callable[[], Tensor]]]:
     """Names, and what computes there on the device; in half precision only to see that it runs."""
     tokenizer, guide = tiny_tokenizer().to(device), tc.load_guide(clip).to(device)
@@ -65,6 +75,18 @@ def computations(device: str, clip: Path) -> Iterator[tuple[str, Callable[[], Te
     def run(precision: str, variant: str, start: Tensor, state=None) -> Tensor:
         config = tc.OptimizeConfig(steps=STEPS, precision=precision, **VARIANTS[variant])
         *_, step = tc.optimize(tokenizer, loss, start, config, reset=known.composite, state=state)
+        return step.result
+
+    def models_stay(precision: str, variant: str) -> Tensor:
+        """A run whose models are on the CPU, and only its own copies on the device."""
+        held, loss_here = tiny_tokenizer(), tc.ClipLoss(tc.load_guide(clip), "green", crops=2)
+        loss = tc.WeightedSum([(1.0, loss_here), (1.0, known), (1.0, OwnLoss())])
+        config = tc.OptimizeConfig(steps=STEPS, precision=precision, **VARIANTS[variant])
+        start = held.encode(images)
+        options = {"reset": known.composite, "device": device}
+        *_, step = tc.optimize(held, loss, start, config, **options)
+        assert not any(isinstance(weight, There) for weight in held.parameters())
+        assert step.state.features.device.type == device
         return step.result
 
     def warm() -> Tensor:
@@ -104,6 +126,12 @@ def computations(device: str, clip: Path) -> Iterator[tuple[str, Callable[[], Te
     yield "blend", lambda: tc.blend_tokens(features, other, [1, 2], [0.3], directions=True)
     yield "attribute", lambda: tc.add_attribute(features, attribute, 0.5, positions=[1, 2])
     yield "embed", lambda: tc.embed_images(guide, images).to(device)
+    for precision, variant in (("float32", "all options"), ("float32", "without codes")):
+        yield (
+            f"models stay, {precision}, {variant}",
+            lambda p=precision, v=variant: models_stay(p, v),
+        )
+    yield "models stay, float16", lambda: models_stay("float16", "plain")
     for precision in ("float32", "bfloat16", "float16"):
         for variant in VARIANTS:
             yield (

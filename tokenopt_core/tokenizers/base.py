@@ -91,16 +91,22 @@ class Tokenizer(nn.Module, ABC):
             f"Tokenizer {self.spec.name!r} has a codebook and no posterior: use encode() instead."
         )
 
-    def lowered(self, dtype: torch.dtype) -> Tokenizer:
+    def lowered(self, dtype: torch.dtype, device: torch.device | None = None) -> Tokenizer:
         """This tokenizer with a decoder that computes in `dtype`, its weights rounded once.
 
         Encoder and codebook are shared with this one, and stay as they are.
+
+        Args:
+            device: where to decode and to quantize, the codebook is copied to it; None is where
+                this tokenizer is. The encoder always stays.
         """
         twin = shallow_copy(self)
         twin._modules = {
-            name: child if name in ("encoder", "quantize") else half_copy(child, dtype)
+            name: child if name in ("encoder", "quantize") else half_copy(child, dtype, device)
             for name, child in self._modules.items()
         }
+        if device is not None:
+            twin._modules["quantize"] = half_copy(self.quantize, torch.float32, device)
         return twin
 
     def lookup(self, codes: Tensor) -> Tensor:
