@@ -25,24 +25,34 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def gradient_scope(*models: LoadedModel, memory: int = 0) -> Iterator[torch.device]:
+def gradient_scope(
+    *models: LoadedModel, memory: int = 0, resident: bool = True
+) -> Iterator[torch.device]:
     """The device on which all `models` are loaded, whole, with normal tensors as weights.
 
     Args:
         memory: bytes that the computation will need besides the weights.
+        resident: False takes the models off the device, for work that brings copies of its own:
+            see `optimize(device=...)`.
 
     Raises:
         RuntimeError: another node spoiled the weights while they were in use.
     """
     with torch.inference_mode(False):
         patchers = [model.patcher for model in dict.fromkeys(models)]
-        model_management.load_models_gpu(patchers, memory_required=memory, force_full_load=True)
+        device = patchers[0].load_device
+        if resident:
+            model_management.load_models_gpu(patchers, memory_required=memory, force_full_load=True)
+        else:
+            loaded = model_management.current_loaded_models
+            others = [each for each in loaded if each.model not in patchers]
+            model_management.free_memory(1e30, device, keep_loaded=others)
         for model in models:
-            restore_weights(model.module, model.patcher.load_device, model.dtypes)
+            restore_weights(model.module, _place(model, resident), model.dtypes)
         try:
-            yield models[0].patcher.load_device
+            yield device
         except RuntimeError as error:
-            changed = [model.name for model in models if not _whole(model)]
+            changed = [model.name for model in models if not _whole(model, resident)]
             if not changed or is_out_of_memory(error):
                 raise
             raise RuntimeError(
@@ -52,9 +62,13 @@ def gradient_scope(*models: LoadedModel, memory: int = 0) -> Iterator[torch.devi
             ) from error
 
 
-def _whole(model: LoadedModel) -> bool:
+def _place(model: LoadedModel, resident: bool) -> torch.device:
+    return model.patcher.load_device if resident else model.patcher.offload_device
+
+
+def _whole(model: LoadedModel, resident: bool) -> bool:
     """Whether all weights are as `restore_weights` leaves them."""
-    module, device, dtypes = model.module, model.patcher.load_device, model.dtypes
+    module, device, dtypes = model.module, _place(model, resident), model.dtypes
     named = itertools.chain(module.named_parameters(), module.named_buffers())
     return all(_fit(tensor, device, dtypes.get(key, tensor.dtype)) for key, tensor in named)
 

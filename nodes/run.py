@@ -97,7 +97,8 @@ def run_optimization(
 ) -> Outcome:
     """The result of a run, whole or stopped; loads what it needs and leaves inference mode.
 
-    Where memory does not suffice the run begins anew and computes less at once.
+    Where memory does not suffice the run begins anew and computes less at once, with copies of the
+    models' weights in place of the models.
 
     Args:
         seed: image k of the batch has seed + k.
@@ -118,7 +119,8 @@ def run_optimization(
         size, batch = tokenizer.spec.image_size, len(tokens)
         spared = replace(config, sparing=thrift.sparing)
         memory = activation_bytes(size, 1 if thrift.sparing else batch, gradients=True)
-        with gradient_scope(tokenizer, *loss.guides, memory=memory) as device, steady_memory():
+        scope = gradient_scope(tokenizer, *loss.guides, memory=memory, resident=not thrift.sparing)
+        with scope as device, steady_memory():
             parts = thrift.spare(loss).build(device, size, batch)
             run = _Run(tokenizer, WeightedSum(parts), spared, options, image_seeds(seed, batch))
             start = tokens.values.to(device)
@@ -131,6 +133,7 @@ def run_optimization(
                 reset=known_pixels(parts) if config.reset_every else None,
                 state=state,
                 quantized=tokens.quantized,
+                device=device if thrift.sparing else None,
             )
             return run.follow(steps, start if state is None else state.features, follow, stop)
 
