@@ -143,5 +143,5 @@ def _strips(
     if after is None:
         lengths = tokens.values[:MOST_STRIPS].norm(dim=-1)
         return sizes | {"magnitudes": [[round(x, 3) for x in row] for row in lengths.tolist()]}
-    codes = {"codes": after[:MOST_STRIPS].tolist(), "before": before[:MOST_STRIPS].tolist()}
+    codes = {"codes": after.tolist()[:MOST_STRIPS], "before": before.tolist()[:MOST_STRIPS]}
     return sizes | codes

@@ -52,7 +52,7 @@ class LossFeed:
             return
         self._names = self._names or list(self._waiting[0][1])
         rows = [
-            [loss, *(terms.get(name, loss.new_tensor(math.nan)) for name in self._names)]
+            [loss, *(terms.get(name, loss.new_full((), math.nan)) for name in self._names)]
             for _, terms, loss in self._waiting
         ]
         table = torch.stack([torch.stack([value.mean() for value in row]) for row in rows]).tolist()

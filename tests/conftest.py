@@ -32,6 +32,8 @@ from devtools.server import ComfyServer
 WORKFLOWS = ROOT / "workflows" / "api"
 PACKS = [ROOT / "tests" / "server" / name for name in ("hostile_pack", "warm_loss")]
 PACKS += [ROOT / "benchmarks" / "speed_pack"]
+if os.environ.get("TOKENOPT_PRETEND_DEVICE"):  # the whole of tests/server as if on a GPU
+    PACKS += [ROOT / "tests" / "server" / "pretended_pack"]
 
 pytest.register_assert_rewrite("devtools.checks")
 

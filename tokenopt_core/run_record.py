@@ -127,13 +127,13 @@ class RunRecorder:
         changed = self.changed_positions()
         if changed is None:
             return "Nothing was quantized, so there are no codes to compare."
-        lines = []
+        before, after, lines = self.before.tolist(), self.after.tolist(), []
         for image, positions in enumerate(changed):
             pairs = ", ".join(
-                f"{position}: {self.before[image, position]} -> {self.after[image, position]}"
+                f"{position}: {before[image][position]} -> {after[image][position]}"
                 for position in positions
             )
-            count = f"{len(positions)} of {self.before.shape[1]} codes changed"
+            count = f"{len(positions)} of {len(before[image])} codes changed"
             lines.append(f"image {image}: {count}" + (f" ({pairs})" if pairs else ""))
         return "\n".join(lines)
 

@@ -138,7 +138,8 @@ class PretendedDevice(TorchDispatchMode):
             self._storages[key] = weakref.ref(storage, gone)
             self.now += size
             self.peak = max(self.peak, self.now)
-        return There(inner)
+        with torch.inference_mode(inner.is_inference()):  # as a view is what it looks at
+            return There(inner)
 
 
 class _ByTheCpu(TorchFunctionMode):

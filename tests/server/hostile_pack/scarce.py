@@ -40,21 +40,21 @@ class ScarceMemory:
 
 
 def _limited(loaded, **rooms):
-    """The model with its weights shared; these methods take so many rows at most."""
-    twin = copy.copy(loaded.module)
-    for name, room in rooms.items():
-        setattr(twin, name, _with_room(getattr(loaded.module, name), room))
+    """The model with its weights shared; these methods, and its copies', take so many rows at most."""
+    twin, kind = copy.copy(loaded.module), type(loaded.module)
+    methods = {name: _with_room(getattr(kind, name), room) for name, room in rooms.items()}
+    twin.__class__ = type(kind.__name__, (kind,), methods)
     patcher = loaded.patcher
     return replace(loaded, patcher=ModelPatcher(twin, patcher.load_device, patcher.offload_device))
 
 
 def _with_room(method, room):
-    def limited(rows, *more, **named):
+    def limited(self, rows, *more, **named):
         if len(rows) > room:
             raise torch.OutOfMemoryError(
                 f"CUDA out of memory. Tried to allocate {len(rows)}.00 GiB. (a test)"
             )
-        return method(rows, *more, **named)
+        return method(self, rows, *more, **named)
 
     return limited
 
