@@ -40,7 +40,7 @@ class ScarceMemory:
 
 
 def _limited(loaded, **rooms):
-    """The model with its weights shared; these methods, and its copies', take so many rows at most."""
+    """The model with its weights shared; these methods take so many rows at most, in copies too."""
     twin, kind = copy.copy(loaded.module), type(loaded.module)
     methods = {name: _with_room(getattr(kind, name), room) for name, room in rooms.items()}
     twin.__class__ = type(kind.__name__, (kind,), methods)

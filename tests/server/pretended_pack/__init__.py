@@ -35,7 +35,7 @@ management.unet_offload_device = lambda: CPU
 management.soft_empty_cache = lambda force=False: None
 management.cpu_state = management.CPUState.GPU
 management.vram_state = management.VRAMState.NORMAL_VRAM
-execute = execution.PromptExecutor.execute
+execute, unload_all = execution.PromptExecutor.execute, management.unload_all_models
 
 
 def executed_there(self, *given, **more):
@@ -44,5 +44,11 @@ def executed_there(self, *given, **more):
         logging.info("pretended device: peak %d, left %d", device.peak, device.now)
 
 
+def all_unloaded():
+    with pretended_device.PretendedDevice():
+        unload_all()
+
+
 execution.PromptExecutor.execute = executed_there
+management.unload_all_models = all_unloaded
 NODE_CLASS_MAPPINGS = {}
