@@ -42,7 +42,8 @@ class Run:
         device: torch.device | None = None,
     ):
         self.config, self.reset, self.text = config, reset, text
-        self.device = device or device_of(tokenizer)
+        self.home = device_of(tokenizer)
+        self.device = device or self.home
         self.dtype = compute_dtype(config, self.device, tokenizer)
         self.tokenizer = tokenizer.lowered(self.dtype, device)
         self.state = state.to(self.device).with_scale(first_scale(self.dtype))
@@ -186,7 +187,7 @@ class Run:
     @torch.no_grad()
     def _encode_again(self, images: Tensor) -> Tensor:
         """Features (b, n, d) of the images with their known pixels put back."""
-        known = self.reset(images).to(device_of(self.tokenizer))  # where the encoder has stayed
+        known = self.reset(images).to(self.home)  # where the encoder has stayed
         features = in_turn(self.tokenizer.encode, int(self.config.sparing), known)
         features = features.to(self.device, torch.float32)
         return features if self.config.quantize else self.tokenizer.quantize(features).tokens
@@ -209,5 +210,5 @@ class Run:
 
 
 def device_of(tokenizer: Tokenizer) -> torch.device:
-    """Where the tokenizer's weights are; of one with a decoder elsewhere, its encoder's."""
-    return next(tokenizer.encoder.parameters()).device
+    """Where the tokenizer's weights are."""
+    return next(tokenizer.parameters()).device
