@@ -44,6 +44,8 @@ def _limited(loaded, **rooms):
     twin, kind = copy.copy(loaded.module), type(loaded.module)
     methods = {name: _with_room(getattr(kind, name), room) for name, room in rooms.items()}
     twin.__class__ = type(kind.__name__, (kind,), methods)
+    if hasattr(twin, "_lowered"):  # a guide's copies: shared, they would be the whole one's too
+        twin._lowered = type(twin._lowered)()
     patcher = loaded.patcher
     return replace(loaded, patcher=ModelPatcher(twin, patcher.load_device, patcher.offload_device))
 
