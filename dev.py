@@ -20,6 +20,22 @@ from devtools.wheels import comfyui_from_wheel, frontend_from_wheel
 
 MINIMUM_PYTHON = (3, 10)
 TEST_WORKERS = 2  # each has a ComfyUI server and a browser of its own
+# Other processors, imitated by the kernels that torch's libraries may use; what depends on them is
+# tested, that is not the browser's pages.
+NUMERICS = {
+    "avx2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    },
+    "default": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    },
+    "one-thread": {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+}
+NUMERIC_TESTS = ["tests/unit", "tests/parity", "tests/demo", "tests/server/test_server.py"]
 
 
 def main(arguments: list[str]) -> int:
@@ -52,7 +68,12 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         return sub
 
     command("demo", demo, "edit an image by text in a real ComfyUI; the result is in demo_output/")
-    command("test", test, "lint and all tests; further arguments go to pytest")
+    test_options = command("test", test, "lint and all tests; further arguments go to pytest")
+    test_options.add_argument(
+        "--numerics",
+        choices=NUMERICS,
+        help="imitate another processor; without further arguments only tests of numbers run",
+    )
     command("bench", bench, "measure speed; further arguments (--quick, --json FILE) go to it")
     serve_options = command("serve", serve, "open ComfyUI with this pack in your browser")
     serve_options.add_argument("--port", type=int, help="port to listen on (default: a free one)")
@@ -103,7 +124,11 @@ def lint(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
 
 def test(python: Path, options: argparse.Namespace, rest: list[str]) -> int:
     """Lint first (seconds), then pytest, whose closing line ends the output."""
-    _browser(python)
+    if options.numerics:
+        os.environ.update(NUMERICS[options.numerics])
+        rest = rest or [*NUMERIC_TESTS, "-n", str(TEST_WORKERS), "--dist", "loadfile"]
+    else:
+        _browser(python)
     unclean = lint(python, options, [])
     if unclean:
         say("ruff found something (see above), so this run fails whatever the tests say.")

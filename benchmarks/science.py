@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tokenopt_core.precision import WORTH, bfloat16_gain
+
 from . import models, report, rows
 from .cache import Job, Results
 from .rows import Row
@@ -109,7 +111,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--n", type=int, default=128, help="images of the edit table; others take a share of it")
     add("--workers", type=int, default=1, help="processes, one for each core")
     add("--threads", type=int, default=1, help="threads of each process")
-    add("--precision", choices=("bfloat16", "float32"), default="bfloat16", help="of the loop")
+    usual = "bfloat16" if bfloat16_gain() >= WORTH else "float32"
+    add("--precision", choices=("bfloat16", "float32"), default=usual, help="of the loop")
     add("--quick", action="store_true", help="4 images and 4 steps, to try the machinery")
     add("--out", type=Path, default=ROOT / "docs" / "science", help="folder of the report")
     add("--cache", type=Path, default=Path(__file__).parent / "runs", help="folder of results")

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from tokenopt_core.precision import has_matrix_units
+from tokenopt_core.precision import bfloat16_gain
 from tokenopt_core.steady_memory import steady_memory
 
 from . import speed_loop, speed_nodes, speed_parts
@@ -79,7 +79,7 @@ def _machine(device: torch.device) -> dict[str, Any]:
         if on_cpu
         else str(torch.accelerator.current_accelerator()),
         "threads": torch.get_num_threads(),
-        "bfloat16 matrix units": has_matrix_units() if on_cpu else None,
+        "bfloat16 against float32": f"{bfloat16_gain():.1f} times" if on_cpu else None,
         "torch": torch.__version__,
         "python": platform.python_version(),
     }

@@ -153,6 +153,27 @@ class Client:
         body = {"unload_models": True, "free_memory": True}
         requests.post(f"{self.url}/free", json=body, timeout=HTTP_SECONDS).raise_for_status()
 
+    def empty_queue(self, seconds: float = 10) -> list[str]:
+        """Takes away what still runs or waits after `seconds`, and returns its prompt ids."""
+        left = self._queued(seconds)
+        if left:
+            answer = requests.post(f"{self.url}/queue", json={"clear": True}, timeout=HTTP_SECONDS)
+            answer.raise_for_status()
+            self.interrupt()
+            if self._queued(HTTP_SECONDS):
+                raise TimeoutError(f"Prompts {left} were interrupted and do not end.")
+        return left
+
+    def _queued(self, seconds: float) -> list[str]:
+        """Ids of the prompts that run or wait, as soon as there are none or after `seconds`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            queue = self.get("/queue").json()
+            left = [entry[1] for entry in queue["queue_running"] + queue["queue_pending"]]
+            if not left or time.monotonic() >= deadline:
+                return left
+            time.sleep(0.05)
+
     def upload(self, image: Image.Image, name: str) -> str:
         """Puts an image into the server's input folder; returns the name for LoadImage."""
         buffer = io.BytesIO()

@@ -26,7 +26,7 @@ from .load import guide_named, tokenizer_named
 from .prompt_text import for_images, prompt_lines
 from .recipes import ClipTerm, LossRecipe
 from .reports import notes, record_text, ui_report
-from .run import Follower, run_optimization
+from .run import Follower, run_optimization, settled
 from .run_log import tell_end
 from .stop import stoppable
 from .tokens import SEEDS
@@ -43,7 +43,7 @@ class EasySettings:
     """What is chosen for the user.
 
     Args:
-        config: fields of `OptimizeConfig`.
+        config: fields of `OptimizeConfig`; the learning rate is the tokenizer's own.
         crops: of the CLIP loss.
         mirror: half of the crops.
     """
@@ -55,11 +55,9 @@ class EasySettings:
 
 # The demo's were chosen on scenes of its own (benchmarks.science, experiments "tune"); mirrored
 # crops would make left and right of its prompts the same.
-DEMO = EasySettings(
-    {"lr": 0.3, "lr_schedule": "cosine", "ema_decay": 0.95, "token_noise": 0.6}, 4, False
-)
+DEMO = EasySettings({"ema_decay": 0.95, "token_noise": 0.6}, 4, False)
 # For photographs the paper's (arXiv 2506.08257, appendix C).
-PAPER = EasySettings({"lr": 0.1, "ema_decay": 0.98}, 8, True)
+PAPER = EasySettings({"ema_decay": 0.98}, 8, True)
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def run_easily(
     many = squares.repeat(tries, 1, 1, 1)
     aim = loss(term, many, masks.repeat(tries, 1, 1, 1) if len(masks) > 1 else masks)
     tokens = encoded(models.tokenizer, many)
-    config = OptimizeConfig(steps=steps, **settings.config)
+    config = settled(OptimizeConfig(steps=steps, **settings.config), models.tokenizer)
     with stoppable() as stop:
         outcome = run_optimization(
             models.tokenizer,

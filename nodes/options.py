@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ..tokenopt_core.config import LR_SCHEDULES, PRECISIONS
+from ..tokenopt_core.config import AUTO, LR_SCHEDULES, PRECISIONS
 from ..tokenopt_core.names import shown
 from ..tokenopt_core.positions import parse_positions
 from .compat import CATEGORY, io, schema
@@ -91,9 +91,10 @@ def _movement() -> list[io.Input]:
         io.Combo.Input(
             "lr_schedule",
             options=list(LR_SCHEDULES),
-            default="constant",
+            default=AUTO,
             tooltip="How lr changes over the run. cosine: it falls to almost 0 at the last step, "
-            "so the result settles. constant: it stays.",
+            "so the result settles. constant: it stays. auto: constant, and with an lr of 0 what "
+            "suits the tokenizer.",
         ),
         io.Int.Input(
             "warmup",
@@ -167,9 +168,9 @@ def _rest() -> list[io.Input]:
         io.Combo.Input(
             "precision",
             options=list(PRECISIONS),
-            default="auto",
+            default=AUTO,
             tooltip="Numbers in which the models compute. auto: 16 bits on a graphics card, and "
-            "for large models on a CPU with matrix units (several times as fast); else 32. "
+            "for large models on a CPU that is clearly faster with them; else 32. "
             "float32, bfloat16, float16: always that one. The search itself is always 32 "
             "bits.",
         ),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..tokenopt_core.config import OptimizeConfig, Step
+from ..tokenopt_core.config import AUTO, OptimizeConfig, Step
 from ..tokenopt_core.losses import Loss, MaskedLoss, WeightedSum
 from ..tokenopt_core.optimize import optimize, render
 from ..tokenopt_core.randomness import image_seeds
@@ -197,19 +197,31 @@ def make_config(
     tokenizer: LoadedTokenizer,
     options: Options | None = None,
     *,
+    lr: float,
     ema: bool,
     ema_decay: float,
     token_noise: bool,
     noise_scale: float,
     **fields,
 ) -> OptimizeConfig:
-    """The library's settings from those of the nodes; what a toggle switches off is 0 there."""
-    return OptimizeConfig(
+    """The library's settings from those of the nodes; what a toggle switches off is 0 there, and an
+    lr of 0 is the tokenizer's own."""
+    config = OptimizeConfig(
+        lr=lr or AUTO,
         ema_decay=ema_decay if ema else 0.0,
         token_noise=noise_scale if token_noise else 0.0,
         **fields,
         **(options or Options()).config_fields(tokenizer.spec.num_tokens),
     )
+    return settled(config, tokenizer)
+
+
+def settled(config: OptimizeConfig, tokenizer: LoadedTokenizer) -> OptimizeConfig:
+    """The settings without "auto" in the learning rate; the log tells what that came to."""
+    found = config.resolved(tokenizer.spec)
+    if config.lr == AUTO:
+        log.info("TokenOpt: lr %g, %s, as %s suits", found.lr, found.lr_schedule, tokenizer.name)
+    return found
 
 
 def known_pixels(parts: Sequence[tuple[float, Loss]]) -> Callable[[Tensor], Tensor]:

@@ -20,12 +20,13 @@ def steps_input(default: int, tooltip: str) -> io.Input:
 def lr_input() -> io.Input:
     return io.Float.Input(
         "lr",
-        default=0.1,
+        default=0.0,
         min=0.0,
         max=10.0,
         step=0.01,
         tooltip="Learning rate of Adam: how far tokens move in one step. More: faster and "
-        "rougher (paper's code: 0.1).",
+        "rougher. 0: what suits the tokenizer (demo: 0.3 along a cosine; released ones: 0.1, as in "
+        "the paper's code).",
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..tokenopt_core.config import KEEPS, LR_SCHEDULES, REGULARIZERS, OptimizeConfig
+from ..tokenopt_core.config import KEEPS, REGULARIZERS, SCHEDULES, OptimizeConfig
 from ..tokenopt_core.names import shown
 from .losses import MOST_WEIGHT, prompt_remarks
 from .prompt_text import prompt_lines
@@ -188,7 +188,7 @@ SETTINGS: dict[str, Setting] = {
     "quantize": Setting("on or off", _choice(SWITCH), _config("quantize")),
     "reset_every": Setting("a whole number from 0 (never) to 10000", _whole(0, 10000), _reset),
     "keep": Setting(*_one_of(KEEPS), _config("keep")),
-    "lr_schedule": Setting(*_one_of(LR_SCHEDULES), _config("lr_schedule")),
+    "lr_schedule": Setting(*_one_of(SCHEDULES), _config("lr_schedule")),
     "max_grad_norm": Setting(
         "a number from 0 (no limit) to 1000", _number(0, 1000), _config("max_grad_norm")
     ),

@@ -97,6 +97,16 @@ def server() -> Iterator[ComfyServer]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def queue_is_left_empty(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Takes away what a test leaves in the server's queue, where all later ones would wait for it,
+    and fails that test."""
+    yield
+    if "server" in request.fixturenames:
+        left = request.getfixturevalue("server").client().empty_queue()
+        assert not left, f"the test left prompts in the server's queue: {left}"
+
+
 @pytest.fixture
 def client(server: ComfyServer) -> Client:
     """A front end of its own for each test (they share the server's cache)."""

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from .names import shown
+from .tokenizers.spec import SCHEDULES, TokenizerSpec
 
 if TYPE_CHECKING:
     from .state import RunState
 
 MOST = sys.float_info.max
 REGULARIZERS = ("none", "seed", "zero")
-LR_SCHEDULES = ("constant", "cosine")
+AUTO = "auto"
+LR_SCHEDULES = (AUTO, *SCHEDULES)
 KEEPS = ("last", "average", "best")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
@@ -29,8 +31,9 @@ class OptimizeConfig:
 
     Args:
         steps: number of decoded images, 1 or more.
-        lr: Adam's step size, above 0.
+        lr: Adam's step size, above 0. "auto" is what the tokenizer recommends, see `resolved`.
         lr_schedule: "constant", or "cosine", which falls from lr to almost 0 at the last step.
+            "auto" is the one that belongs to an lr of "auto", and constant for any other.
         warmup: number of first steps in which lr grows evenly to its full value; 0 is none.
         max_grad_norm: longest gradient of an image; a longer one is shortened to it. 0 is no limit.
         quantize: decode quantized tokens; False starts from the quantized tokens and lets them
@@ -50,7 +53,8 @@ class OptimizeConfig:
         seconds: time budget of the run; 0 is none. The step in which it ends is still finished.
         precision: of decoding and the guide, whose weights are rounded once a run. "auto" is
             bfloat16 where the accelerator has it, else float16; on a CPU bfloat16 for large
-            tokenizers if it has matrix units, else float32; and float32 under `official_rules`.
+            tokenizers if it multiplies that clearly faster, else float32; and float32 under
+            `official_rules`.
             Quantization, the loss and Adam are always float32.
         clamp: let the loss see pixels in [0, 1] only. False shows it the decoder's own range, then
             a penalty on the pixels outside belongs into the loss.
@@ -70,8 +74,8 @@ class OptimizeConfig:
     """
 
     steps: int = 300
-    lr: float = 0.1
-    lr_schedule: str = "constant"
+    lr: float | str = AUTO
+    lr_schedule: str = AUTO
     warmup: int = 0
     max_grad_norm: float = 0.0
     quantize: bool = True
@@ -96,7 +100,8 @@ class OptimizeConfig:
         self._check("locked", isinstance(self.locked, Sequence), "positions, a tuple or list")
         object.__setattr__(self, "locked", tuple(self.locked))
         self._check("steps", _counts(self.steps, 1), "an integer of 1 or more")
-        self._check("lr", _is_finite(self.lr) and self.lr > 0, "a number above 0")
+        fits = self.lr == AUTO or (_is_finite(self.lr) and self.lr > 0)
+        self._check("lr", fits, "a number above 0, or auto")
         fits = _is_finite(self.ema_decay) and 0 <= self.ema_decay < 1
         self._check("ema_decay", fits, "a number from 0 to below 1")
         for name in ("token_noise", "reg_weight", "max_grad_norm", "min_gain", "seconds"):
@@ -118,8 +123,19 @@ class OptimizeConfig:
         positions = all(_counts(position, 0) for position in self.locked)
         self._check("locked", positions, "positions, integers of 0 or more")
 
+    def resolved(self, spec: TokenizerSpec) -> OptimizeConfig:
+        """The same without "auto" in lr and lr_schedule, as `optimize` takes it."""
+        best = spec.recommended
+        follows = self.lr == AUTO
+        schedule = best.lr_schedule if follows else "constant"
+        return replace(
+            self,
+            lr=best.lr if follows else self.lr,
+            lr_schedule=schedule if self.lr_schedule == AUTO else self.lr_schedule,
+        )
+
     def lr_at(self, index: int) -> float:
-        """Adam's step size at step `index`."""
+        """Adam's step size at step `index`, of settings that are resolved."""
         if index < self.warmup:
             return self.lr * (index + 1) / self.warmup
         if self.lr_schedule == "constant":

@@ -79,6 +79,7 @@ def optimize(
             f"loss: found the type {type(loss).__name__}, expected a callable from images to one "
             "number each, for example ClipLoss."
         )
+    config = config.resolved(tokenizer.spec)
     if state is None and features is None:
         raise ValueError("optimize() got neither features nor a state: give one to start from.")
     _check_inputs(tokenizer, features if state is None else state.features, config, reset)

@@ -7,15 +7,20 @@ float32.
 
 from __future__ import annotations
 
+import math
+import time
 from functools import lru_cache
 
 import torch
 
+from .autocasting import autocast
 from .config import OptimizeConfig
 from .tokenizers import Tokenizer
 
 FIRST_SCALE = 2.0**14  # a pixel's share of a mean loss is below what float16 can hold
 LARGE = 50_000_000  # weights from which on a CPU's time goes into products rather than overhead
+WORTH = 1.5  # times as fast as float32, from which on bfloat16 is worth its rounding
+PRODUCT, ROUNDS = (256, 1024, 1024), 5  # rows, inputs and outputs: some milliseconds in float32
 
 
 def compute_dtype(
@@ -27,9 +32,10 @@ def compute_dtype(
     if config.official_rules:
         return torch.float32
     if device.type == "cpu":
-        # Measured, benchmarks/LOG.md: several times as fast for TiTok-L-32 where a CPU has matrix
-        # units for bfloat16; the demo models gain little. float16 takes longer than float32.
-        return torch.bfloat16 if is_large(tokenizer) and has_matrix_units() else torch.float32
+        # Measured, benchmarks/LOG.md: several times as fast for TiTok-L-32 where a CPU multiplies
+        # bfloat16 in hardware; the demo models gain little. float16 takes longer than float32.
+        pays = is_large(tokenizer) and bfloat16_gain() >= WORTH
+        return torch.bfloat16 if pays else torch.float32
     backend = getattr(torch, device.type, None)
     if not hasattr(backend, "is_bf16_supported"):
         return torch.float32  # unmeasured
@@ -46,11 +52,27 @@ def is_large(tokenizer: Tokenizer) -> bool:
 
 
 @lru_cache(maxsize=1)
-def has_matrix_units() -> bool:
-    """Whether the CPU multiplies matrices of bfloat16 in hardware made for it (AMX)."""
-    if hasattr(torch.cpu, "get_capabilities"):
-        return bool(torch.cpu.get_capabilities().get("amx_bf16"))
-    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+@torch.no_grad()
+def bfloat16_gain() -> float:
+    """How many times as fast the CPU multiplies matrices of bfloat16 as those of float32.
+
+    Measured once a process, in some 20 ms: a list of processors would miss the next one, and what a
+    processor has may be out of reach of torch's kernels. Below 1 where bfloat16 is emulated.
+    """
+    rows, inputs, outputs = PRODUCT
+    values, weights = torch.ones(rows, inputs), torch.ones(outputs, inputs)
+    best = {torch.float32: math.inf, torch.bfloat16: math.inf}
+    with autocast(torch.float32, values.device):
+        given = {dtype: (values.to(dtype), weights.to(dtype).t()) for dtype in best}
+        for number in range(1 + ROUNDS):  # the first one makes the kernels
+            for dtype, (left, right) in given.items():
+                started = time.perf_counter()
+                torch.mm(left, right)
+                seconds = time.perf_counter() - started
+                best[dtype] = min(best[dtype], seconds if number else math.inf)
+            if number == 1 and best[torch.bfloat16] > 2 * best[torch.float32]:
+                break  # emulated, and a slow one may take a second a product
+    return best[torch.float32] / best[torch.bfloat16]
 
 
 def first_scale(dtype: torch.dtype) -> float:

@@ -15,7 +15,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from tokenopt_core.demo.world import ATTRIBUTES
-from tokenopt_core.tokenizers.spec import TokenizerSpec, ViTSize
+from tokenopt_core.tokenizers.spec import Recommended, TokenizerSpec, ViTSize
 from tokenopt_core.tokenizers.titok import TiTok
 
 from .attention import plain_attention
@@ -35,6 +35,7 @@ SPEC = TokenizerSpec(
     decoder=ViTSize(width=192, layers=5, heads=6),
     encoder_patch=8,
     decoder_patch=8,
+    recommended=Recommended(lr=0.3, lr_schedule="cosine"),  # benchmarks.science, experiments "tune"
 )
 FREE_SHARE = 0.08  # of the run, before quantization starts
 

@@ -129,3 +129,12 @@ def test_models_that_a_node_keeps_for_itself_go_when_memory_is_freed(client):
         succeed(client, short_templates()["easy_text_edit"])
         _, holdings = process(client, nonce)  # answered: ComfyUI's worker has survived it
         assert holdings["tensor bytes"] < 8 * MIB
+
+
+def test_what_is_left_in_the_queue_is_taken_away(client, workflow):
+    """What the suite does after each test, so that no other waits behind a long run."""
+    graph = workflow("text_edit")
+    graph["6"]["inputs"]["steps"] = 9000
+    left = [client.submit(graph) for graph["6"]["inputs"]["seed"] in (1, 2)]
+    assert set(client.empty_queue(seconds=0)) == set(left)
+    assert client.empty_queue() == []

@@ -23,8 +23,18 @@ SECONDS = 300  # of a busy machine that loads the demo guide for the first time
 def call(program: str, server, folder: Path, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, str(PROGRAMS / program), "--server", server.url, *arguments]
     return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=None if os.name == "nt" else hears_ctrl_c,
     )
+
+
+def hears_ctrl_c() -> None:
+    """As in a terminal; tests that a shell runs in the background were told to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def ended(process: subprocess.Popen, status: int) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from devtools.checks import fails_with, node
         ({"setting_1": "prompt", "values_1": "a star; zeppelin"}, ("zeppelin", "knows no word")),
         ({"setting_1": "prompt", "values_1": "a star:1@5"}, ("prompt = a star:1@5", "range")),
         ({"reset_every": 5, "setting_1": "seed", "values_1": "1"}, ("reset_every", "found 0")),
-        ({"lr": 0.0, "setting_1": "seed", "values_1": "1"}, ("lr is 0",)),
+        ({"setting_1": "lr", "values_1": "0; 0.1"}, ("'0' for lr", "above 0")),
     ],
 )
 def test_values_that_cannot_be_run(client, sweep, changes, parts):

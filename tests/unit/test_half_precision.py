@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -17,7 +20,7 @@ from tokenopt_core.half import half_copy
 from tokenopt_core.image_losses import MaskedComposite
 from tokenopt_core.losses import WeightedSum, lowered
 from tokenopt_core.optimize import optimize
-from tokenopt_core.precision import compute_dtype, has_matrix_units
+from tokenopt_core.precision import compute_dtype
 from tokenopt_core.tokenizers import load_tokenizer
 
 
@@ -120,12 +123,24 @@ class TestPrecision:
         found = compute_dtype(OptimizeConfig(), torch.device("cpu"), tokenizer)
         assert found == torch.float32
 
-    def test_large_models_use_matrix_units_where_there_are_some(self, tokenizer, monkeypatch):
+    @pytest.mark.parametrize(("gain", "expected"), [(0.3, "float32"), (3.5, "bfloat16")])
+    def test_large_models_use_what_the_cpu_is_faster_with(
+        self, tokenizer, monkeypatch, gain, expected
+    ):
         monkeypatch.setattr("tokenopt_core.precision.LARGE", 1)
-        expected = torch.bfloat16 if has_matrix_units() else torch.float32
-        assert compute_dtype(OptimizeConfig(), torch.device("cpu"), tokenizer) == expected
+        monkeypatch.setattr("tokenopt_core.precision.bfloat16_gain", lambda: gain)
+        found = compute_dtype(OptimizeConfig(), torch.device("cpu"), tokenizer)
+        assert found == getattr(torch, expected)
         official = OptimizeConfig(official_rules=True)
         assert compute_dtype(official, torch.device("cpu"), tokenizer) == torch.float32
+
+    def test_emulated_bfloat16_is_no_gain(self):
+        """oneDNN held to AVX2, where bfloat16 exists only in software."""
+        code = "from tokenopt_core.precision import *; print(bfloat16_gain() < WORTH)"
+        old = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=old, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "True"
 
     def test_half_looks_agree_along_a_whole_float32_run(self):
         """The demo models: loss and gradient at the same features. Two runs would part for good as

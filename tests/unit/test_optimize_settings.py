@@ -11,6 +11,7 @@ from torch import Tensor
 from tokenopt_core.clip_loss import ClipLoss
 from tokenopt_core.config import OptimizeConfig
 from tokenopt_core.optimize import optimize, render
+from tokenopt_core.tokenizers.spec import Recommended
 
 SHORT = OptimizeConfig(steps=4)
 
@@ -21,6 +22,24 @@ def redness(images: Tensor) -> Tensor:
 
 def last(run) -> Tensor:
     return list(run)[-1].next_features
+
+
+class TestAuto:
+    def test_is_what_the_tokenizer_recommends(self, tokenizer, features, monkeypatch):
+        spec = replace(tokenizer.spec, recommended=Recommended(lr=0.3, lr_schedule="cosine"))
+        found = OptimizeConfig().resolved(spec)
+        assert (found.lr, found.lr_schedule) == (0.3, "cosine")
+        found = OptimizeConfig(lr_schedule="constant").resolved(spec)
+        assert (found.lr, found.lr_schedule) == (0.3, "constant")
+        found = OptimizeConfig(lr=0.2).resolved(spec)
+        assert (found.lr, found.lr_schedule) == (0.2, "constant")
+        monkeypatch.setattr(tokenizer, "spec", spec)
+        steps = list(optimize(tokenizer, redness, features, OptimizeConfig(steps=4)))
+        assert [step.lr for step in steps] == pytest.approx([0.3, 0.256066, 0.15, 0.043934])
+
+    def test_of_a_tokenizer_that_says_nothing_is_the_papers(self, tokenizer, features):
+        steps = list(optimize(tokenizer, redness, features, SHORT))
+        assert [step.lr for step in steps] == [0.1] * 4
 
 
 class TestRules:
@@ -176,7 +195,7 @@ class TestInputs:
         [
             ({"steps": 0}, "steps is 0: expected an integer of 1 or more"),
             ({"steps": 2.5}, "steps is 2.5"),
-            ({"lr": 0.0}, "lr is 0.0: expected a number above 0"),
+            ({"lr": 0.0}, "lr is 0.0: expected a number above 0, or auto"),
             ({"lr": float("nan")}, "lr is nan"),
             ({"ema_decay": 1.0}, "ema_decay is 1.0"),
             ({"token_noise": -0.1}, "token_noise is -0.1"),

@@ -18,12 +18,26 @@ from tokenopt_core.tokenizers import (
     load_tokenizer,
 )
 from tokenopt_core.tokenizers.config import look_up
+from tokenopt_core.tokenizers.spec import Recommended
 
 
 @pytest.mark.parametrize("name", RELEASES)
 def test_config_of_names_survives_json(name):
     config = json.loads(json.dumps(config_of(RELEASES[name].spec)))
     assert look_up(config, "dataset.preprocessing.crop_size") == 256
+
+
+def test_recommended_settings_are_kept_in_the_config(hub_layout):
+    best = Recommended(lr=0.25, lr_schedule="cosine")
+    assert load_tokenizer(hub_layout(replace(VQ, recommended=best))).spec.recommended == best
+    assert load_tokenizer(hub_layout(VQ)).spec.recommended == Recommended()
+    path = hub_layout(VQ)
+    config = json.loads((path / "config.json").read_text("utf-8"))
+    for name, value in (("lr", -1), ("lr", "fast"), ("lr", True), ("lr_schedule", "steep")):
+        bad = config | {"recommended": {name: value}}
+        (path / "config.json").write_text(json.dumps(bad), encoding="utf-8")
+        with pytest.raises(ValueError, match=rf"{name} is .*, expected (a number|one of)"):
+            load_tokenizer(path)
 
 
 def test_unusable_dtype(hub_layout):

@@ -1,7 +1,8 @@
 """config.json of the hub layout: from it to a `TokenizerSpec`, and back.
 
-Only `model.vq_model` and the image size under `dataset.preprocessing` matter; a config of the
-released models has much else. Values may be references like "${model.vq_model.token_size}".
+Only `model.vq_model`, the image size under `dataset.preprocessing` and our own `recommended`
+matter; a config of the released models has much else. Values may be references like
+"${model.vq_model.token_size}".
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from ..names import shown
 from .infer import Shapes, infer_fields
-from .spec import VIT_SIZES, PixelStage, TokenizerSpec, ViTSize
+from .spec import VIT_SIZES, PixelStage, Recommended, TokenizerSpec, ViTSize
 
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 MAX_REFERENCES = 20
@@ -36,6 +37,7 @@ KEYS = {
 }
 SWITCHES = ("use_l2_norm", "is_legacy", "finetune_decoder")
 STAGE_FIELDS = tuple(PixelStage.__dataclass_fields__)
+RECOMMENDED_FIELDS = tuple(Recommended.__dataclass_fields__)
 
 
 def make_spec(name: str, shapes: Shapes, config: Mapping[str, Any] | None = None) -> TokenizerSpec:
@@ -67,6 +69,7 @@ def config_of(spec: TokenizerSpec) -> dict[str, Any]:
     return {
         "model": {"vq_model": vq_model},
         "dataset": {"preprocessing": {"crop_size": spec.image_size}},
+        "recommended": asdict(spec.recommended),
     }
 
 
@@ -80,10 +83,13 @@ def _config_fields(config: Mapping[str, Any], inferred: Mapping[str, Any]) -> di
             fields[side] = _vit_size(KEYS[side], fields[side])
     if "pixel_stage" in fields:
         fields["pixel_stage"] = _pixel_stage(fields["pixel_stage"], inferred["pixel_stage"])
+    recommended = {name: look_up(config, f"recommended.{name}") for name in RECOMMENDED_FIELDS}
+    said = {name: value for name, value in recommended.items() if value is not None}
     size = look_up(config, "dataset.preprocessing.crop_size")
     if inferred["layout"] == "maskgit-vqgan":
         size = size or look_up(config, "model.vq_model.pixel_stage.resolution")
         fields = {field: value for field, value in fields.items() if field == "pixel_stage"}
+    fields["recommended"] = Recommended(**said)
     if size is not None:
         fields["image_size"] = size
     if inferred["layout"] == "maskgit-vqgan":

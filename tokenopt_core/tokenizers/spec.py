@@ -13,6 +13,7 @@ from ..names import shown
 
 LAYOUTS = ("titok", "tatitok", "maskgit-vqgan")
 KINDS = ("vq", "vae")
+SCHEDULES = ("constant", "cosine")
 
 
 NORM_GROUPS = 32  # of the group normalization in a pixel stage
@@ -105,12 +106,30 @@ class PixelStage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recommended:
+    """What suits a tokenizer where a setting of `OptimizeConfig` is "auto".
+
+    A tokenizer that says nothing gets what the published code of arXiv 2506.08257 takes for L-32.
+    """
+
+    lr: float = 0.1
+    lr_schedule: str = "constant"
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.lr, int | float) and not isinstance(self.lr, bool)
+        if not number or not 0 < self.lr <= MOST:  # NaN too
+            raise ValueError(f"lr is {shown(self.lr)}, expected a number above 0 (at most {MOST}).")
+        _one_of(self, "lr_schedule", SCHEDULES)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TokenizerSpec:
     """Everything that decides a tokenizer's architecture and the shapes at its boundary.
 
     `legacy` names the layout of the first releases (S-128, B-64, L-32): the encoder reads its
     latents through a reshape that mixes them, and the decoder predicts codes of a second,
     convolutional stage (`pixel_stage`). `text_length` and `text_size` exist for TA-TiTok only.
+    `recommended` decides nothing about the network, only how its tokens are best optimized.
     """
 
     name: str
@@ -129,6 +148,7 @@ class TokenizerSpec:
     pixel_stage: PixelStage | None = None
     text_length: int | None = None
     text_size: int | None = None
+    recommended: Recommended = Recommended()
 
     def __post_init__(self) -> None:
         _one_of(self, "layout", LAYOUTS)
