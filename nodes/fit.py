@@ -8,7 +8,6 @@ from ..tokenopt_core.fitting import FILLS, MODES
 from .compat import CATEGORY, advanced, io, schema
 from .fitted import FitSocket, check_choice, fitted_picture, squares_of
 from .images import from_images, from_masks, to_images
-from .numbers import check_numbers
 from .types import LoadedTokenizer, TokenizerSocket
 
 
@@ -52,7 +51,6 @@ class FitImage(io.ComfyNode):
         margin: int,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
-        check_numbers(cls, position=position, margin=margin)
         check_choice("mode", mode, MODES)
         check_choice("fill", fill, FILLS)
         pictures = to_images(image)

@@ -7,7 +7,6 @@ import torch
 from ..tokenopt_core.losses import remarks
 from .compat import CATEGORY, advanced, io, schema
 from .images import to_images
-from .numbers import check_numbers
 from .prompt_text import check_words, optional_text, prompt_lines, readable_prompts
 from .recipes import ClipTerm, ImagePromptTerm, LossRecipe, recipe_of
 from .types import GuideSocket, LoadedGuide, LossSocket
@@ -127,7 +126,6 @@ class ClipLoss(io.ComfyNode):
         negative_weight: float = 0.5,
         mirror: bool = True,
     ) -> io.NodeOutput:
-        check_numbers(cls, crops=crops, weight=weight, negative_weight=negative_weight)
         term = ClipTerm(
             guide=guide,
             lines=prompt_lines(prompt),
@@ -195,7 +193,6 @@ class ImagePromptLoss(io.ComfyNode):
         weight: float,
         mirror: bool = True,
     ) -> io.NodeOutput:
-        check_numbers(cls, crops=crops, weight=weight)
         looks = crops if random_crops else 0
         term = ImagePromptTerm(guide, to_images(image), looks, weight, mirror)
         return io.NodeOutput(LossRecipe((term,)))
@@ -230,7 +227,6 @@ class CombineLosses(io.ComfyNode):
     def execute(
         cls, loss_a: LossRecipe, loss_b: LossRecipe, weight_a: float = 1.0, weight_b: float = 1.0
     ) -> io.NodeOutput:
-        check_numbers(cls, weight_a=weight_a, weight_b=weight_b)
         first = recipe_of(loss_a, "loss_a").times(weight_a)
         second = recipe_of(loss_b, "loss_b").times(weight_b)
         return io.NodeOutput(LossRecipe(first.terms + second.terms))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from .kinds import plain_numbers
 from .masks import check_mask
 
 MODES = ("crop", "pad", "stretch")
@@ -66,6 +67,7 @@ class Fit:
         return self.places[index if len(self.places) > 1 else 0]
 
 
+@plain_numbers
 def fit_whole(
     picture: tuple[int, int],
     size: int,
@@ -92,6 +94,7 @@ def fit_whole(
     return Fit(size, picture, (_place(Box(top, left, down, across), picture, size),), fill)
 
 
+@plain_numbers
 def fit_around(
     masks: Tensor, size: int, mode: str = "crop", margin: float = 0.5, fill: str = "edge"
 ) -> Fit:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .fitting import FILLS, Box, Fit, Place, white_part
+from .kinds import plain_numbers
 from .masks import check_mask, feather
 
 WIDEST_STEP = 16  # pixels of a rim; wider ones are made of a smaller mask, or they take seconds
@@ -46,6 +47,7 @@ def mask_into_square(masks: Tensor, fit: Fit) -> Tensor:
     return torch.cat(made)
 
 
+@plain_numbers
 def paste(
     images: Tensor,
     fit: Fit,

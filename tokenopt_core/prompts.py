@@ -10,6 +10,8 @@ import math
 import re
 from dataclasses import dataclass
 
+from .kinds import hold_plain
+
 MAX_WEIGHT = 1000.0
 
 _SHARE = r"(?:\d+\.?\d*|\.\d+)"
@@ -40,6 +42,7 @@ class WeightedText:
     end: float = 1.0
 
     def __post_init__(self):
+        hold_plain(self)
         if not isinstance(self.text, str) or not self.text.strip():
             raise ValueError(f"a prompt part has the text {self.text!r}: expected some words.")
         if not math.isfinite(self.weight) or abs(self.weight) > MAX_WEIGHT:
