@@ -208,6 +208,12 @@ def test_combine_losses_without_any(client, edit):
     fails_with(client, edit, "loss_a and loss_b are both not connected", "connect one")
 
 
+def test_a_time_in_a_prompt_is_remarked_where_it_is_typed(client, edit):
+    edit["5"]["inputs"]["prompt"] = "a red circle at 12:30"
+    said = succeed(client, edit).outputs["5"]["tokenopt_notes"]
+    assert any("'a red circle at 12' has the weight 30" in line for line in said)
+
+
 def test_it_also_chooses_starts(client, edit):
     edit["20"] = node("WarmLoss", weight=1.0)
     start = {"tokenizer": ["1", 0], "seed": 1, "batch_size": 1, "scale": 1.0}
