@@ -64,7 +64,8 @@ class FitImage(io.ComfyNode):
             margin=margin if around_mask else None,
         )
         squares, masks = squares_of(pictures, fitted)
-        return io.NodeOutput(from_images(squares), from_masks(masks), fitted)
+        said = {"tokenopt_notes": fitted.remarks}
+        return io.NodeOutput(from_images(squares), from_masks(masks), fitted, ui=said)
 
 
 def _fit_inputs() -> list[io.Input]:

@@ -68,4 +68,6 @@ class PasteBack(io.ComfyNode):
     ) -> io.NodeOutput:
         if mask is not None:
             fit = FittedPicture(fit.fit, to_masks(mask, fit.fit.picture))
-        return io.NodeOutput(pasted_back(to_images(image), fit, original, soft_edge))
+        image = pasted_back(to_images(image), fit, original, soft_edge)
+        said = [] if mask is None else fit.remarks  # of the other mask Fit Image tells it
+        return io.NodeOutput(image, ui={"tokenopt_notes": said})
