@@ -103,7 +103,7 @@ def pasted_back(
     """The IMAGE `original` with squares (b, 3, any, any) put back.
 
     Its transparency stays, and beside the squares so do pixels beyond [0, 1] (of a sharp resize)
-    and their type: the same numbers in float32 can be other bytes to ComfyUI's Save Image.
+    and their type: the same numbers in float32 can be other pixels to ComfyUI's Save Image.
 
     Raises:
         ValueError: another size than the one that was fitted, or other numbers of images.
