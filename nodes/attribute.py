@@ -9,7 +9,6 @@ from ..tokenopt_core.positions import parse_positions, shortened
 from .attribute_report import notes, table
 from .compat import CATEGORY, advanced, io, schema
 from .gradients import gradient_scope
-from .numbers import check_numbers
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 MOST_POSITIONS = 4096
@@ -57,7 +56,6 @@ class AttributeVector(io.ComfyNode):
         name_with: str = "with",
         name_without: str = "without",
     ) -> io.NodeOutput:
-        check_numbers(cls, strongest=strongest)
         for tokens, name in ((tokens_with, "tokens_with"), (tokens_without, "tokens_without")):
             _check_same(tokens, name, tokenizer)
         chosen = parse_positions(positions, tokenizer.spec.num_tokens)

@@ -13,7 +13,6 @@ from ..tokenopt_core.attribute_vectors import Attribute, add_attribute
 from ..tokenopt_core.positions import parse_positions, shortened
 from .attribute import AttributeSocket
 from .compat import CATEGORY, io, schema
-from .numbers import check_numbers
 from .types import Tokens, TokensSocket
 
 MOST = 100.0
@@ -82,7 +81,6 @@ class ApplyAttribute(io.ComfyNode):
         positions: str = "",
         strengths: str = "",
     ) -> io.NodeOutput:
-        check_numbers(cls, strength=strength)
         if tokens.tokenizer != attribute.tokenizer:
             raise ValueError(
                 f"attribute was made with the tokenizer {attribute.tokenizer!r}, but tokens with "

@@ -9,7 +9,6 @@ from ..tokenopt_core.token_edits import blend_tokens, morph_strengths
 from .compat import CATEGORY, io, schema
 from .edit import as_decoded, check_pair
 from .gradients import gradient_scope
-from .numbers import check_numbers
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 MOST_STEPS = 240
@@ -85,7 +84,6 @@ class Blend(io.ComfyNode):
         steps: int,
         quantize: bool,
     ) -> io.NodeOutput:
-        check_numbers(cls, strength=strength, steps=steps)
         check_pair(target, reference)
         target.check_tokenizer(tokenizer)
         chosen = parse_positions(positions, target.values.shape[1])

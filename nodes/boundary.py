@@ -2,9 +2,9 @@
 
 ComfyUI compares the types of sockets and not what travels between them: an "any" output of another
 pack fits everywhere, and its nodes may hand on tokens that they have changed. A text or a choice
-can be anything that JSON holds. Numbers are checked by the nodes, see `.numbers`; what is in
-images and masks where they are converted, see `.images`; losses where they are built, see
-`.recipes`.
+can be anything that JSON holds, and a number one of NumPy's, with which the process would end where
+it meets JSON. What is in images and masks is checked where they are converted, see `.images`;
+losses where they are built, see `.recipes`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Mapping
 from dataclasses import replace
+from types import UnionType
 
 import torch
 
 from ..tokenopt_core.attribute_vectors import Attribute
+from ..tokenopt_core.kinds import plain
 from ..tokenopt_core.names import shown
+from ..tokenopt_core.positions import shortened
 from ..tokenopt_core.state import RunState
 from ..tokenopt_core.tokenizers.base import check_tokens
 from .attribute import AttributeSocket
@@ -51,10 +53,16 @@ _KINDS: dict[str, tuple[type, str]] = {
     io.Combo.io_type: (str, _CHOICE),
     io.Boolean.io_type: (bool, "true or false"),
 }
+# Of number widgets: what fits, what to call that, how to write the limits.
+_NUMBERS: dict[str, tuple[type | UnionType, str, str]] = {
+    io.Int.io_type: (int, "whole number", "d"),
+    io.Float.io_type: (int | float, "number", "g"),
+}
 
 
 def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """`node`, whose `execute` refuses wrong inputs first; also when it is called twice."""
+    """`node`, whose `execute` gets its inputs as it knows them, or refuses them; also when it is
+    called twice."""
     execute = node.execute.__func__
     if hasattr(execute, "__wrapped__"):
         return node
@@ -64,44 +72,59 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
 
     @functools.wraps(execute)
     def checked(cls: type[io.ComfyNode], *first: object, **given: object) -> io.NodeOutput:
-        all_given = given | dict(zip(names, first, strict=False))
-        check_inputs(
-            inputs, {k: v for k, v in all_given.items() if v is not None or k not in optional}
-        )
-        here = {name: _here(value) for name, value in given.items()}
-        return execute(cls, *map(_here, first), **here)
+        given |= dict(zip(names, first, strict=False))
+        for name, value in given.items():
+            if value is not None or name not in optional:
+                given[name] = _taken(name, value, inputs.get(name), given.get("tokenizer"))
+        return execute(cls, **given)
 
     node.execute = classmethod(checked)
     return node
 
 
-def check_inputs(inputs: Mapping[str, io.Input], given: Mapping[str, object]) -> None:
-    """Raises ValueError for the first of the given values that is not of its input's kind."""
-    for name, value in given.items():
-        widget = inputs.get(name)
-        kind, words = _KINDS.get(widget.get_io_type() if widget else "", (object, ""))
-        if not isinstance(value, kind):
-            found = "null" if value is None else _described(value)
-            raise ValueError(f"{name} is {found}, expected {words}; see what is connected to it.")
-        if words == _CHOICE and len(value) > LONGEST_CHOICE:
-            raise ValueError(f"{name} is {shown(value)}, expected {words}.")
-        if kind is str and _HALF.search(value):
-            raise ValueError(
-                f"{name} is {shown(value)}, which has half of a character; type that part anew."
-            )
-        if kind is torch.Tensor and not _plain(value):
-            raise ValueError(
-                f"{name} is {value.layout} on {value.device}, expected numbers in memory: {words}."
-            )
-        if kind is Tokens:
-            check_values(name, value, given.get("tokenizer"))
+def _taken(name: str, value: object, widget: io.Input | None, tokenizer: object) -> object:
+    """The value as nodes know it; raises ValueError if it is not of its input's kind."""
+    sort = widget.get_io_type() if widget else ""
+    value = plain(value)
+    if sort in _NUMBERS:
+        return _number(widget, value, *_NUMBERS[sort])
+    kind, words = _KINDS.get(sort, (object, ""))
+    if not isinstance(value, kind):
+        found = "null" if value is None else _described(value)
+        raise ValueError(f"{name} is {found}, expected {words}; see what is connected to it.")
+    if words == _CHOICE and len(value) > LONGEST_CHOICE:
+        raise ValueError(f"{name} is {shown(value)}, expected {words}.")
+    if kind is str and _HALF.search(value):
+        raise ValueError(
+            f"{name} is {shown(value)}, which has half of a character; type that part anew."
+        )
+    if kind is torch.Tensor and not _strided(value):
+        raise ValueError(
+            f"{name} is {value.layout} on {value.device}, expected numbers in memory: {words}."
+        )
+    if kind is Tokens:
+        check_values(name, value, tokenizer)
+        return _here(value)
+    return value
+
+
+def _number(widget: io.Input, value: object, kind: type, words: str, form: str) -> int | float:
+    """The number within the limits of its widget: ComfyUI itself compares what is typed, not what
+    comes through a link; and NaN is neither below nor above a limit."""
+    fits = isinstance(value, kind) and not isinstance(value, bool)
+    if not (fits and widget.min <= value <= widget.max):  # NaN too
+        raise ValueError(
+            f"{widget.id} is {shortened(str(value))}, expected a {words} from "
+            f"{widget.min:{form}} to {widget.max:{form}}."
+        )
+    return value if kind is int else float(value)
 
 
 def check_values(name: str, tokens: Tokens, tokenizer: object = None) -> None:
     """Raises ValueError unless tokens hold plain numbers (b, n, d) of at least one image, n and d
     those of the tokenizer if one is given of which they say that they are."""
     values = tokens.values
-    plain = isinstance(values, torch.Tensor) and _plain(values)
+    plain = isinstance(values, torch.Tensor) and _strided(values)
     packed = plain and values.element_size() == 1  # 8 bits, with which torch does not compute
     if not plain or packed or not values.is_floating_point():
         found = values.dtype if plain else type(values).__name__
@@ -127,17 +150,15 @@ def check_values(name: str, tokens: Tokens, tokenizer: object = None) -> None:
         )
 
 
-def _here(value: object) -> object:
-    """Tokens of another pack as ours are, float32 on the CPU; anything else as it is."""
-    if not isinstance(value, Tokens):
-        return value
-    if value.values.dtype == torch.float32 and value.values.device.type == "cpu":
-        return value
+def _here(tokens: Tokens) -> Tokens:
+    """Tokens of another pack as ours are, float32 on the CPU."""
+    if tokens.values.dtype == torch.float32 and tokens.values.device.type == "cpu":
+        return tokens
     with torch.inference_mode(False):
-        return replace(value, values=value.values.detach().to("cpu", torch.float32))
+        return replace(tokens, values=tokens.values.detach().to("cpu", torch.float32))
 
 
-def _plain(tensor: torch.Tensor) -> bool:
+def _strided(tensor: torch.Tensor) -> bool:
     """Whether its numbers are there, each at its place."""
     return tensor.layout == torch.strided and tensor.device.type != "meta"
 

@@ -10,7 +10,6 @@ from ..tokenopt_core.tokenizers.base import fit_images
 from .compat import CATEGORY, advanced, io, schema
 from .gradients import activation_bytes, gradient_scope
 from .images import from_images, to_images
-from .numbers import check_numbers
 from .parts import in_parts, part_size
 from .tokens import SEEDS
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
@@ -79,7 +78,6 @@ class Encode(io.ComfyNode):
         sample: bool = False,
         sample_seed: int = 0,
     ) -> io.NodeOutput:
-        check_numbers(cls, sample_seed=sample_seed)
         if sample and tokenizer.spec.kind != "vae":
             raise ValueError(
                 f"sample is on, but the tokenizer {tokenizer.name!r} has a codebook and nothing to "

@@ -6,7 +6,6 @@ from ..tokenopt_core.demo.captions import caption
 from ..tokenopt_core.demo.world import ATTRIBUTES, render, sample
 from .compat import CATEGORY, io, schema
 from .images import from_images
-from .numbers import check_numbers
 
 RANDOM = "random"
 
@@ -72,7 +71,6 @@ class DemoScene(io.ComfyNode):
 
     @classmethod
     def execute(cls, seed: int, batch_size: int, **choices: str) -> io.NodeOutput:
-        check_numbers(cls, seed=seed, batch_size=batch_size)
         fixed = {name: value for name, value in choices.items() if value != RANDOM}
         scenes = sample(batch_size, seed).replace(**fixed)
         return io.NodeOutput(from_images(render(scenes, seed)), "\n".join(caption(scenes)))

@@ -125,7 +125,7 @@ def run_easily(
         )
     rows = best_rows(outcome.recorder.loss_curve(), count)
     image = pasted_back(outcome.images[rows], fitted, original, SOFT_EDGE)
-    said = [*remarks_of(models.tokenizer, squares, tokens), *notes(outcome)]
+    said = [*fitted.remarks, *remarks_of(models.tokenizer, squares, tokens), *notes(outcome)]
     report = ui_report(outcome)
     tell_end(report)
     return io.NodeOutput(

@@ -11,7 +11,6 @@ from .easy_inputs import MODELS, easy_outputs, model_sockets, prompt_input, run_
 from .fitted import check_choice, fitted_picture
 from .images import to_images
 from .load import fingerprint_of
-from .numbers import check_numbers
 from .recipes import LossRecipe
 from .types import LoadedGuide, LoadedTokenizer
 
@@ -71,7 +70,6 @@ class EasyTextEdit(io.ComfyNode):
         tokenizer: LoadedTokenizer | None = None,
         guide: LoadedGuide | None = None,
     ) -> io.NodeOutput:
-        check_numbers(cls, steps=steps, tries=tries, seed=seed)
         check_choice("fit", fit, MODES)
         pictures = to_images(image)
         chosen = models_of(models, tokenizer, guide)

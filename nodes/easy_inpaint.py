@@ -10,7 +10,6 @@ from .easy_inputs import MODELS, easy_outputs, model_sockets, prompt_input, run_
 from .fitted import fitted_picture
 from .images import to_images
 from .load import fingerprint_of
-from .numbers import check_numbers
 from .recipes import ClipTerm, CompositeTerm, LossRecipe, MaskedTerm
 from .types import LoadedGuide, LoadedTokenizer
 
@@ -75,7 +74,6 @@ class EasyInpaint(io.ComfyNode):
         tokenizer: LoadedTokenizer | None = None,
         guide: LoadedGuide | None = None,
     ) -> io.NodeOutput:
-        check_numbers(cls, steps=steps, tries=tries, seed=seed, margin=margin)
         pictures = to_images(image)
         chosen = models_of(models, tokenizer, guide)
         size = chosen.tokenizer.spec.image_size

@@ -8,7 +8,6 @@ from ..tokenopt_core.fitting import FILLS, MODES
 from .compat import CATEGORY, advanced, io, schema
 from .fitted import FitSocket, check_choice, fitted_picture, squares_of
 from .images import from_images, from_masks, to_images
-from .numbers import check_numbers
 from .types import LoadedTokenizer, TokenizerSocket
 
 
@@ -52,7 +51,6 @@ class FitImage(io.ComfyNode):
         margin: int,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
-        check_numbers(cls, position=position, margin=margin)
         check_choice("mode", mode, MODES)
         check_choice("fill", fill, FILLS)
         pictures = to_images(image)
@@ -66,7 +64,8 @@ class FitImage(io.ComfyNode):
             margin=margin if around_mask else None,
         )
         squares, masks = squares_of(pictures, fitted)
-        return io.NodeOutput(from_images(squares), from_masks(masks), fitted)
+        said = {"tokenopt_notes": fitted.remarks}
+        return io.NodeOutput(from_images(squares), from_masks(masks), fitted, ui=said)
 
 
 def _fit_inputs() -> list[io.Input]:

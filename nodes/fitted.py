@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..tokenopt_core.fitting import Fit, fit_around, fit_whole, white_part
+from ..tokenopt_core.fitting import (
+    FAINT,
+    SEEN,
+    Fit,
+    fit_around,
+    fit_whole,
+    white_part,
+    without_faint,
+)
 from ..tokenopt_core.pasting import into_square, mask_into_square, paste
 from .compat import io
 from .images import from_images, to_images, to_masks
@@ -19,6 +27,7 @@ from .images import from_images, to_images, to_masks
 FitSocket = io.Custom("TOKENOPT_FIT")
 
 SOFT_EDGE = 4.0  # percent
+HALF = 0.5  # a mask that is lighter everywhere is meant to be white
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +41,23 @@ class FittedPicture:
 
     fit: Fit
     mask: Tensor | None = field(default=None, repr=False)
+
+    @property
+    def remarks(self) -> list[str]:
+        """A sentence for the user if a mask is dark somewhere, but black nowhere."""
+        if self.mask is None:
+            return []
+        index = int(self.mask.amin((1, 2, 3)).argmax())
+        mask = self.mask[index : index + 1]
+        darkest = float(mask.amin())
+        if not SEEN < darkest < HALF:
+            return []
+        nearly = not without_faint(mask).all()
+        done = f"what is {FAINT:g} or less counts as black" if nearly else "so all of it may change"
+        return [
+            f"mask is nowhere 0 (black): its darkest value is {darkest:.2g}, {done}; make it black "
+            "where nothing may change"
+        ]
 
 
 def fitted_picture(
@@ -76,7 +102,8 @@ def pasted_back(
 ) -> Tensor:
     """The IMAGE `original` with squares (b, 3, any, any) put back.
 
-    Its transparency stays, and so do pixels beyond [0, 1] (of a sharp resize) beside the squares.
+    Its transparency stays, and beside the squares so do pixels beyond [0, 1] (of a sharp resize)
+    and their type: the same numbers in float32 can be other pixels to ComfyUI's Save Image.
 
     Raises:
         ValueError: another size than the one that was fitted, or other numbers of images.
@@ -94,8 +121,9 @@ def pasted_back(
         found = ", ".join(f"{name} {number}" for name, number in numbers.items())
         raise ValueError(f"the numbers of images differ ({found}); expected as many, or one.")
     made = from_images(paste(squares, fitted.fit, pictures, fitted.mask, soft_edge / 100))
-    given = original.to(made)
     same = made == pictures.movedim(1, 3).to(made)  # also what `to_images` had to clamp
+    kind = original.dtype if original.dtype in (torch.float16, torch.float64) else made.dtype
+    given, made = original.to(made.device, kind), made.to(kind)
     made = torch.where(same, given[..., :3], made)
     return torch.cat([made, given[..., 3:].expand(len(made), -1, -1, -1)], dim=3)
 

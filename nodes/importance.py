@@ -17,7 +17,6 @@ from .images import from_images, to_images
 from .importance_report import charts, notes, positions_text, table
 from .importance_run import OFF, Effect, comparisons, measure
 from .influence import check_codebook
-from .numbers import check_numbers
 from .prompt_text import check_words
 from .tokens import SEEDS
 from .types import GuideSocket, LoadedGuide, LoadedTokenizer, TokenizerSocket
@@ -112,7 +111,6 @@ class TokenImportance(io.ComfyNode):
         effect_images: int = 32,
         seed: int = 0,
     ) -> io.NodeOutput:
-        check_numbers(cls, best=best, effect_images=effect_images, seed=seed)
         groups = comparisons(prompts)
         check_words(guide, sum(groups, ()), "prompts")
         if effect != OFF:

@@ -14,7 +14,6 @@ from ..tokenopt_core.influence import pixel_influence
 from .compat import CATEGORY, io, schema
 from .gradients import activation_bytes, gradient_scope
 from .images import from_images
-from .numbers import check_numbers
 from .parts import Counter, images_at_once
 from .sweep_grid import Tile, draw_grid
 from .tokens import SEEDS
@@ -82,7 +81,6 @@ class PixelInfluence(io.ComfyNode):
     def execute(
         cls, tokenizer: LoadedTokenizer, tokens: Tokens, samples: int, seed: int
     ) -> io.NodeOutput:
-        check_numbers(cls, samples=samples, seed=seed)
         tokens.check_tokenizer(tokenizer)
         tokenizer.check_decodable()
         check_codebook(tokenizer)

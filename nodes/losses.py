@@ -7,7 +7,6 @@ import torch
 from ..tokenopt_core.losses import remarks
 from .compat import CATEGORY, advanced, io, schema
 from .images import to_images
-from .numbers import check_numbers
 from .prompt_text import check_words, optional_text, prompt_lines, readable_prompts
 from .recipes import ClipTerm, ImagePromptTerm, LossRecipe, recipe_of
 from .types import GuideSocket, LoadedGuide, LossSocket
@@ -127,7 +126,6 @@ class ClipLoss(io.ComfyNode):
         negative_weight: float = 0.5,
         mirror: bool = True,
     ) -> io.NodeOutput:
-        check_numbers(cls, crops=crops, weight=weight, negative_weight=negative_weight)
         term = ClipTerm(
             guide=guide,
             lines=prompt_lines(prompt),
@@ -195,14 +193,13 @@ class ImagePromptLoss(io.ComfyNode):
         weight: float,
         mirror: bool = True,
     ) -> io.NodeOutput:
-        check_numbers(cls, crops=crops, weight=weight)
         looks = crops if random_crops else 0
         term = ImagePromptTerm(guide, to_images(image), looks, weight, mirror)
         return io.NodeOutput(LossRecipe((term,)))
 
 
 class CombineLosses(io.ComfyNode):
-    """The sum of two losses, each with its own weight."""
+    """The sum of two losses, each with its own weight; one alone is handed on."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -214,8 +211,16 @@ class CombineLosses(io.ComfyNode):
             description="Adds two losses; chain several for more.",
             search_aliases=["add losses", "weighted sum", "mix losses"],
             inputs=[
-                LossSocket.Input("loss_a", tooltip="First loss; its own weight applies."),
-                LossSocket.Input("loss_b", tooltip="Second loss; its own weight applies."),
+                LossSocket.Input(
+                    "loss_a",
+                    optional=True,
+                    tooltip="First loss; its own weight applies. One alone is handed on.",
+                ),
+                LossSocket.Input(
+                    "loss_b",
+                    optional=True,
+                    tooltip="Second loss; its own weight applies. One alone is handed on.",
+                ),
                 weight_input(
                     f"For loss_a: {again}", name="weight_a", least=-MOST_WEIGHT, optional=True
                 ),
@@ -228,9 +233,17 @@ class CombineLosses(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, loss_a: LossRecipe, loss_b: LossRecipe, weight_a: float = 1.0, weight_b: float = 1.0
+        cls,
+        loss_a: LossRecipe | None = None,
+        loss_b: LossRecipe | None = None,
+        weight_a: float = 1.0,
+        weight_b: float = 1.0,
     ) -> io.NodeOutput:
-        check_numbers(cls, weight_a=weight_a, weight_b=weight_b)
-        first = recipe_of(loss_a, "loss_a").times(weight_a)
-        second = recipe_of(loss_b, "loss_b").times(weight_b)
-        return io.NodeOutput(LossRecipe(first.terms + second.terms))
+        given = (("loss_a", loss_a, weight_a), ("loss_b", loss_b, weight_b))
+        recipes = [recipe_of(loss, name).times(w) for name, loss, w in given if loss is not None]
+        if not recipes:
+            raise ValueError(
+                "loss_a and loss_b are both not connected, expected one loss at least; connect "
+                "one, or bypass what needs the loss too."
+            )
+        return io.NodeOutput(LossRecipe(sum((recipe.terms for recipe in recipes), ())))

@@ -11,7 +11,6 @@ from torch import Tensor
 from .compat import CATEGORY, io, schema
 from .images import to_images, to_masks
 from .losses import loss_output, weight_input
-from .numbers import check_numbers
 from .recipes import NORMS, CompositeTerm, LossRecipe, MaskedTerm, recipe_of
 from .types import LossSocket
 
@@ -79,7 +78,6 @@ class MaskedL1Loss(io.ComfyNode):
     def execute(
         cls, image: Tensor, mask: Tensor, weight: float, feather: int = 0, norm: str = "L1"
     ) -> io.NodeOutput:
-        check_numbers(cls, weight=weight, feather=feather)
         if norm not in NORMS:
             raise ValueError(f"norm is {norm!r}; expected one of: {', '.join(NORMS)}.")
         target, masks = _read(image, mask)
@@ -113,7 +111,6 @@ class MaskedComposite(io.ComfyNode):
 
     @classmethod
     def execute(cls, loss: LossRecipe, image: Tensor, mask: Tensor, feather: int) -> io.NodeOutput:
-        check_numbers(cls, feather=feather)
         target, masks = _read(image, mask)
         if (masks.amax((1, 2, 3)) <= 0).any():
             raise ValueError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .compat import CATEGORY, io, schema
 from .images import from_images
-from .numbers import check_numbers
 from .optimizer_inputs import optimizer_inputs
 from .options import Options
 from .recipes import LossRecipe, recipe_of
@@ -74,7 +73,6 @@ class Optimize(io.ComfyNode):
         options: Options | None = None,
         **settings,
     ) -> io.NodeOutput:
-        check_numbers(cls, seed=seed, preview_every=preview_every, **settings)
         tokens.check_tokenizer(tokenizer)
         loss = recipe_of(loss)
         config = make_config(tokenizer, options, **settings)

@@ -10,7 +10,6 @@ from ..tokenopt_core.config import AUTO, LR_SCHEDULES, PRECISIONS
 from ..tokenopt_core.names import shown
 from ..tokenopt_core.positions import parse_positions
 from .compat import CATEGORY, io, schema
-from .numbers import check_numbers
 
 OptionsSocket = io.Custom("TOKENOPT_OPTIONS")
 
@@ -64,7 +63,6 @@ class OptimizeOptions(io.ComfyNode):
     def execute(
         cls, target: str, locked: str, warm_restart: bool, trajectory_frames: int, **settings
     ) -> io.NodeOutput:
-        check_numbers(cls, trajectory_frames=trajectory_frames, **settings)
         settings["target"] = read_target(target)
         options = Options(tuple(settings.items()), locked, warm_restart, trajectory_frames)
         return io.NodeOutput(options)

@@ -7,7 +7,6 @@ from torch import Tensor
 from .compat import CATEGORY, io, schema
 from .fitted import SOFT_EDGE, FitSocket, FittedPicture, pasted_back
 from .images import to_images, to_masks
-from .numbers import check_numbers
 
 
 class PasteBack(io.ComfyNode):
@@ -67,7 +66,8 @@ class PasteBack(io.ComfyNode):
         soft_edge: float,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
-        check_numbers(cls, soft_edge=soft_edge)
         if mask is not None:
             fit = FittedPicture(fit.fit, to_masks(mask, fit.fit.picture))
-        return io.NodeOutput(pasted_back(to_images(image), fit, original, soft_edge))
+        image = pasted_back(to_images(image), fit, original, soft_edge)
+        said = [] if mask is None else fit.remarks  # of the other mask Fit Image tells it
+        return io.NodeOutput(image, ui={"tokenopt_notes": said})

@@ -10,7 +10,6 @@ from ..tokenopt_core.positions import parse_positions
 from .compat import CATEGORY, io, schema
 from .images import from_images, to_masks
 from .influence import check_codebook
-from .numbers import check_numbers
 from .perturb_report import codes_text, live_sheet, notes, sheets, table
 from .perturb_run import run_search
 from .recipes import LossRecipe, recipe_of
@@ -71,7 +70,6 @@ class PerturbSearch(io.ComfyNode):
         loss: LossRecipe | None = None,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
-        check_numbers(cls, share=share, top_k=top_k)
         tokens.check_tokenizer(tokenizer)
         tokenizer.check_decodable()
         check_codebook(tokenizer)

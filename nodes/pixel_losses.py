@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..tokenopt_core.image_losses import RangeLoss, TotalVariationLoss
 from .compat import CATEGORY, io, schema
 from .losses import loss_output, weight_input
-from .numbers import check_numbers
 from .recipes import CallableTerm, LossRecipe
 
 
@@ -45,7 +44,6 @@ class PixelPenalty(io.ComfyNode):
 
     @classmethod
     def execute(cls, total_variation: float, range: float) -> io.NodeOutput:
-        check_numbers(cls, total_variation=total_variation, range=range)
         if not total_variation and not range:
             raise ValueError(
                 "total_variation and range are both 0, so Pixel Penalty does nothing; raise one, "

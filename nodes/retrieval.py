@@ -10,7 +10,6 @@ from ..tokenopt_core.retrieval import choose as choose_images
 from .compat import CATEGORY, advanced, io, model_management, schema
 from .image_folder import folder_fingerprint, folder_input
 from .images import from_images, to_images
-from .numbers import check_numbers
 from .prompt_text import check_words, prompt_lines
 from .seed_pool import Pool, pool_of_batch, pool_of_folder
 from .tokens import SEEDS
@@ -92,7 +91,6 @@ class SeedRetrieval(io.ComfyNode):
         seed: int = 0,
         size: int = 256,
     ) -> io.NodeOutput:
-        check_numbers(cls, percent=percent, seed=seed, size=size)
         texts = asked_for(prompt_lines(prompts, "prompts"))
         check_words(guide, texts, "prompts")
         if choose == "top percent":

@@ -124,13 +124,14 @@ def run_optimization(
             parts = thrift.spare(loss).build(device, size, batch)
             run = _Run(tokenizer, WeightedSum(parts), spared, options, image_seeds(seed, batch))
             start = tokens.values.to(device)
+            reset = known_pixels(parts) if config.reset_every else None
             steps = optimize(
                 tokenizer.module,
                 run.loss,
                 start,
-                spared,
+                spared if reset else replace(spared, reset_every=0),
                 seeds=run.seeds,
-                reset=known_pixels(parts) if config.reset_every else None,
+                reset=reset,
                 state=state,
                 quantized=tokens.quantized,
                 device=device if thrift.sparing else None,
@@ -224,15 +225,15 @@ def settled(config: OptimizeConfig, tokenizer: LoadedTokenizer) -> OptimizeConfi
     return found
 
 
-def known_pixels(parts: Sequence[tuple[float, Loss]]) -> Callable[[Tensor], Tensor]:
-    """The function that puts the known pixels back, from the one masked loss."""
+def known_pixels(parts: Sequence[tuple[float, Loss]]) -> Callable[[Tensor], Tensor] | None:
+    """The function that puts the known pixels back, from the one masked loss; None without any."""
     masked = [loss for _, loss in parts if isinstance(loss, MaskedLoss)]
-    if len(masked) != 1:
+    if len(masked) > 1:
         raise ValueError(
             f"reset_every needs exactly one L1 Masked Loss in the connected loss, found "
-            f"{len(masked)}; connect one, or set reset_every to 0."
+            f"{len(masked)}; bypass the others, or set reset_every to 0."
         )
-    return masked[0].composite
+    return masked[0].composite if masked else None
 
 
 @torch.no_grad()

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from ..tokenopt_core.config import OptimizeConfig
-from ..tokenopt_core.losses import Loss, is_scheduled, remarks
+from ..tokenopt_core.losses import MaskedLoss, WeightedSum, is_scheduled, remarks
 
 
-def run_remarks(loss: Loss, config: OptimizeConfig) -> list[str]:
+def run_remarks(loss: WeightedSum, config: OptimizeConfig) -> list[str]:
     """What the loss remarks, and what does not go together with it, each once."""
-    return list(dict.fromkeys([*remarks(loss), *_comparing(loss, config)]))
+    found = [*remarks(loss), *_resetting(loss, config), *_comparing(loss, config)]
+    return list(dict.fromkeys(found))
 
 
-def _comparing(loss: Loss, config: OptimizeConfig) -> list[str]:
+def _resetting(loss: WeightedSum, config: OptimizeConfig) -> list[str]:
+    if not config.reset_every or any(isinstance(part, MaskedLoss) for _, part in loss.parts):
+        return []
+    return [
+        f"reset_every is {config.reset_every}, but does nothing: there is no L1 Masked Loss in the "
+        "connected loss, whose known pixels it would put back."
+    ]
+
+
+def _comparing(loss: WeightedSum, config: OptimizeConfig) -> list[str]:
     """Settings that compare losses of different steps, under a loss that changes between them."""
     comparing = {
         "keep = best": config.keep == "best",

@@ -6,7 +6,6 @@ import torch
 
 from .compat import CATEGORY, advanced, io, schema
 from .images import from_images
-from .numbers import check_numbers
 from .options import Options
 from .recipes import LossRecipe, recipe_of
 from .run import make_config
@@ -74,7 +73,6 @@ class Sweep(io.ComfyNode):
         options: Options | None = None,
         **settings,
     ) -> io.NodeOutput:
-        check_numbers(cls, seed=seed, **settings)
         tokens.check_tokenizer(tokenizer)
         config = make_config(tokenizer, options, ema=True, token_noise=True, **settings)
         base = Job(config, recipe_of(loss), seed)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .recipes import LossRecipe
-from .sweep_settings import SETTINGS, Job, read_values
+from .sweep_settings import SETTINGS, Job, read_values, with_point
 
 NONE = "none"
 MOST_CELLS = 64
@@ -18,11 +18,13 @@ class Axis:
 
     Args:
         texts: its values as the user wrote them.
+        remark: how they were read, where a user may have meant something else.
     """
 
     name: str
     texts: tuple[str, ...]
     values: tuple[Any, ...]
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,12 @@ def make_plan(
 
 def _axis(name: str, text: str, label: str) -> Axis:
     texts, values = read_values(name, text, label)
-    return Axis(name, tuple(texts), tuple(values))
+    point = with_point(name, text)
+    remark = (
+        f"{label} was read as the two values {' and '.join(texts)}: the number {point} is written "
+        "with a point"
+    )
+    return Axis(name, tuple(texts), tuple(values), remark if point else "")
 
 
 def _job(base: Job, columns: Axis, column: int, rows: Axis | None, row: int) -> Job:

@@ -65,6 +65,7 @@ def notes(plan: Plan, results: Sequence[Result], stopped: bool) -> list[str]:
     if not plan.same_loss:
         names = " and ".join(axis.name for axis in plan.axes)
         found.append(f"{names}: the loss itself changes, so look at the images, not at the numbers")
+    found += [axis.remark for axis in plan.axes if axis.remark]
     unfinished = len(plan.jobs) - len(results)
     if stopped:
         found.append(f"{STOPPED} in run {len(results)} of {len(plan.jobs)}; {unfinished} not run")

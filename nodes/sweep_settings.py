@@ -15,6 +15,7 @@ from .prompt_text import prompt_lines
 from .recipes import ClipTerm, ImagePromptTerm, LossRecipe, MaskedTerm
 from .tokens import SEEDS
 
+_DECIMAL_COMMA = re.compile(r"\d+,\d+")
 SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 
 
@@ -54,6 +55,8 @@ def read_values(name: str, text: str, label: str) -> tuple[list[str], list[Any]]
     """
     setting = SETTINGS[name]
     parts = [part.strip() for part in re.split(r"[;\n]", text) if part.strip()]
+    points = [f"{point}, not {part}" for part in parts if (point := with_point(name, part))]
+    hint = f" and a point in a number: {points[0]}" if points else ""
     if len(parts) == 1 and name != "prompt":
         parts = [part.strip() for part in parts[0].split(",") if part.strip()]
     if not parts:
@@ -68,12 +71,25 @@ def read_values(name: str, text: str, label: str) -> tuple[list[str], list[Any]]
         except ValueError:
             raise ValueError(
                 f"{label} has {shown(part)} for {name}; expected {setting.expected}, with ; "
-                "between two values."
+                f"between two values{hint}."
             ) from None
         if value in values:
             raise ValueError(f"{label} has {shown(part)} twice; each value of {name} is run once.")
         values.append(value)
     return parts, values
+
+
+def with_point(name: str, text: str) -> str | None:
+    """The number that two digits with a comma between them, "0,5", are where a comma is a decimal
+    point; None of any other text, and where the setting takes no such number."""
+    point = text.strip().replace(",", ".")
+    if name == "prompt" or not _DECIMAL_COMMA.fullmatch(text.strip()):
+        return None
+    try:
+        SETTINGS[name].read(point)
+    except ValueError:
+        return None
+    return point
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:

@@ -10,7 +10,6 @@ from ..tokenopt_core.randomness import image_seeds
 from ..tokenopt_core.starts import best_of, random_codes, random_features
 from .compat import CATEGORY, advanced, io, schema
 from .gradients import activation_bytes, gradient_scope
-from .numbers import check_numbers
 from .parts import Counter
 from .recipes import LossRecipe, recipe_of
 from .scarce_memory import Thrift
@@ -87,7 +86,6 @@ class RandomTokens(io.ComfyNode):
         best_of: int = 1,
         loss: LossRecipe | None = None,
     ) -> io.NodeOutput:
-        check_numbers(cls, seed=seed, batch_size=batch_size, scale=scale, best_of=best_of)
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}; expected one of: {', '.join(KINDS)}.")
         if best_of > 1 and loss is None:

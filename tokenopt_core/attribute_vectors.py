@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .identity import fingerprint
+from .kinds import plain_numbers
 from .randomness import send
 from .state import length
 from .tokenizers import Tokenizer
@@ -60,6 +61,7 @@ class Attribute:
         return sorted(chosen, key=lambda p: (-shares[p], -gaps[p]))
 
 
+@plain_numbers
 def attribute_vector(
     tokenizer: Tokenizer,
     present: Tensor,
@@ -113,6 +115,7 @@ def attribute_vector(
     return replace(found, positions=tuple(chosen))
 
 
+@plain_numbers
 def add_attribute(
     tokens: Tensor,
     attribute: Attribute,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .guides import Guide
-from .kinds import check_images
+from .kinds import check_images, plain_numbers
 from .losses import free_name
 from .prompt_terms import (
     Prompt,
@@ -37,6 +37,7 @@ class ClipLoss:
     count the same, with 0 the text is ignored.
     """
 
+    @plain_numbers
     def __init__(
         self,
         guide: Guide,

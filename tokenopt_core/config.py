@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from .kinds import hold_plain, plain
 from .names import shown
 from .tokenizers.spec import SCHEDULES, TokenizerSpec
 
@@ -98,7 +99,8 @@ class OptimizeConfig:
 
     def __post_init__(self) -> None:
         self._check("locked", isinstance(self.locked, Sequence), "positions, a tuple or list")
-        object.__setattr__(self, "locked", tuple(self.locked))
+        hold_plain(self)
+        object.__setattr__(self, "locked", tuple(map(plain, self.locked)))
         self._check("steps", _counts(self.steps, 1), "an integer of 1 or more")
         fits = self.lr == AUTO or (_is_finite(self.lr) and self.lr > 0)
         self._check("lr", fits, "a number above 0, or auto")

@@ -10,13 +10,16 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
+from .kinds import plain_numbers
 from .masks import check_mask
 
 MODES = ("crop", "pad", "stretch")
 FILLS = {"edge": None, "black": 0.0, "grey": 0.5, "white": 1.0}
 SEEN = 0.5 / 255  # less of a mask is black to 8 bits
+FAINT = 0.05  # what JPEG and removers of backgrounds leave of black is less
 
 
 class Box(NamedTuple):
@@ -66,6 +69,7 @@ class Fit:
         return self.places[index if len(self.places) > 1 else 0]
 
 
+@plain_numbers
 def fit_whole(
     picture: tuple[int, int],
     size: int,
@@ -92,6 +96,7 @@ def fit_whole(
     return Fit(size, picture, (_place(Box(top, left, down, across), picture, size),), fill)
 
 
+@plain_numbers
 def fit_around(
     masks: Tensor, size: int, mode: str = "crop", margin: float = 0.5, fill: str = "edge"
 ) -> Fit:
@@ -127,9 +132,17 @@ def fit_around(
     return Fit(size, picture, tuple(places), fill)
 
 
+def without_faint(masks: Tensor) -> Tensor:
+    """Masks (b, 1, h, w) in [0, 1] with 0 where they are nearly black: at most 0.05, or half of
+    the mask's highest value where that is less, so that a faint mask stays one."""
+    darkest = (masks.amax((1, 2, 3), keepdim=True) / 2).clamp(SEEN, FAINT)
+    return torch.where(masks > darkest, masks, 0)
+
+
 def white_part(mask: Tensor) -> Box | None:
-    """The smallest rectangle that holds all that is not black in a mask (1, h, w), if any is."""
-    white = mask[0] > SEEN
+    """The smallest rectangle that holds all that is not nearly black in a mask (1, h, w), if any
+    is; see `without_faint`."""
+    white = without_faint(mask[None])[0, 0] > 0
     rows, columns = white.any(1).nonzero(), white.any(0).nonzero()
     if not len(rows):
         return None

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .influence import Progress, other_codes, variations
+from .kinds import plain_numbers
 from .scarce_memory import AtOnce
 from .tokenizers import Tokenizer
 
@@ -110,6 +111,7 @@ def _between_share(tokens: Tensor, classes: Tensor, count: int) -> Tensor:
     return torch.where(total > 1e-12, between / total.clamp(min=1e-12), torch.zeros_like(total))
 
 
+@plain_numbers
 @torch.no_grad()
 def responses(
     tokenizer: Tokenizer,

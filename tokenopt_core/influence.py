@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from .kinds import plain_numbers
 from .randomness import VARY_STREAM, generators, image_seeds, send
 from .scarce_memory import AtOnce
 from .tokenizers import Tokenizer
@@ -23,6 +24,7 @@ T = TypeVar("T")
 Progress = Callable[[int, int], None]  # done, total; what it raises ends the work
 
 
+@plain_numbers
 @torch.no_grad()
 def pixel_influence(
     tokenizer: Tokenizer,
@@ -108,6 +110,7 @@ def _change(before: Tensor, after: Tensor) -> Tensor:
     return (after - before).abs().mean(1)
 
 
+@plain_numbers
 @torch.no_grad()
 def other_codes(tokenizer: Tokenizer, tokens: Tensor, samples: int, seed: int) -> Tensor:
     """Random codes (b, samples, n) on the CPU, each another one than the image has there.

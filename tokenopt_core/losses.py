@@ -76,13 +76,14 @@ def is_scheduled(loss: Loss) -> bool:
 def loss_terms(loss: Loss, images: Tensor) -> dict[str, Tensor]:
     """The loss's weighted parts (b,) by name; a plain function is one part under its own name."""
     if hasattr(loss, "terms"):
-        return loss.terms(images)
-    return {getattr(loss, "name", None) or getattr(loss, "__name__", "loss"): loss(images)}
+        return {str(name): value for name, value in loss.terms(images).items()}
+    name = getattr(loss, "name", None) or getattr(loss, "__name__", "loss")
+    return {str(name): loss(images)}
 
 
 def remarks(loss: Loss) -> list[str]:
     """Sentences for the user about the loss's inputs, none for a plain function."""
-    return loss.remarks() if hasattr(loss, "remarks") else []
+    return list(map(str, loss.remarks())) if hasattr(loss, "remarks") else []
 
 
 def free_name(name: str, taken: Container[str]) -> str:

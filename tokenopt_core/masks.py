@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .kinds import check_images, check_tensor
+from .kinds import check_images, check_tensor, plain_numbers
 
 
+@plain_numbers
 def feather(mask: Tensor, radius: int) -> Tensor:
     """The mask (b, 1, h, w) with a soft rim of `radius` pixels around it; 0 leaves it as it is.
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .fitting import FILLS, Box, Fit, Place, white_part
+from .fitting import FILLS, Box, Fit, Place, white_part, without_faint
+from .kinds import plain_numbers
 from .masks import check_mask, feather
 
 WIDEST_STEP = 16  # pixels of a rim; wider ones are made of a smaller mask, or they take seconds
@@ -35,8 +36,10 @@ def into_square(images: Tensor, fit: Fit) -> Tensor:
 
 
 def mask_into_square(masks: Tensor, fit: Fit) -> Tensor:
-    """The same for masks (1 or b, 1, h, w); what lies beside the picture is 0, may not change."""
+    """The same for masks (1 or b, 1, h, w); what is nearly black in them (see `without_faint`) and
+    what lies beside the picture is 0, may not change."""
     check_mask(masks, fit.picture)
+    masks = without_faint(masks)
     count = _common("masks", len(masks), "places", len(fit.places))
     made = []
     for index in range(count):
@@ -46,6 +49,7 @@ def mask_into_square(masks: Tensor, fit: Fit) -> Tensor:
     return torch.cat(made)
 
 
+@plain_numbers
 def paste(
     images: Tensor,
     fit: Fit,
@@ -61,7 +65,8 @@ def paste(
         images: (1 or b, 3, any, any), the squares; enlarged ones are as good.
         fit: of the pictures.
         pictures: (1 or b, 3, h, w) in [0, 1].
-        masks: (1 or b, 1, h, w), white where the square replaces the picture; None is everywhere.
+        masks: (1 or b, 1, h, w), white where the square replaces the picture, nearly black is
+            black; None is everywhere.
         soft: width of the transitions, as a share of the square's shorter side in the picture: out
             of the mask's white part, and into the square at sides beyond which the picture (with a
             mask: its white part) goes on.
@@ -72,6 +77,7 @@ def paste(
     _check_size(pictures, fit, "pictures")
     if masks is not None:
         check_mask(masks, fit.picture)
+        masks = without_faint(masks)
     if not 0 <= soft <= 1:
         raise ValueError(f"soft is {soft!r}: expected a number from 0 to 1.")
     numbers = {"images": len(images), "places": len(fit.places), "pictures": len(pictures)}

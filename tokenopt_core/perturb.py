@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .image_losses import MaskedComposite
 from .influence import Progress
+from .kinds import hold_plain
 from .losses import Loss, MaskedL1Loss, at, lowered, seeded
 from .masks import check_mask
 from .perturb_look import Looker
@@ -53,6 +54,7 @@ class SearchConfig:
     dtype: torch.dtype = torch.float32
 
     def __post_init__(self):
+        hold_plain(self)
         if self.method not in METHODS:
             raise ValueError(f"method is {self.method!r}; expected one of: {', '.join(METHODS)}.")
         if not 0 < self.share <= 1:

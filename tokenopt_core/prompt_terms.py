@@ -104,6 +104,12 @@ def prompt_remarks(
             result.append(
                 f"the prompt {texts!r} only says what to avoid: add what the image should show."
             )
+        result += [
+            f"the prompt part {part.text!r} has the weight {part.weight:g}, the number behind its "
+            "last colon: where the colon belongs to the text, write :1 behind the number."
+            for part in parts
+            if part.perhaps_text
+        ]
         for found in _BRACKETS.findall(texts):
             result.append(
                 f"the prompt has {found}: brackets do not weight words here, write a part of its "

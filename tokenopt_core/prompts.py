@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .kinds import hold_plain
 
 MAX_WEIGHT = 1000.0
+LARGE_WEIGHT = 10.0  # usual ones are about 1; 30 silences every other part and loss
 
 _SHARE = r"(?:\d+\.?\d*|\.\d+)"
 _NUMBER = rf"[-+]?(?:{_SHARE}(?:e[-+]?\d+)?|nan|inf|infinity)"
@@ -29,6 +32,7 @@ class WeightedText:
         weight: -1000 to 1000; images move towards a text of positive weight, away from others.
         start, end: shares of the run, 0 <= start < end <= 1. The part counts from `start` to
             before `end`, so that of two parts that meet only one counts; with 1 to the last step.
+        written: the part of a prompt that was read as this, if any.
 
     Raises:
         ValueError: anything else; the message names the text.
@@ -38,14 +42,17 @@ class WeightedText:
     weight: float = 1.0
     start: float = 0.0
     end: float = 1.0
+    written: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self):
+        hold_plain(self)
         if not isinstance(self.text, str) or not self.text.strip():
             raise ValueError(f"a prompt part has the text {self.text!r}: expected some words.")
         if not math.isfinite(self.weight) or abs(self.weight) > MAX_WEIGHT:
             raise ValueError(
                 f"the prompt part {self.text!r} has the weight {self.weight:g}: expected a number "
-                f"from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}."
+                f"from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}; where the colon belongs to the text, "
+                "write :1 behind the number."
             )
         if not 0 <= self.start < self.end <= 1:
             raise ValueError(
@@ -53,6 +60,13 @@ class WeightedText:
                 "expected two shares of the run from 0 to 1, the smaller one first, for example "
                 "@0-0.5 for its first half."
             )
+
+    @property
+    def perhaps_text(self) -> bool:
+        """Whether the colon of its weight may have been meant as text: 12:30, year: 1000."""
+        touching = self.written.startswith(f"{self.text}:") and self.text[-1].isdigit()
+        clock = touching and not _PART.fullmatch(self.text)  # that is 12:30:1, said on purpose
+        return clock or bool(self.written and abs(self.weight) > LARGE_WEIGHT)
 
     def weight_at(self, progress: float) -> float:
         """The weight at a share of the run from 0 to 1; 0 out of the part's range."""
@@ -94,7 +108,7 @@ def _parse_part(part: str, prompt: str) -> WeightedText:
             "'a circle:1@0-0.5'."
         )
     start, end = (0.0, 1.0) if span is None else _parse_range(span, part)
-    return WeightedText(text.strip(), float(weight), start, end)
+    return WeightedText(text.strip(), float(weight), start, end, part)
 
 
 def _parse_range(span: str, part: str) -> tuple[float, float]:

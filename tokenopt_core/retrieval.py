@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .guides import Guide
+from .kinds import plain_numbers
 from .randomness import RETRIEVAL_STREAM, generators, image_seeds
 from .scarce_memory import AtOnce
 from .tokenizers.base import fit_images
@@ -19,6 +20,7 @@ CHOICES = ("best", "top percent", "random")
 CHUNK = 16  # images in one pass; more is hardly faster and takes more memory
 
 
+@plain_numbers
 @torch.no_grad()
 def embed_images(
     guide: Guide,
@@ -51,6 +53,7 @@ def similarities(guide: Guide, prompts: Sequence[str], embeddings: Tensor) -> Te
     return guide.encode_text(prompts) @ embeddings.T
 
 
+@plain_numbers
 def choose(
     scores: Tensor, how: str = "best", *, percent: float = 10.0, seed: int | Sequence[int] = 0
 ) -> list[int]:
@@ -84,6 +87,7 @@ def choose(
     ]
 
 
+@plain_numbers
 def top_count(images: int, percent: float) -> int:
     """How many of so many images are the top `percent` %, one at least.
 

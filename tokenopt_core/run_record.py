@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from .config import OptimizeConfig, Step
+from .kinds import plain
 
 Curve = list[list[float]]  # [step][image]
 
@@ -174,6 +175,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    value = plain(value)
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     return value

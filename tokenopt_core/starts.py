@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from .influence import Progress
+from .kinds import plain_numbers
 from .losses import Loss, at, seeded
 from .optimize import render
 from .randomness import SAMPLE_STREAM, generators, image_seeds, normal
@@ -23,6 +24,7 @@ from .scarce_memory import AtOnce
 from .tokenizers import Tokenizer, TokenizerSpec
 
 
+@plain_numbers
 def random_features(spec: TokenizerSpec, seeds: Sequence[int], spread: float = 1.0) -> Tensor:
     """Normal features (b, n, d) on the CPU, one row per seed, with standard deviation `spread`.
 
@@ -36,6 +38,7 @@ def random_features(spec: TokenizerSpec, seeds: Sequence[int], spread: float = 1
     return spread * normal(generators(seeds), (spec.num_tokens, spec.token_size))
 
 
+@plain_numbers
 def random_codes(
     tokenizer: Tokenizer, seeds: Sequence[int], spread: float = 1.0
 ) -> tuple[Tensor, Tensor]:

@@ -186,7 +186,7 @@ def _checked(positions: Iterable[int], count: int) -> list[int]:
             raise ValueError(
                 f"positions has {shown(position)}, expected whole numbers from 0 to {count - 1}."
             )
-    return positions
+    return list(map(int, positions))
 
 
 def _arc(target: Tensor, reference: Tensor, strength: float) -> Tensor:

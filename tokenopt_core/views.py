@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from .crops import crop_side, draw_crops, resize, take_crops
 from .gradients import require_normal_weights
 from .guides import Guide
+from .kinds import plain_numbers
 from .randomness import CROP_STREAM, generators
 from .scarce_memory import in_turn
 
@@ -21,6 +22,7 @@ from .scarce_memory import in_turn
 class Views:
     """A guide's embedding of random crops, other ones at each call once it is seeded."""
 
+    @plain_numbers
     def __init__(self, guide: Guide, *, crops: int, crop_area: float, flip: bool, at_once: int = 0):
         """
         Args:

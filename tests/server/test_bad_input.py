@@ -99,9 +99,16 @@ def test_number_of_prompts(client, edit):
     fails_with(client, edit, "prompt has 2 lines for 3 images")
 
 
-def test_reset_without_known_pixels(client, edit):
+def test_reset_to_two_known_pictures(client, workflow):
+    graph = workflow("inpaint")
+    graph["11"]["inputs"]["loss_a"] = graph["11"]["inputs"]["loss_b"]
+    fails_with(client, graph, "reset_every", "exactly one L1 Masked Loss", "found 2")
+
+
+def test_reset_without_known_pixels_does_nothing_and_says_so(client, edit):
     edit["6"]["inputs"]["reset_every"] = 1
-    fails_with(client, edit, "reset_every", "L1 Masked Loss", "found 0")
+    (said,) = succeed(client, edit).outputs["6"]["tokenopt_notes"]
+    assert "reset_every is 1, but does nothing: there is no L1 Masked Loss" in said
 
 
 def test_learning_rate_zero(client, edit):

@@ -182,6 +182,38 @@ def test_weights_of_combine_losses_reach_it(client, edit):
     assert record(succeed(client, edit))["loss"][0][0] == pytest.approx(-2 * plain, rel=1e-3)
 
 
+@pytest.mark.parametrize("bypassed", ["loss_a", "loss_b"])
+def test_combine_losses_with_one_loss_is_that_loss(client, edit, bypassed):
+    combined = node("TokenOpt_CombineLosses", loss_a=["5", 0], loss_b=["5", 0], weight_a=1.0)
+    del combined["inputs"][bypassed]  # as the page posts it
+    alone = record(succeed(client, edit))
+    edit["21"], edit["6"]["inputs"]["loss"] = combined, ["21", 0]
+    assert record(succeed(client, edit))["loss"] == alone["loss"]
+
+
+@pytest.mark.parametrize("template", ["inpaint", "any_size"])
+def test_a_template_whose_masked_loss_is_bypassed(client, workflow, template):
+    graph = workflow(template)
+    (combined,) = (n for n in graph.values() if n["class_type"] == "TokenOpt_CombineLosses")
+    bypassed, _ = combined["inputs"].pop("loss_b")
+    assert graph.pop(bypassed)["class_type"] == "TokenOpt_MaskedL1Loss"
+    for optimizer in (n for n in graph.values() if n["class_type"] == "TokenOpt_Optimize"):
+        optimizer["inputs"].update(steps=2)
+    succeed(client, graph)
+
+
+def test_combine_losses_without_any(client, edit):
+    edit["21"] = node("TokenOpt_CombineLosses")
+    edit["6"]["inputs"]["loss"] = ["21", 0]
+    fails_with(client, edit, "loss_a and loss_b are both not connected", "connect one")
+
+
+def test_a_time_in_a_prompt_is_remarked_where_it_is_typed(client, edit):
+    edit["5"]["inputs"]["prompt"] = "a red circle at 12:30"
+    said = succeed(client, edit).outputs["5"]["tokenopt_notes"]
+    assert any("'a red circle at 12' has the weight 30" in line for line in said)
+
+
 def test_it_also_chooses_starts(client, edit):
     edit["20"] = node("WarmLoss", weight=1.0)
     start = {"tokenizer": ["1", 0], "seed": 1, "batch_size": 1, "scale": 1.0}

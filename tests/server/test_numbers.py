@@ -1,4 +1,4 @@
-"""Numbers that slip through ComfyUI's limits of a widget are refused by every node."""
+"""Numbers that come to a widget through a link: within its limits, whatever library they are of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from devtools.checks import fails_with, node
+from devtools.checks import fails_with, node, record, succeed
 
 LIMITS = (("min", -math.inf), ("max", math.inf))  # of a widget, and which way is out
 # What fits a socket: [number, output] of `sources`.
@@ -19,6 +19,15 @@ FITTING = {
     "MASK": ["80", 0],
     "TOKENOPT_ATTRIBUTE": ["81", 0],
     "TOKENOPT_FIT": ["83", 2],
+}
+
+# Enough for a node to do all that it does.
+QUICK = {"steps": 2, "tries": 1, "crops": 1, "top_k": 2, "samples": 1, "trajectory_frames": 2}
+QUICK |= {"best_of": 2, "effect_images": 1, "batch_size": 4}
+OWN = {
+    "TokenOpt_AttributeVector": {"tokens_without": ["82", 0]},
+    "TokenOpt_Importance": {"prompts": "bright\ndark", "effect": "mean", "image": ["84", 0]},
+    "TokenOpt_SeedRetrieval": {"prompts": "bright"},
 }
 
 
@@ -113,3 +122,39 @@ def test_typed_nan(client, sources):
     tested["inputs"]["strength"] = "nan"  # becomes a number in ComfyUI, as the NaN of JSON does
     digest = node("Hostile_Digest", value=["90", 0], nonce=0)
     fails_with(client, {**sources, "90": tested, "91": digest}, "strength is nan")
+
+
+def test_numbers_of_numpy_are_the_numbers_that_they_are_in_every_node(client, sources):
+    """One that reaches JSON ends the server's process, and with it this test."""
+    kinds = {"INT": "numpy.int64", "FLOAT": "numpy.float32", "BOOLEAN": "numpy.bool"}
+    scenes = dict.fromkeys(sources["3"]["inputs"], "random") | {"seed": 1, "batch_size": 16}
+    sources["84"] = node("TokenOpt_DemoScene", **scenes)
+    infos = {n: i for n, i in client.object_info().items() if number_inputs(i)}
+    tested = {n: i for n, i in infos.items() if n.startswith("TokenOpt_")}
+    assert len(tested) >= 20
+    for name, info in tested.items():
+        linked, numbers = node_with_defaults(name, info), {}
+        for group in info["input"].values():
+            for key, (kind, *options) in group.items():
+                if isinstance(kind, str) and kind in kinds:
+                    text = str(QUICK.get(key, options[0]["default"]))
+                    numbers[f"n{key}"] = node("Hostile_Number", text=text, kind=kinds[kind])
+                    linked["inputs"][key] = [f"n{key}", 0]
+        linked["inputs"].update(OWN.get(name, {}))
+        digest = node("Hostile_Digest", value=["90", 0], nonce=0)
+        succeed(client, {**sources, **numbers, "90": linked, "91": digest})
+
+
+def test_a_number_of_numpy_is_in_the_record_as_it_is(client, edit):
+    for key, kind, text in (
+        ("lr", "numpy.float32", "0.25"),
+        ("ema_decay", "Fraction", "1/2"),
+        ("steps", "numpy.int64", "3"),
+        ("seed", "numpy.uint64", str(2**64 - 1)),
+    ):
+        edit[f"n{key}"] = node("Hostile_Number", text=text, kind=kind)
+        edit["6"]["inputs"][key] = [f"n{key}", 0]
+    told = record(succeed(client, edit))
+    config = told["config"]
+    assert (config["lr"], config["ema_decay"], config["steps"]) == (0.25, 0.5, 3)
+    assert told["seeds"] == [2**64 - 1]

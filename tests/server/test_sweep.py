@@ -111,6 +111,22 @@ def test_mask_weight_and_reset_reach_the_masked_loss_in_a_composite(client, swee
     assert len({row[4] for row in body}) == 4
 
 
+@pytest.mark.parametrize(
+    ("setting", "values", "told"),
+    [
+        ("noise_scale", "0,5", True),
+        ("noise_scale", "0, 5", False),
+        ("noise_scale", "0,5,1", False),
+        ("steps", "1,2", False),
+    ],
+)
+def test_a_decimal_comma_is_remarked(client, sweep, setting, values, told):
+    sweep["6"]["inputs"].update(setting_1=setting, values_1=values)
+    said = succeed(client, sweep).outputs["6"]["tokenopt_notes"]
+    sentence = "values_1 was read as the two values 0 and 5: the number 0.5 is written with a point"
+    assert (sentence in said) == told
+
+
 def test_a_batch_is_shown_side_by_side(client, sweep):
     sweep["3"]["inputs"]["batch_size"] = 3
     run = succeed(client, sweep)

@@ -12,6 +12,8 @@ from devtools.checks import fails_with, node
     [
         ({"values_1": " ; "}, ("values_1 is empty", "lr")),
         ({"values_1": "0.1; fast"}, ("values_1", "'fast'", "a number above 0")),
+        ({"values_1": "0,5"}, ("values_1 has '0' for lr", "a point in a number: 0.5, not 0,5")),
+        ({"values_1": "0,5; 0,7"}, ("values_1 has '0,5'", "a point in a number: 0.5, not 0,5")),
         ({"values_1": "0"}, ("values_1", "'0'", "above 0")),
         ({"values_1": "0.1; 0.10"}, ("values_1", "twice")),
         ({"setting_1": "steps", "values_1": "1.5"}, ("'1.5'", "whole number")),
@@ -26,7 +28,6 @@ from devtools.checks import fails_with, node
         ({"setting_1": "clip_weight", "values_1": "1; 0"}, ("clip_weight = 0", "weight 0")),
         ({"setting_1": "prompt", "values_1": "a star; zeppelin"}, ("zeppelin", "knows no word")),
         ({"setting_1": "prompt", "values_1": "a star:1@5"}, ("prompt = a star:1@5", "range")),
-        ({"reset_every": 5, "setting_1": "seed", "values_1": "1"}, ("reset_every", "found 0")),
         ({"setting_1": "lr", "values_1": "0; 0.1"}, ("'0' for lr", "above 0")),
     ],
 )

@@ -123,6 +123,30 @@ def test_only_what_the_mask_and_its_soft_edge_cover_is_touched():
     assert torch.equal((hard != images).any(1, keepdim=True), mask.bool())
 
 
+def test_nearly_black_is_black_and_a_soft_mask_stays_soft():
+    images, picture = pictures(120, 200), (120, 200)
+    clean = mask_of(picture, Box(50, 90, 20, 20))
+    clean[..., 48:50, 90:110] = 0.3  # a soft rim
+    noise = 0.045 * torch.rand(1, 1, *picture, generator=torch.Generator().manual_seed(0))
+    dirty = torch.maximum(clean, noise)
+    fit = fit_around(dirty, 32, margin=1.0)
+    assert fit == fit_around(clean, 32, margin=1.0)
+    assert torch.equal(mask_into_square(dirty, fit), mask_into_square(clean, fit))
+    black = torch.zeros(1, 3, 32, 32)
+    back = paste(black, fit, images, dirty)
+    assert torch.equal(back, paste(black, fit, images, clean))
+    assert torch.equal((back != images).any(1, keepdim=True), clean > 0)
+    rim = (..., slice(48, 50), slice(90, 110))
+    torch.testing.assert_close(back[rim], 0.7 * images[rim])
+
+
+def test_a_mask_that_is_faint_everywhere_is_still_a_mask():
+    faint = 0.03 * mask_of((120, 200), Box(50, 90, 20, 20))
+    assert white_part(faint[0]) == Box(50, 90, 20, 20)
+    assert white_part(torch.full((1, 9, 7), 0.02)) == Box(0, 0, 9, 7)
+    assert white_part(torch.full((1, 9, 7), 0.001)) is None
+
+
 def test_white_is_replaced_completely_however_near_the_square_ends():
     images, picture = pictures(60, 90), (60, 90)
     mask = mask_of(picture, Box(20, 30, 20, 20))

@@ -62,6 +62,7 @@ def test_only_the_last_number_is_a_weight():
         (":1", "has a part without text"),
         ("a | :-0.4", "has a part without text"),
         ("a:nan", "'a' has the weight nan: expected a number from -1000 to 1000"),
+        ("picture of year: 2024", "has the weight 2024: .* write :1 behind the number"),
         ("a:-inf", "has the weight -inf"),
         ("a:1e999", "has the weight inf"),
         ("a:1000.5", r"has the weight 1000\.5"),

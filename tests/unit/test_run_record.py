@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 
@@ -84,6 +86,41 @@ def test_the_record_is_json_and_complete(run, tokenizer, features):
     assert record["codes_after"] == tokenizer.quantize(steps[-1].result).codes.tolist()
     assert record["seconds"] > 0
     assert record["versions"]["torch"] == torch.__version__
+
+
+def test_numbers_of_other_libraries_are_the_numbers_that_they_are(run):
+    foreign, _ = run(
+        steps=np.int64(5),
+        lr=np.float32(0.25),
+        warmup=np.uint8(2),
+        ema_decay=Fraction(1, 2),
+        quantize=np.True_,
+        locked=[np.int64(2)],
+        seconds=np.float16(60),
+    )
+    plain, _ = run(
+        steps=5, lr=0.25, warmup=2, ema_decay=0.5, quantize=True, locked=(2,), seconds=60.0
+    )
+    record = json.loads(json.dumps(foreign.record(), allow_nan=False))
+    assert record["config"] == plain.record()["config"]
+    assert record["loss"] == plain.record()["loss"]
+
+
+def test_seeds_of_numpy_and_terms_named_by_numbers_are_json(tokenizer, features):
+    class Numbered:
+        def __call__(self, images):
+            return redness(images)
+
+        def terms(self, images):
+            return {np.int64(7): redness(images)}
+
+    config, seeds = OptimizeConfig(steps=np.int32(2)), np.arange(3)
+    recorder = RunRecorder(config, seeds)
+    for step in optimize(tokenizer, Numbered(), features, config, seeds=seeds):
+        recorder.add(step)
+    record = json.loads(json.dumps(recorder.record(), allow_nan=False))
+    assert record["seeds"] == [0, 1, 2]
+    assert list(record["terms"]) == ["7"]
 
 
 def test_changed_positions_in_numbers_and_words(run, tokenizer, features):

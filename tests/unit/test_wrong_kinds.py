@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -89,3 +91,55 @@ def test_no_model(guide):
         tc.optimize(TOKENIZER, "red", FEATURES)
     with pytest.raises(ValueError, match="^features: found the type ndarray, expected a torch"):
         tc.optimize(TOKENIZER, loss, FEATURES.numpy())
+
+
+TOKENS = TOKENIZER.quantize(FEATURES).tokens
+SCORES = torch.rand(2, 50)
+HOLE = torch.zeros(1, 1, 32, 32)
+HOLE[..., 8:12, 8:12] = 1
+TAKE_NUMBERS = {
+    "random features": lambda n: tc.random_features(TOKENIZER.spec, [n(3)], n(2)),
+    "random codes": lambda n: tc.random_codes(TOKENIZER, [n(3)], n(2))[1],
+    "one seed": lambda n: next(tc.optimize(TOKENIZER, redness, FEATURES, seeds=n(3))).features,
+    "influence": lambda n: tc.pixel_influence(
+        TOKENIZER, TOKENS, samples=n(2), seed=n(1), batch=n(4)
+    ),
+    "choose": lambda n: tc.choose(SCORES, "top percent", percent=n(20), seed=n(1)),
+    "feather": lambda n: tc.feather(HOLE, n(3)),
+    "blend": lambda n: tc.blend_tokens(TOKENS, -TOKENS, [n(0)], [n(1)], directions=True),
+    "codes": lambda n: tc.set_codes(TOKENS, {n(1): n(2)}, TOKENIZER),
+    "weight": lambda n: tc.WeightedSum([(n(2), redness)])(IMAGE),
+    "prompt": lambda n: repr(tc.WeightedText("red", n(2))),
+    "search": lambda n: repr(tc.SearchConfig(top_k=n(2), share=n(1), batch=n(8))),
+}
+
+
+def redness(images):
+    return images[:, 0].mean((1, 2))
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8], ids=["int64", "uint8"])
+@pytest.mark.parametrize("caller", TAKE_NUMBERS)
+def test_numbers_of_numpy(caller, kind):
+    call = TAKE_NUMBERS[caller]
+    made, expected = call(kind), call(int)
+    if isinstance(made, torch.Tensor):
+        torch.testing.assert_close(made, expected)
+    else:
+        assert made == expected
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, Fraction])
+def test_fractions_of_any_kind(guide, kind):
+    half = kind(0.5)
+    loss = tc.ClipLoss(guide, "red", "blue", crops=0, crop_area=half, negative_weight=half)
+    expected = tc.ClipLoss(guide, "red", "blue", crops=0, crop_area=0.5, negative_weight=0.5)
+    torch.testing.assert_close(loss(IMAGE), expected(IMAGE))
+    moved = tc.random_features(TOKENIZER.spec, [1], half)
+    torch.testing.assert_close(moved, tc.random_features(TOKENIZER.spec, [1], 0.5))
+
+
+@pytest.mark.parametrize("value", [np.float32("nan"), np.float64("inf"), Fraction(10**400)])
+def test_numbers_out_of_range_are_refused_whatever_their_kind(value):
+    with pytest.raises(ValueError, match="^lr is .*: expected a number above 0"):
+        tc.OptimizeConfig(lr=value)

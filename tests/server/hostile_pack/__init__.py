@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from fractions import Fraction
 
 import comfy.model_management
+import numpy as np
 import torch
 
 from .calls import Calls
@@ -146,16 +148,26 @@ class _Terms:
 class Number:
     """What a link can carry to a widget, whatever the widget is for."""
 
+    KINDS = {
+        "int": int,
+        "float": float,
+        "str": str,
+        "Fraction": Fraction,
+        "numpy.int64": np.int64,
+        "numpy.uint64": np.uint64,
+        "numpy.float32": np.float32,
+        "numpy.bool": lambda text: np.bool_(text == "True"),
+    }
     CATEGORY = "hostile"
     RETURN_TYPES = (ANY,)
     FUNCTION = "run"
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"text": ("STRING",), "kind": (("int", "float", "str"),)}}
+        return {"required": {"text": ("STRING",), "kind": (list(cls.KINDS),)}}
 
     def run(self, text, kind):
-        return ({"int": int, "float": float, "str": str}[kind](text),)
+        return (self.KINDS[kind](text),)
 
 
 class Digest:
@@ -175,7 +187,9 @@ class Digest:
             return {"ui": {"digest": [str(id(value.module))]}}
         if isinstance(value, str):
             return {"ui": {"digest": [value]}}
-        tensor = value if isinstance(value, torch.Tensor) else value.values
+        tensor = value if isinstance(value, torch.Tensor) else getattr(value, "values", None)
+        if tensor is None:
+            return {"ui": {"digest": [type(value).__name__]}}
         content = tensor.contiguous().numpy().tobytes()
         shape = list(tensor.shape)
         return {"ui": {"digest": [hashlib.sha256(content).hexdigest()], "shape": shape}}
