@@ -25,6 +25,7 @@ from .attribute import AttributeSocket
 from .compat import io
 from .fitted import FitSocket, FittedPicture
 from .options import Options, OptionsSocket
+from .told import told
 from .types import (
     GuideSocket,
     LoadedGuide,
@@ -63,6 +64,7 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
     optional = {name for name, parameter in names.items() if parameter.default is None}
 
     @functools.wraps(execute)
+    @told()
     def checked(cls: type[io.ComfyNode], *first: object, **given: object) -> io.NodeOutput:
         all_given = given | dict(zip(names, first, strict=False))
         check_inputs(

@@ -10,6 +10,7 @@ from PIL import Image
 from devtools.layout import ROOT
 from devtools.metadata import PLACEHOLDERS, PYPROJECT, downloadable, filled_in, read
 
+
 def test_project_is_what_the_registry_takes():
     project = read()["project"]
     assert re.fullmatch(r"[a-z][a-z0-9]*([-_.][a-z0-9]+)*", project["name"])
