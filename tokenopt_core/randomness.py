@@ -18,8 +18,8 @@ START_STREAM, CROP_STREAM, NOISE_STREAM, SAMPLE_STREAM, VARY_STREAM, RETRIEVAL_S
 
 def image_seeds(seeds: int | Sequence[int], count: int) -> list[int]:
     """One seed per image: an integer s means s, s + 1, ...; a sequence needs `count` entries."""
-    if isinstance(seeds, int):
-        return [(seeds + i) % _SEEDS for i in range(count)]
+    if isinstance(seeds, Integral):  # of numpy too, whose sums would overflow
+        return [(int(seeds) + i) % _SEEDS for i in range(count)]
     seeds = [_whole(seed) % _SEEDS for seed in seeds]
     if len(seeds) != count:
         raise ValueError(f"seeds has {len(seeds)} entries for {count} images: give one per image.")
