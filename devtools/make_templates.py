@@ -19,7 +19,7 @@ from .released import NOTES as RELEASED_NOTES
 from .released import card, is_released, with_models
 from .server import ComfyServer
 from .template_notes import NOTES
-from .templates import TEMPLATES, api_file, file_name, template_file
+from .templates import READY, TEMPLATES, api_file, file_name, template_file
 
 THUMBNAIL, INSET = 384, 120
 PAPER = (37, 39, 43)  # of the sweep's grid
@@ -128,7 +128,7 @@ def main(names: list[str]) -> int:
     with ComfyServer(DEV / "templates-base", log=log) as server, FrontEnd(server.url) as frontend:
         for name in names or TEMPLATES:
             graph = json.loads(api_file(name).read_text(encoding="utf-8"))
-            _save_template(frontend, graph, name)
+            _save_template(frontend, graph | READY.get(name, {}), name)
             if is_released(name):
                 _save_card(name)
             else:

@@ -1,8 +1,8 @@
 """`python -m devtools.messages`: what docs/troubleshooting.md lacks of the pack's messages, and has
 too much of.
 
-A message is the text of a `raise`, or of a logged warning or error, in nodes/ and tokenopt_core/,
-read from the source. What a message fills in when it is shown is one sign here: a gap.
+A message is the text of a `raise`, or of a logged warning or error, in nodes/, tokenopt_core/ and
+__init__.py, read from the source. What a message fills in when it is shown is one sign here: a gap.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ NEVER_SHOWN = {"not sound", f"{GAP}0"}
 def messages(root: Path = ROOT) -> dict[str, list[str]]:
     """Message -> where it is raised or logged, as "nodes/load.py:49"."""
     files = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
+    files += root.glob("__init__.py")
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in files}
     returned = {path: _returned([tree]) for path, tree in trees.items()}
     anywhere = _returned(trees.values())

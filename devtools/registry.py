@@ -97,7 +97,7 @@ def _understood(tools: Path, pack: Path) -> list[str]:
         "dependencies": (seen["project"]["dependencies"], project["dependencies"]),
         "Repository": (seen["project"]["urls"]["repository"], project["urls"]["Repository"]),
         "systems": (seen["project"]["supported_os"], ["OS Independent"]),
-        "accelerators": (len(seen["project"]["supported_accelerators"]), 3),
+        "accelerators": (seen["project"]["supported_accelerators"], []),
         "ComfyUI": (seen["project"]["supported_comfyui_version"], comfy["requires-comfyui"]),
         "Icon": (seen["tool_comfy"]["icon"], comfy["Icon"]),
         "Banner": (seen["tool_comfy"]["banner_url"], comfy["Banner"]),

@@ -27,8 +27,8 @@ def is_released(template: str) -> bool:
     return template.startswith(PREFIX)
 
 
-# As core templates name them, for the front end's message about missing models: `name` is the path
-# below the folder of that kind of models.
+# As core templates name them, for older front ends' message about missing models (newer ones look
+# for values that end like a file's name): `name` is the path below the folder of that kind.
 MODELS = {
     "TokenOpt_LoadTokenizer": {
         "name": f"{TOKENIZER}/model.safetensors",
@@ -52,9 +52,9 @@ _NEEDS = """
 - [CLIP ViT-B/32](https://huggingface.co/laion/CLIP-ViT-B-32-laion2B-s34B-b79K), 0.6 GB, to \
 `models/titok_guides/ViT-B-32/laion2b_s34b_b79k/`
 
-Close the front end's message about missing models, Run fetches them; or put the files there by \
-hand, under the names in that message. Cancel at any time: the next Run goes on from there. \
-*download* off in the two nodes forbids it.
+Cancel at any time: the next Run goes on from there. *download* off in the two nodes forbids it, \
+and their message then says which files to put there by hand. Close an older front end's message \
+about missing models: Run fetches them.
 
 **Licences**: TiTok's page names Apache-2.0; it was trained on ImageNet, whose pictures are for \
 research and education. CLIP's terms are on its page. Read both before you sell anything.

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -42,6 +42,7 @@ class ComfyServer:
         threads: of torch on the CPU; None takes one per core. The demo models gain nothing from a
             second one, and lose a lot to it while another program keeps that core busy.
         arguments: further ComfyUI options.
+        environment: variables that it gets besides, or with other values.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class ComfyServer:
         offline: bool = True,
         threads: int | None = 1,
         arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.base = (make_base if linked else make_folders)(Path(base).resolve())
         self.log = log
@@ -65,6 +67,7 @@ class ComfyServer:
         self.offline = offline
         self.threads = threads
         self.arguments = tuple(arguments)
+        self.environment = environment or {}
         self.process: subprocess.Popen | None = None
         self.start_seconds = 0.0
 
@@ -124,6 +127,7 @@ class ComfyServer:
             environment["HF_HUB_OFFLINE"] = "1"
         if self.threads:
             environment["OMP_NUM_THREADS"] = str(self.threads)
+        environment |= self.environment
         output = None
         if self.log:
             self.log.parent.mkdir(parents=True, exist_ok=True)

@@ -34,6 +34,18 @@ TEMPLATES = (
     "l32_inpaint",
 )
 
+# Nodes that stand ready in a template and lead to nothing, which a program would post in vain: the
+# API format has none of them. By template and number.
+READY = {
+    "inpaint": {
+        "17": {
+            "class_type": "LoadImage",
+            "inputs": {"image": ""},
+            "_meta": {"title": "Your picture"},
+        }
+    }
+}
+
 
 def file_name(template: str) -> str:
     """What ComfyUI shows: "text_edit" -> "03_text_edit"."""

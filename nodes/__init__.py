@@ -1,5 +1,7 @@
 """ComfyUI nodes over `tokenopt_core`: each converts its inputs, calls the library and reports."""
 
+from collections.abc import Sequence
+
 from .attribute import AttributeVector
 from .attribute_apply import ApplyAttribute
 from .attribute_files import LoadAttribute, SaveAttribute
@@ -80,8 +82,11 @@ NODES = [
 class TokenOptExtension(ComfyExtension):
     """What ComfyUI asks for the pack's nodes."""
 
+    def __init__(self, nodes: Sequence[type[io.ComfyNode]] = NODES) -> None:
+        self._nodes = nodes
+
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [guarded(node) for node in NODES]
+        return [guarded(node) for node in self._nodes]
 
 
 __all__ = ["NODES", "TokenOptExtension"]

@@ -27,6 +27,7 @@ from .attribute import AttributeSocket
 from .compat import io
 from .fitted import FitSocket, FittedPicture
 from .options import Options, OptionsSocket
+from .told import told
 from .types import (
     GuideSocket,
     LoadedGuide,
@@ -71,6 +72,7 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
     optional = {name for name, parameter in names.items() if parameter.default is None}
 
     @functools.wraps(execute)
+    @told()
     def checked(cls: type[io.ComfyNode], *first: object, **given: object) -> io.NodeOutput:
         given |= dict(zip(names, first, strict=False))
         for name, value in given.items():

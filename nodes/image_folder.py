@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..tokenopt_core.names import shown
+from ..tokenopt_core.names import shown, writable
 from .compat import folder_paths, io, model_management
 from .file_names import stays_inside
 
@@ -59,7 +59,8 @@ def list_images(folder: str, name: str = "folder") -> list[Path]:
     named = [path for path in place.iterdir() if path.suffix.lower() in SUFFIXES]
     files = [p for p in named if p.is_file() and p.resolve().is_relative_to(base)]
     if len(files) < len(named):
-        log.warning("%s %r: %d entries are no files of it.", name, folder, len(named) - len(files))
+        more = len(named) - len(files)
+        log.warning("%s %s: %d entries are no files of it.", name, writable(repr(folder)), more)
     if not files:
         raise ValueError(
             f"{name} {folder!r} has no image, expected {_KINDS} files; put some into it, or choose "

@@ -14,7 +14,7 @@ import torch
 
 from ..tokenopt_core.guides import DEMO_FOLDER as DEMO_GUIDE
 from ..tokenopt_core.guides import KNOWN_GUIDES, load_guide
-from ..tokenopt_core.names import nearest
+from ..tokenopt_core.names import nearest, writable
 from ..tokenopt_core.tokenizers.registry import DEMO_FOLDER as DEMO_TOKENIZER
 from ..tokenopt_core.tokenizers.registry import known_tokenizers
 from ..tokenopt_core.tokenizers.weights import SUFFIXES
@@ -246,5 +246,5 @@ def _share(
         )
         model = kind(name, patcher, {key: tensor.dtype for key, tensor in tensors})
         _loaded[key] = model
-        log.info("TokenOpt: loaded %s", name)
+        log.info("TokenOpt: loaded %s", writable(name))
     return model

@@ -96,9 +96,12 @@ def answer(body: bytes) -> tuple[int, dict[str, Any]]:
 
 
 def register_route() -> None:
-    """Adds `POST /tokenopt/stop` to ComfyUI's server; called once, when the pack is loaded."""
+    """Adds `POST /tokenopt/stop` to ComfyUI's server, when the pack is loaded the first time."""
+    routes = PromptServer.instance.routes
+    if any(getattr(route, "path", None) == ROUTE for route in routes):
+        return  # the same folder twice: named in two lists of custom_nodes, or loaded again
 
-    @PromptServer.instance.routes.post(ROUTE)
+    @routes.post(ROUTE)
     async def stop(request: web.Request) -> web.Response:
         status, content = answer(await request.read())
         return web.json_response(content, status=status)

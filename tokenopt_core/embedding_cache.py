@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from .guides import Guide
+from .names import writable
 
 PREPROCESSING = 1  # how a file becomes what a guide sees; a new number makes older ones unknown
 MOST_IMAGES = 20_000  # of one guide; 40 MiB with 512 numbers each
@@ -83,7 +84,8 @@ class EmbeddingCache:
             _tidy(self.path.parent)
             self._changed = False
         except OSError as error:
-            log.warning("Embeddings are not kept in %s: %s", self.path.parent, error)
+            place = writable(str(self.path.parent))
+            log.warning("Embeddings are not kept in %s: %s", place, writable(str(error)))
 
     def __enter__(self) -> EmbeddingCache:
         return self

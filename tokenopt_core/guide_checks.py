@@ -67,8 +67,11 @@ def check_room(config: Path, weights: Path, model_cfg: Mapping[str, Any], number
         )
 
 
-def no_model(weights: Path, error: Exception) -> ValueError:
+def no_model(weights: Path, error: Exception) -> Exception:
     """What to raise where open_clip cannot make a model."""
+    without_timm = isinstance(error, RuntimeError) and "install the latest timm" in str(error)
+    if without_timm or isinstance(error, ImportError):
+        return ImportError(str(error))
     return ValueError(
         f"{weights} and its configuration do not make a model ({reason(error)}): check "
         "that both belong together, or get them again."

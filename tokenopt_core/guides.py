@@ -31,6 +31,8 @@ from .guide_checks import (
 from .guide_files import DEMO_FOLDER, KNOWN_GUIDES, GuideFiles, find_guide
 from .half import half_copy, shallow_copy
 from .kinds import check_tensor
+from .names import writable
+from .packages import packages
 from .prompt_tokenizer import PromptTokenizer
 from .scarce_memory import is_out_of_memory
 
@@ -112,7 +114,7 @@ class Guide(nn.Module):
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Unit-length features (b, e) of texts, float32 on the CPU; logs what is not read."""
         for remark in self.remarks(texts):
-            log.warning("%s", remark)
+            log.warning("%s", writable(remark))
         features = self._texts[0].encode_text(self.tokenizer(texts))
         return F.normalize(features.float(), dim=-1)
 
@@ -162,11 +164,12 @@ def load_guide(
         ValueError: the source is not known, or its files are damaged or do not fit each other.
         FileNotFoundError: a folder lacks a file.
         DownloadError: files are missing and could not be downloaded.
+        ImportError: open_clip, or what it needs, is not installed.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype}, expected one of {', '.join(map(str, DTYPES))}.")
     # Inference weights could never take part in a gradient.
-    with torch.inference_mode(False), _no_traces():
+    with torch.inference_mode(False), _no_traces(), packages():
         files = find_guide(source, models_dir, progress, download)
         model = _build(files)
         if not hasattr(model, "visual") or hasattr(model, "text_decoder"):
@@ -227,6 +230,8 @@ def _text_tokenizer(files: GuideFiles, words: int) -> Any:
         tokenizer = HFTokenizer(str(files.tokenizer), context_length=length, **options)
         check_ids(tokenizer(["a"]), length, words)
         return tokenizer
+    except ImportError:
+        raise
     except Exception as error:  # as above: transformers has a word for everything
         raise ValueError(
             f"the text tokenizer in {files.tokenizer} cannot be read ({reason(error)}): get "

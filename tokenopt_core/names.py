@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from reprlib import Repr
@@ -15,6 +16,17 @@ _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxlevel = 3
 def shown(value: object) -> str:
     """`repr(value)`, cut where it is long: what a message can quote of anything that JSON holds."""
     return _SHORT.repr(value)
+
+
+def writable(text: str) -> str:
+    """`text` as this program's output takes it: letters that its encoding lacks become escapes.
+
+    ComfyUI's log is strict: a message that it cannot write ends the thread that runs all prompts.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ START_STREAM, CROP_STREAM, NOISE_STREAM, SAMPLE_STREAM, VARY_STREAM, RETRIEVAL_S
 
 def image_seeds(seeds: int | Sequence[int], count: int) -> list[int]:
     """One seed per image: an integer s means s, s + 1, ...; a sequence needs `count` entries."""
-    if isinstance(seeds, Integral):
+    if isinstance(seeds, Integral):  # of numpy too, whose sums would overflow
         return [(int(seeds) + i) % _SEEDS for i in range(count)]
     seeds = [_whole(seed) % _SEEDS for seed in seeds]
     if len(seeds) != count:

@@ -11,13 +11,18 @@ from PIL import Image
 from devtools.frontend import FrontEnd
 from devtools.layout import DEV, newest_frontend
 from devtools.server import ComfyServer
-from devtools.templates import TEMPLATES, template_file
+from devtools.templates import READY, TEMPLATES, template_file
 from tests.browser.inspector_page import RENDERERS, alerts, use_renderer
 
 SCREENSHOTS = DEV / "screenshots"
 STEPS = """(steps) => {
     for (const widget of app.graph._nodes.flatMap((node) => node.widgets ?? []))
         if (widget.name === 'steps') widget.value = steps;
+}"""
+
+NO_DOWNLOAD = """() => {
+    for (const widget of app.graph._nodes.flatMap((node) => node.widgets ?? []))
+        if (widget.name === 'download') widget.value = false;
 }"""
 
 
@@ -39,7 +44,7 @@ def test_every_template_opens_in_it_as_it_is(newest, workflow, renderer):
     for name in TEMPLATES:
         newest.load_workflow(json.loads(template_file(name).read_text(encoding="utf-8")), name)
         found = {number: node["class_type"] for number, node in newest.prompt().items()}
-        expected = workflow(name)
+        expected = workflow(name) | READY.get(name, {})
         ours = {number: node["class_type"] for number, node in expected.items()}
         assert found == ours, name
         for number, node in newest.prompt().items():
@@ -63,3 +68,17 @@ def test_a_template_runs_in_it_with_previews(newest, renderer, steps):
     assert newest.previews > before
     assert newest.errors == []
     assert alerts(newest) == []
+
+
+def test_a_missing_model_is_told_by_the_loader(newest):
+    """It has no message of its own about them: no value of our menus ends like a file's name."""
+    newest.load_template("l32_text_edit")
+    newest.page.evaluate(NO_DOWNLOAD)
+    newest.queue()
+    newest.wait_until_idle()
+    newest.page.get_by_text("View details").first.click()
+    told = newest.page.get_by_text("'titok-l32' is not on this computer, and download is off").first
+    told.wait_for()
+    newest.screenshot(SCREENSHOTS / "newest-missing-model.png")
+    assert "model.safetensors from https://huggingface.co/" in told.inner_text()
+    assert newest.errors == []

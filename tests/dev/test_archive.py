@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 
@@ -15,6 +16,8 @@ WANTED = {"__init__.py", "nodes", "tokenopt_core", "web", "workflows", "locales"
 WANTED |= {"pyproject.toml", "requirements.txt"}  # nodes read the version; Manager installs
 WANTED |= {"README.md", "CHANGELOG.md", "LICENSE", "docs", "examples"}  # for people
 WHOLE = ("__init__.py", "nodes", "tokenopt_core", "web", "workflows", "pyproject.toml", "LICENSE")
+SCANNED = {"http", "importlib", "requests", "socket", "sqlite3", "subprocess", "urllib"}
+FORBIDDEN = {"eval", "exec", "compile", "__import__", "os.environ", "os.getenv", "os.system"}
 MOST_BYTES = 20 * 2**20
 
 
@@ -44,6 +47,18 @@ def test_every_line_of_comfyignore_leaves_something_out():
         if not line.startswith("#"):
             assert line.startswith("/"), f"{line}: would leave out folders inside the pack too"
             assert any(f"/{name}".startswith(line) for name in tracked), line
+
+
+def test_nothing_in_it_makes_the_registrys_scan_flag_it(files):
+    """A flagged version is invisible. docs/publishing.md says why what is left is there."""
+    for name in (name for name in files if name.endswith(".py")):
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                modules = [alias.name for alias in node.names]
+                modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else modules
+                assert not SCANNED & {module.split(".")[0] for module in modules}, name
+            elif isinstance(node, ast.Attribute | ast.Name):
+                assert ast.unparse(node) not in FORBIDDEN, name
 
 
 def test_documents_are_in_it_only_if_a_reader_comes_to_them(files):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from devtools.layout import ROOT
+from tokenopt_core import packages
 
 
 def _lines(name: str) -> list[str]:
@@ -16,6 +17,12 @@ def test_what_manager_installs_is_what_pyproject_says():
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     block = re.search(r"^dependencies = \[(.*?)\]", project, re.MULTILINE | re.DOTALL)
     assert sorted(re.findall(r'"([^"]+)"', block[1])) == sorted(_lines("requirements.txt"))
+
+
+def test_a_library_without_its_requirements_file_names_them_all(monkeypatch, tmp_path):
+    monkeypatch.setattr(packages, "__file__", str(tmp_path / "tokenopt_core" / "packages.py"))
+    names = packages.install_command().partition(" -m pip install ")[2].split()
+    assert sorted(names) == sorted(_lines("requirements.txt"))
 
 
 def test_requirements_of_users_leave_their_versions_alone():

@@ -178,6 +178,18 @@ def test_the_workflows_of_the_contract_are_shipped():
     assert first | {"several_prompts", "image_prompt", "sweep", "trajectory"} <= set(WORKFLOWS)
 
 
+def test_every_node_of_a_workflow_in_api_format_leads_to_an_output(client, workflow):
+    """What is posted in vain may still complain: an empty Load Image does, in the log."""
+    info = client.object_info()
+    for name in SHIPPED:
+        graph = workflow(name)
+        needed = [number for number, n in graph.items() if info[n["class_type"]]["output_node"]]
+        for number in needed:  # grows
+            sources = [v[0] for v in graph[number]["inputs"].values() if isinstance(v, list)]
+            needed += [source for source in sources if source not in needed]
+        assert set(graph) == set(needed), name
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_workflow_runs_and_the_judge_accepts_its_result(client, workflow, name):
     graph = workflow(name)

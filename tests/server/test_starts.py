@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from devtools.checks import fails_with, node, succeed, table
+from devtools.checks import fails_with, node, pixels, record, succeed, table
+from tests.server.test_numbers import number_inputs
+
+MOST = 2**64 - 1  # of a seed, as in ComfyUI
 
 
 def digest(client, graph, *sources) -> list[str]:
@@ -105,3 +109,26 @@ def test_a_vae_has_no_random_codes(client, scene, vae):
     graph = starts(scene, kind="codes")
     graph["6"] = node("Hostile_Digest", value=["5", 0], nonce=0)
     fails_with(client, graph, "VAE", "no codes")
+
+
+def test_every_seed_that_another_pack_may_have_is_taken(client, edit):
+    """64 bits: as a number, through a link, and the images of a batch go round at the end."""
+    inputs = [
+        (options, name)
+        for node_id, info in client.object_info().items()
+        for name, (kind, *options) in number_inputs(info).items()
+        if node_id.startswith("TokenOpt_") and name.endswith("seed")
+    ]
+    assert len(inputs) > 9
+    assert {(options["min"], options["max"]) for (options,), _ in inputs} == {(0, MOST)}
+    seeded = [edit[number]["inputs"] for number in ("3", "6")]
+    for given in seeded:
+        given["seed"] = MOST
+    edit["3"]["inputs"]["batch_size"] = 2
+    run = succeed(client, edit)
+    assert record(run)["seeds"] == [MOST, 0]
+    expected = pixels(client, run)
+    edit["91"] = node("Hostile_Number", kind="int", text=str(MOST))
+    for given in seeded:
+        given["seed"] = ["91", 0]
+    np.testing.assert_array_equal(pixels(client, succeed(client, edit)), expected)

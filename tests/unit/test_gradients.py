@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -115,6 +116,7 @@ class TestSeeds:
 
     def test_seeds_wrap_around(self):
         assert image_seeds(2**64 - 1, 2) == [2**64 - 1, 0]
+        assert image_seeds(np.uint64(2**64 - 1), 2) == [2**64 - 1, 0]
         assert image_seeds(-1, 1) == [2**64 - 1]
 
 

@@ -6,11 +6,14 @@ import json
 import os
 import shutil
 import socket
+import sys
 
+import open_clip.timm_model
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.unit.hostile_files import change_json
 from tokenopt_core.guides import load_guide
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
@@ -151,3 +154,18 @@ def test_a_released_guide_put_there_by_hand(released, clip_folder, tmp_path):
     assert (guide.name, guide.mean, guide.std) == (released, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     expected = load_guide(clip_folder).encode_text(["a red circle"])
     torch.testing.assert_close(guide.encode_text(["a red circle"]), expected)
+
+
+@pytest.mark.parametrize("package", ["open_clip", "transformers", "timm"])
+def test_a_package_that_cannot_be_imported_is_no_fault_of_the_files(folder, monkeypatch, package):
+    if package == "timm":  # open_clip has tried to import it, and goes on without
+        monkeypatch.setattr(open_clip.timm_model, "timm", None)
+        change_json(folder / CONFIG, "model_cfg.vision_cfg", {"timm_model_name": "resnet18"})
+    else:
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=f"cannot be imported .*{package}.*; run: ") as error:
+        load_guide(folder)
+    message = str(error.value)
+    assert f"{sys.executable} -m pip install -r " in message
+    assert "\n" not in message
+    assert len(message.split()) <= WORDS, message

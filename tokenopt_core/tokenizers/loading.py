@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..json_files import read_json
 from ..names import nearest
+from ..packages import packages
 from .base import Tokenizer
 from .config import config_of, make_spec
 from .hub import Progress, fetch_release
@@ -60,7 +61,7 @@ def load_tokenizer(
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype}, expected one of {', '.join(map(str, DTYPES))}.")
     # Weights that are created under inference mode could never take part in a backward pass.
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad(), packages():
         name, path, config = _resolve(source, models_dir, progress, download)
         weights = read_weights(path)
         spec = _make_spec(name, path, weights, config)
