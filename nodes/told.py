@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,7 +15,14 @@ def told() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if writable(text := "".join(traceback.format_exception(error))) == text:
+        if all(writable(text) == text for text in _messages(error)):
             raise
         kind = ValueError if isinstance(error, ValueError) else RuntimeError
         raise kind(writable(str(error))).with_traceback(error.__traceback__) from None
+
+
+def _messages(error: BaseException | None) -> Iterator[str]:
+    """Of an error and of those that led to it, all of which the log shows."""
+    while error is not None:
+        yield str(error)
+        error = error.__cause__ or error.__context__
