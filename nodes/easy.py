@@ -115,6 +115,7 @@ def run_easily(
     aim = loss(term, many, masks.repeat(tries, 1, 1, 1) if len(masks) > 1 else masks)
     tokens = encoded(models.tokenizer, many)
     config = OptimizeConfig(steps=steps, **settings.config)
+    follow = Follower(steps, PREVIEW_EVERY)
     with stoppable() as stop:
         outcome = run_optimization(
             models.tokenizer,
@@ -122,7 +123,7 @@ def run_easily(
             aim,
             config,
             seed=seeds_of(seed, count, tries),
-            follow=Follower(steps, PREVIEW_EVERY),
+            follow=follow,
             stop=stop,
         )
     rows = best_rows(outcome.recorder.loss_curve(), count)
@@ -133,7 +134,7 @@ def run_easily(
     return io.NodeOutput(
         image,
         record_text(outcome, aim, models.tokenizer),
-        ui={"tokenopt": [report], "tokenopt_notes": said},
+        ui={"tokenopt": [report], "tokenopt_notes": said, **follow.feed.ui()},
     )
 
 
