@@ -27,8 +27,10 @@ PLACE = """([columns, fixed]) => {
             if (widget.name in fixed) widget.value = fixed[widget.name];
 }"""
 SETTING = """async (on) => {
-    if (app.extensionManager.setting.get('Comfy.VueNodes.Enabled') !== on)
-        await app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on);
+    const settings = app.extensionManager.setting, name = 'Comfy.VueNodes.Enabled';
+    if (settings.get(name) === on) return false;
+    await settings.set(name, on);
+    return true;
 }"""
 INTO_SUBGRAPH = """async () => {
     app.canvas.selectItems([4, 6].map((id) => app.graph.getNodeById(id)));
@@ -80,8 +82,8 @@ def two_inspectors() -> Graph:
 
 def use_renderer(frontend: FrontEnd, name: str) -> None:
     """Switches to ComfyUI's classic or new ("Nodes 2.0") rendering of nodes."""
-    frontend.page.evaluate(SETTING, name == "new")
-    frontend.page.wait_for_timeout(300)
+    if frontend.page.evaluate(SETTING, name == "new"):
+        frontend.page.wait_for_timeout(300)
 
 
 def alerts(frontend: FrontEnd) -> list[str]:
