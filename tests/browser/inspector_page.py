@@ -39,9 +39,12 @@ INTO_SUBGRAPH = """async () => {
     app.canvas.openSubgraph(outer.subgraph, outer);
 }"""
 OTHER_TAB_AND_BACK = """async () => {
-    await app.extensionManager.command.execute('Comfy.NewBlankWorkflow');
+    const { workflow, command } = app.extensionManager;
+    const here = workflow.activeWorkflow.path;
+    await command.execute('Comfy.NewBlankWorkflow');
     await new Promise((done) => setTimeout(done, 300));
-    await app.extensionManager.command.execute('Workspace.PreviousOpenedWorkflow');
+    for (let tabs = 0; tabs < 30 && workflow.activeWorkflow.path !== here; tabs++)
+        await command.execute('Workspace.PreviousOpenedWorkflow');
     await new Promise((done) => setTimeout(done, 500));
 }"""
 ON_THE_PAGE = """() => Object.fromEntries(

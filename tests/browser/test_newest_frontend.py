@@ -26,7 +26,8 @@ SAID = """() => {
         const widget = node.widgets.find((widget) => widget.name === name);
         return widget.hidden ? '' : widget.element.textContent;
     };
-    return [said('TokenOpt_ClipLoss', 'tokenopt_notes'), said('TokenOpt_Optimize', 'tokenopt_loss')];
+    const curve = said('TokenOpt_Optimize', 'tokenopt_loss');
+    return [said('TokenOpt_ClipLoss', 'tokenopt_notes'), curve];
 }"""
 
 
