@@ -94,6 +94,7 @@ class FrontEnd:
         self.page.goto(self.url + query, wait_until="domcontentloaded")
         self.page.wait_for_function(READY, timeout=START_MS)
         self.page.wait_for_function(OPENED, timeout=START_MS)
+        self.page.wait_for_timeout(1000)  # the new rendering places its nodes late
         self.settle()
 
     def visit(self, url: str) -> None:
@@ -148,7 +149,8 @@ class FrontEnd:
         return self.page.locator(".p-toast-message").all_inner_texts()
 
     def fit_view(self) -> None:
-        self.page.evaluate("() => app.canvas.fitViewToSelectionAnimated({duration: 1})")
+        self.page.evaluate("() => app.canvas.fitViewToSelectionAnimated()")
+        self.page.wait_for_timeout(400)  # it glides there, in 350 ms
         self.settle()
 
     def queue(self) -> None:

@@ -68,11 +68,11 @@ def test_curve_grows_while_it_runs_and_the_stop_button_ends_it(
     assert wide[0] == pytest.approx(wide[1], abs=2), "the curve sticks out of the node"
 
     frontend.open()  # F5: the rest of the curve, and the button, come all the same
-    frontend.fit_view()
     curve, button, notes = boxes(page)
     button.wait_for_element_state("visible", timeout=60_000)
     follow(page, curve)
     assert not begins_with_the_run(curve)
+    frontend.fit_view()
     button.query_selector("button").click()
     notes.wait_for_element_state("visible", timeout=60_000)
     frontend.wait_until_idle(60)
