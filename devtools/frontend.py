@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from playwright.sync_api import Frame, Page, WebSocket, sync_playwright
+from playwright.sync_api import ConsoleMessage, Frame, Page, WebSocket, sync_playwright
 
 from .browser import find_browser
 from .client import Graph
@@ -37,6 +37,15 @@ USUAL_ERRORS = re.compile(
 PREVIEW_KINDS = (1, 4)  # first four bytes of the websocket's binary messages with an image
 READY = "() => window.app?.graph && Object.keys(LiteGraph.registered_node_types).length > 50"
 START_MS = 120_000
+OPENED = "() => app.extensionManager?.workflow?.activeWorkflow"  # the last session's, or a default
+RUN = """async () => {
+    window.heardTheEnd = false;
+    const hear = () => { window.heardTheEnd = true; };
+    for (const end of ['execution_success', 'execution_error', 'execution_interrupted'])
+        app.api.addEventListener(end, hear);
+    await app.queuePrompt(0, 1);
+}"""
+FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 class FrontEnd:
@@ -84,25 +93,48 @@ class FrontEnd:
         """Opens the page (anew) and waits until it can take a workflow."""
         self.page.goto(self.url + query, wait_until="domcontentloaded")
         self.page.wait_for_function(READY, timeout=START_MS)
-        self.page.wait_for_timeout(2000)  # the last workflow or a default one is loaded late
+        self.page.wait_for_function(OPENED, timeout=START_MS)
+        self.page.wait_for_timeout(1000)  # the new rendering places its nodes late
+        self.settle()
 
-    def load_template(self, name: str) -> None:
-        """Opens a template of this pack by the front end's own loader (its link to a template)."""
+    def visit(self, url: str) -> None:
+        """The same for another server, with nothing left of what was before."""
+        self.url = url
+        self.open()
+        self.errors.clear()
+
+    def settle(self) -> None:
+        """Waits until the page has drawn what it knows."""
+        self.page.evaluate(FRAMES)
+
+    def link_to_template(self, name: str) -> None:
+        """Opens the page anew, by the front end's link to a template of this pack."""
         name = file_name(name)
         file = f"/workflow_templates/tokenopt/{name}.json"
         with self.page.expect_response(lambda got: got.url.endswith(file), timeout=START_MS):
             self.open(f"/?template={name}&source=tokenopt")
-        self.page.wait_for_timeout(1500)  # it is shown in place of the last session's workflow
+        named = "(name) => app.extensionManager.workflow.activeWorkflow.filename === name"
+        self.page.wait_for_function(named, arg=name, timeout=START_MS)
+        self.settle()
+
+    def load_template(self, name: str) -> None:
+        """Opens a template of this pack in the page as it is."""
+        name = file_name(name)
+        address = f"/api/workflow_templates/tokenopt/{name}.json"
+        found = self.page.evaluate("(url) => fetch(url).then((got) => got.json())", address)
+        self.load_workflow(found, name)
 
     def load_workflow(self, workflow: dict[str, Any], name: str) -> None:
         """Opens a saved workflow (UI format) in the page as it is, without loading that anew."""
         self.page.evaluate(
             "([graph, name]) => app.loadGraphData(graph, true, true, name)", [workflow, name]
         )
+        self.settle()
 
     def load_api(self, graph: Graph, name: str) -> None:
         """Builds the nodes of a graph in API format."""
         self.page.evaluate("([graph, name]) => app.loadApiJson(graph, name)", [graph, name])
+        self.settle()
 
     def prompt(self) -> Graph:
         """The graph in API format that the front end would post for what it shows."""
@@ -118,13 +150,15 @@ class FrontEnd:
 
     def fit_view(self) -> None:
         self.page.evaluate("() => app.canvas.fitViewToSelectionAnimated()")
-        self.page.wait_for_timeout(800)  # it glides there
+        self.page.wait_for_timeout(400)  # it glides there, in 350 ms
+        self.settle()
 
     def queue(self) -> None:
         """Presses Run, so to say."""
-        self.page.evaluate("() => app.queuePrompt(0, 1)")
+        self.page.evaluate(RUN)
 
     def wait_until_idle(self, seconds: float = 300) -> None:
+        """Waits until the queue is empty and the page has heard and drawn how its run went."""
         deadline = time.monotonic() + seconds
         script = """async () => {
             const queue = await (await fetch('/queue')).json();
@@ -133,7 +167,9 @@ class FrontEnd:
         while self.page.evaluate(script):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"The queue was not empty after {seconds} s.")
-            self.page.wait_for_timeout(200)
+            self.page.wait_for_timeout(100)
+        self.page.wait_for_function("() => window.heardTheEnd !== false", timeout=START_MS)
+        self.settle()
 
     def wait_for_previews(self, count: int, seconds: float = 120) -> None:
         """Waits until that many preview images have come since the page was opened."""
@@ -168,10 +204,14 @@ class FrontEnd:
         return json.loads(self.page.evaluate(script, kind))
 
     def _listen(self) -> None:
-        self.page.on("console", lambda said: said.type == "error" and self._error(said.text))
+        self.page.on("console", self._listen_to_console)
         self.page.on("pageerror", lambda error: self._error(str(error)))
         self.page.on("response", lambda got: got.status >= 400 and self._error(got.url))
         self.page.on("websocket", self._listen_to)
+
+    def _listen_to_console(self, said: ConsoleMessage) -> None:
+        if said.type == "error" or "Unknown message type" in said.text:  # 1.32.9 only warns of it
+            self._error(said.text)
 
     def _listen_to(self, socket: WebSocket) -> None:
         socket.on("framereceived", self._count)

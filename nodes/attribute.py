@@ -28,6 +28,7 @@ class AttributeVector(io.ComfyNode):
             description="Learns a property from examples: the mean tokens of images that have it "
             "minus the mean tokens of images that have not. Apply Attribute gives it to others.",
             search_aliases=["direction", "concept", "average difference", "day night"],
+            has_intermediate_output=True,
             inputs=[*_sets(), *_choices(), *_names()],
             outputs=[
                 AttributeSocket.Output(

@@ -60,6 +60,7 @@ class LoadAttribute(io.ComfyNode):
             category=f"{CATEGORY}/attributes",
             description="Loads an attribute that Save Attribute wrote, here or on another machine.",
             search_aliases=["direction", "vector", "safetensors"],
+            has_intermediate_output=True,
             inputs=[
                 TokenizerSocket.Input(
                     "tokenizer",

@@ -18,7 +18,9 @@ from comfyui_version import __version__ as COMFYUI_VERSION
 from server import PromptServer
 
 CATEGORY = "TokenOpt"
-NEWER = ("search_aliases", "essentials_category")  # fields of a schema since 0.11 and 0.15
+# Fields of a schema since 0.11, 0.15 and 0.19. The last one: what the node says of its run comes
+# again with a cached one, for a page that was loaded anew.
+NEWER = ("search_aliases", "essentials_category", "has_intermediate_output")
 
 
 def schema(**said) -> io.Schema:

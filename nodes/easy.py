@@ -113,6 +113,7 @@ def run_easily(
     aim = loss(term, many, masks.repeat(tries, 1, 1, 1) if len(masks) > 1 else masks)
     tokens = encoded(models.tokenizer, many)
     config = settled(OptimizeConfig(steps=steps, **settings.config), models.tokenizer)
+    follow = Follower(steps, PREVIEW_EVERY)
     with stoppable() as stop:
         outcome = run_optimization(
             models.tokenizer,
@@ -120,7 +121,7 @@ def run_easily(
             aim,
             config,
             seed=seeds_of(seed, count, tries),
-            follow=Follower(steps, PREVIEW_EVERY),
+            follow=follow,
             stop=stop,
         )
     rows = best_rows(outcome.recorder.loss_curve(), count)
@@ -131,7 +132,7 @@ def run_easily(
     return io.NodeOutput(
         image,
         record_text(outcome, aim, models.tokenizer),
-        ui={"tokenopt": [report], "tokenopt_notes": said},
+        ui={"tokenopt": [report], "tokenopt_notes": said, **follow.feed.ui()},
     )
 
 

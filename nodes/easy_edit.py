@@ -28,6 +28,7 @@ class EasyTextEdit(io.ComfyNode):
             "picture out. For more control take Token Optimizer and its neighbours.",
             search_aliases=["text edit", "edit", "prompt", "img2img", "image to image", "clip"],
             essentials_category="Image Tools",
+            has_intermediate_output=True,
             inputs=[
                 io.Image.Input(
                     "image", tooltip="The picture to change, of any size; a batch is fine too."

@@ -29,6 +29,7 @@ class EasyInpaint(io.ComfyNode):
             "prompt in, picture out. Everything else stays what it is, to the last bit.",
             search_aliases=["inpaint", "fill", "remove object", "replace", "mask", "edit"],
             essentials_category="Image Tools",
+            has_intermediate_output=True,
             inputs=[
                 io.Image.Input("image", tooltip="The picture, of any size; a batch is fine too."),
                 io.Mask.Input(

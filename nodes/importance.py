@@ -37,6 +37,7 @@ class TokenImportance(io.ComfyNode):
             description="Finds the tokens that carry a property: CLIP sorts images by prompts such "
             "as bright and dark, and the positions whose tokens differ most between them win.",
             search_aliases=["which token", "explain", "clip", "attribution"],
+            has_intermediate_output=True,
             inputs=[
                 TokenizerSocket.Input(
                     "tokenizer", tooltip="The tokenizer to use, from Load TiTok."

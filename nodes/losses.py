@@ -77,6 +77,7 @@ class ClipLoss(io.ComfyNode):
             category=f"{CATEGORY}/loss",
             description="Asks for images that match a text.",
             search_aliases=["text edit", "prompt", "inpaint", "text to image", "guidance"],
+            has_intermediate_output=True,
             inputs=[
                 GuideSocket.Input(
                     "guide", tooltip="The model that looks at the images, from Load CLIP Guide."

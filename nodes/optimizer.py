@@ -33,6 +33,7 @@ class Optimize(io.ComfyNode):
                 "sampler",
                 "gradient descent",
             ],
+            has_intermediate_output=True,
             inputs=optimizer_inputs(),
             outputs=[
                 io.Image.Output(
@@ -76,6 +77,7 @@ class Optimize(io.ComfyNode):
         tokens.check_tokenizer(tokenizer)
         loss = recipe_of(loss)
         config = make_config(tokenizer, options, **settings)
+        follow = Follower(config.steps, preview_every, TimeLeft.of(config))
         with stoppable() as stop:
             outcome = run_optimization(
                 tokenizer,
@@ -84,7 +86,7 @@ class Optimize(io.ComfyNode):
                 config,
                 seed=seed,
                 options=options,
-                follow=Follower(config.steps, preview_every, TimeLeft.of(config)),
+                follow=follow,
                 stop=stop,
             )
         report = ui_report(outcome)
@@ -96,5 +98,5 @@ class Optimize(io.ComfyNode):
             from_images(outcome.frames),
             outcome.recorder.changes_text(),
             record_text(outcome, loss, tokenizer),
-            ui={"tokenopt": [report], "tokenopt_notes": notes(outcome)},
+            ui={"tokenopt": [report], "tokenopt_notes": notes(outcome), **follow.feed.ui()},
         )

@@ -33,6 +33,7 @@ class PerturbSearch(io.ComfyNode):
             "most, or that a connected loss likes most or least. Several positions are searched "
             "each by itself.",
             search_aliases=["explore", "variations", "edit tokens", "search codes"],
+            has_intermediate_output=True,
             inputs=[*_sockets(), *_settings(), *_optional()],
             outputs=[
                 io.Image.Output(

@@ -25,6 +25,7 @@ class PixelPenalty(io.ComfyNode):
             description="Penalizes noisy pixels and impossible colours. Combine it with a CLIP "
             "Loss where results get grainy, or where clamp is off.",
             search_aliases=["smooth", "total variation", "denoise", "artifacts"],
+            has_intermediate_output=True,
             inputs=[
                 weight_input(
                     "Strength against differences between neighbouring pixels (total variation): "

@@ -20,6 +20,7 @@ class PositionPreset(io.ComfyNode):
             description="The token positions that carry a property such as lighting, for the "
             "positions input of Token Copy, Apply Attribute and others.",
             search_aliases=["token numbers", "lighting", "blur"],
+            has_intermediate_output=True,
             inputs=[
                 TokenizerSocket.Input(
                     "tokenizer", tooltip="From Load TiTok: every tokenizer has its own positions."

@@ -34,6 +34,7 @@ class SeedRetrieval(io.ComfyNode):
             description="Chooses for each prompt an image to start from, out of a batch or a "
             "folder: one that already shows much of the prompt needs fewer steps.",
             search_aliases=["find image", "clip search", "best of", "text search"],
+            has_intermediate_output=True,
             inputs=[
                 GuideSocket.Input("guide", tooltip="From Load CLIP Guide; it compares."),
                 io.String.Input(

@@ -13,26 +13,45 @@ from pathlib import Path, PurePosixPath
 from ..tokenopt_core.names import nearest, shown
 from ..tokenopt_core.positions import shortened
 from .compat import folder_paths
-from .file_names import stays_inside
+from .file_names import dated, stays_inside
 
 LONGEST_PART, LONGEST = 180, 1000  # bytes; disks allow 255 with counter and ending
 IN_OUTPUT = " [output]"  # how ComfyUI marks a file of the output folder
 
 
-def new_output_file(prefix: str, suffix: str) -> tuple[Path, dict[str, str]]:
+def new_output_file(
+    prefix: str, suffix: str, size: tuple[int, int] | None = None
+) -> tuple[Path, dict[str, str]]:
     """A path in the output folder at which there is nothing yet, and what the front end calls it.
 
     Args:
         prefix: "name" or "folder/name", the input filename_prefix; a counter is added.
         suffix: such as ".attribute.safetensors".
+        size: width and height of an image, where there is one.
 
     Raises:
-        ValueError: the name leaves the output folder, is none, hidden or too long.
+        ValueError: the name leaves the output folder, is none, hidden or too long, or asks for a
+            size that there is not.
     """
-    base = check_name(prefix)
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, str(base))
+    if size is None and re.search("%(width|height)%", str(prefix)):
+        raise ValueError(
+            f"filename_prefix is {shown(prefix)}, expected no %width% and %height%: there is no "
+            "image here that has a size; leave them out."
+        )
+    folder, name, counter, subfolder = output_place(prefix, size or (0, 0))
     path = Path(folder, f"{name}_{counter:05}_{suffix}")
     return path, {"filename": path.name, "subfolder": subfolder, "type": "output"}
+
+
+def output_place(prefix: str, size: tuple[int, int]) -> tuple[str, str, int, str]:
+    """Folder, name, counter and subfolder of new files; raises as `check_name` does.
+
+    Args:
+        prefix: the input filename_prefix; dates, and what ComfyUI knows, are filled in.
+        size: width and height of the image.
+    """
+    prefix = dated(prefix)
+    return folder_paths.get_save_image_path(prefix, str(check_name(prefix)), *size)[:4]
 
 
 def check_name(prefix: str) -> Path:

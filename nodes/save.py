@@ -15,9 +15,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from ..tokenopt_core.small_files import write_whole
 from .code_text import text_of
-from .compat import CATEGORY, folder_paths, io, metadata_wanted, model_management, schema
+from .compat import CATEGORY, io, metadata_wanted, model_management, schema
 from .images import to_images
-from .safe_files import check_name
+from .safe_files import output_place
 from .types import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 
 CHUNK = "tokenopt"
@@ -87,9 +87,7 @@ class SaveImage(io.ComfyNode):
             details[CODES] = _lines(tokens, tokenizer, len(pixels))
         lines = _per_image(details.pop(CODES, None), len(pixels))
         height, width = pixels.shape[2:]
-        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-            filename_prefix, str(check_name(filename_prefix)), width, height
-        )
+        folder, name, counter, subfolder = output_place(filename_prefix, (width, height))
         saved = []
         for i, image in enumerate(pixels):
             file = _free(folder, name.replace("%batch_num%", str(i)), counter + i)

@@ -42,6 +42,7 @@ class Sweep(io.ComfyNode):
             description="Runs the Token Optimizer with several values of one or two settings and "
             "shows the results side by side, with a table of losses.",
             search_aliases=["xy plot", "grid", "compare settings", "parameter search"],
+            has_intermediate_output=True,
             inputs=[*_sockets(), *_settings(), *_base(), *_rest()],
             outputs=[
                 io.Image.Output(
@@ -87,11 +88,12 @@ class Sweep(io.ComfyNode):
                 draw=lambda done, images: live_grid(plan, done, images),
             )
         scores = table(plan, results)
+        said = [scores, *notes(plan, results, stop.raised)]
         return io.NodeOutput(
             from_images(grid(plan, results)),
             from_images(torch.cat([result.images for result in results])),
             scores,
-            ui={"tokenopt_notes": [scores, *notes(plan, results, stop.raised)]},
+            ui={"tokenopt_notes": said, **results[-1].curve},
         )
 
 

@@ -47,6 +47,7 @@ class Result:
         loss, terms: of the images, the mean over them, with the same crops for every run.
         steps: made, of `planned`.
         early: the run ended before its last step.
+        curve: of its loss, for the node's ui output.
     """
 
     images: Tensor = field(repr=False)
@@ -57,6 +58,7 @@ class Result:
     seconds: float
     early: bool
     remarks: tuple[str, ...]
+    curve: dict[str, list] = field(repr=False)
 
 
 def run_plan(
@@ -97,7 +99,7 @@ def run_plan(
             stop=stop,
             thrift=thrift,
         )
-        results.append(_result(plan, job, tokenizer, outcome, thrift))
+        results.append(_result(plan, job, tokenizer, outcome, thrift, feed.ui()))
         if stop.raised:
             break
         done += job.config.steps
@@ -107,7 +109,12 @@ def run_plan(
 
 
 def _result(
-    plan: Plan, job: Job, tokenizer: LoadedTokenizer, outcome: Outcome, thrift: Thrift
+    plan: Plan,
+    job: Job,
+    tokenizer: LoadedTokenizer,
+    outcome: Outcome,
+    thrift: Thrift,
+    curve: dict[str, list],
 ) -> Result:
     judge = plan.judged_by(job)
     terms = thrift.run(lambda: _scores(thrift.spare(judge), tokenizer, outcome.images), judge)
@@ -121,6 +128,7 @@ def _result(
         seconds=outcome.recorder.seconds,
         early=made < planned,
         remarks=outcome.remarks,
+        curve=curve,
     )
 
 

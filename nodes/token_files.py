@@ -49,7 +49,8 @@ class SaveTokens(io.ComfyNode):
         cls, tokenizer: LoadedTokenizer, tokens: Tokens, filename_prefix: str
     ) -> io.NodeOutput:
         tokens.check_tokenizer(tokenizer)
-        path, place = new_output_file(filename_prefix, SUFFIX)
+        size = tokenizer.spec.image_size
+        path, place = new_output_file(filename_prefix, SUFFIX, (size, size))
         with gradient_scope(tokenizer), torch.no_grad():
             save_tokens(path, tokenizer.module, tokens.values, tokens.quantized, tokenizer.name)
         note = f"saved {Path(place['subfolder'], path.name).as_posix()} in the output folder"

@@ -27,8 +27,10 @@ PLACE = """([columns, fixed]) => {
             if (widget.name in fixed) widget.value = fixed[widget.name];
 }"""
 SETTING = """async (on) => {
-    if (app.extensionManager.setting.get('Comfy.VueNodes.Enabled') !== on)
-        await app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on);
+    const settings = app.extensionManager.setting, name = 'Comfy.VueNodes.Enabled';
+    if (settings.get(name) === on) return false;
+    await settings.set(name, on);
+    return true;
 }"""
 INTO_SUBGRAPH = """async () => {
     app.canvas.selectItems([4, 6].map((id) => app.graph.getNodeById(id)));
@@ -37,9 +39,12 @@ INTO_SUBGRAPH = """async () => {
     app.canvas.openSubgraph(outer.subgraph, outer);
 }"""
 OTHER_TAB_AND_BACK = """async () => {
-    await app.extensionManager.command.execute('Comfy.NewBlankWorkflow');
+    const { workflow, command } = app.extensionManager;
+    const here = workflow.activeWorkflow.path;
+    await command.execute('Comfy.NewBlankWorkflow');
     await new Promise((done) => setTimeout(done, 300));
-    await app.extensionManager.command.execute('Workspace.PreviousOpenedWorkflow');
+    for (let tabs = 0; tabs < 30 && workflow.activeWorkflow.path !== here; tabs++)
+        await command.execute('Workspace.PreviousOpenedWorkflow');
     await new Promise((done) => setTimeout(done, 500));
 }"""
 ON_THE_PAGE = """() => Object.fromEntries(
@@ -80,8 +85,8 @@ def two_inspectors() -> Graph:
 
 def use_renderer(frontend: FrontEnd, name: str) -> None:
     """Switches to ComfyUI's classic or new ("Nodes 2.0") rendering of nodes."""
-    frontend.page.evaluate(SETTING, name == "new")
-    frontend.page.wait_for_timeout(300)
+    if frontend.page.evaluate(SETTING, name == "new"):
+        frontend.page.wait_for_timeout(300)
 
 
 def alerts(frontend: FrontEnd) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from devtools.checks import node
 from devtools.frontend import FrontEnd
 from devtools.layout import DEV
 from devtools.locales import load
@@ -37,6 +39,12 @@ COLOURS = """() => [
     getComputedStyle(document.body).getPropertyValue("--color-datatype-TOKENOPT_TOKENS").trim(),
 ]"""
 
+STEPS = """(steps) => {
+    for (const widget of app.graph._nodes.flatMap((node) => node.widgets ?? []))
+        if (widget.name === 'steps') widget.value = steps;
+}"""
+NAME = "%date:yyyy:MM%/%TokenOpt_DemoScene.shape%/a"
+
 
 def test_every_workflow_has_a_template_and_a_thumbnail(client):
     assert {path.stem for path in API_WORKFLOWS.glob("*.json")} == set(TEMPLATES)
@@ -49,7 +57,8 @@ def test_every_workflow_has_a_template_and_a_thumbnail(client):
 
 def test_the_node_shows_the_image_while_it_changes(frontend, client):
     client.free()  # so that nothing is taken from the results of an earlier test
-    frontend.load_template("text_edit")
+    frontend.link_to_template("text_edit")
+    frontend.page.evaluate(STEPS, 40)
     frontend.fit_view()
     box = frontend.node_box("TokenOpt_Optimize")
     before = frontend.screenshot(SCREENSHOTS / "before-run.png", box)
@@ -58,9 +67,7 @@ def test_the_node_shows_the_image_while_it_changes(frontend, client):
     frontend.queue()
     frontend.wait_for_previews(received + 2)
     running = frontend.screenshot(SCREENSHOTS / "node-running.png", box)
-    frontend.screenshot(SCREENSHOTS / "running.png")
     frontend.wait_until_idle()
-    frontend.page.wait_for_timeout(1000)
     frontend.screenshot(SCREENSHOTS / "finished.png")
     assert _changed(before, running) > 0.05, "the preview is not to be seen in the node"
     assert frontend.errors == []
@@ -68,29 +75,56 @@ def test_the_node_shows_the_image_while_it_changes(frontend, client):
 
 
 @pytest.mark.parametrize("name", WITH_DEMO)
-def test_template_runs_untouched_and_is_the_api_workflow(frontend, client, workflow, name):
+def test_template_is_the_api_workflow(frontend, workflow, name):
+    """Which test_server.py runs."""
     frontend.load_template(name)
-    posted = frontend.prompt()
-    assert _plain(posted) == _plain(workflow(name) | READY.get(name, {}))
-    run = client.run(posted)
-    assert run.status == "success", run.error
+    assert _plain(frontend.prompt()) == _plain(workflow(name) | READY.get(name, {}))
     assert frontend.errors == []
     assert frontend.alerts() == []
+
+
+def test_a_date_and_a_widget_in_a_name_are_filled_in(frontend):
+    names_are_filled_in(frontend)
+
+
+def names_are_filled_in(frontend: FrontEnd) -> None:
+    """The page does it for ComfyUI's own nodes; for ours too, and in a way that Windows takes."""
+    saved = {"filename_prefix": NAME}
+    both = {"tokens_with": ["5", 0], "tokens_without": ["5", 0]}
+    graph = {
+        "1": node("TokenOpt_DemoScene", shape="star", seed=1),
+        "2": node("SaveImage", images=["1", 0], **saved),
+        "3": node("TokenOpt_SaveImage", images=["1", 0], **saved),
+        "4": node("TokenOpt_LoadTokenizer", tokenizer="demo"),
+        "5": node("TokenOpt_Encode", tokenizer=["4", 0], image=["1", 0]),
+        "6": node("TokenOpt_SaveTokens", tokenizer=["4", 0], tokens=["5", 0], **saved),
+        "7": node("TokenOpt_AttributeVector", tokenizer=["4", 0], **both),
+        "8": node("TokenOpt_SaveAttribute", attribute=["7", 0], **saved),
+    }
+    frontend.load_api(graph, "names")
+    posted = {number: n["inputs"].get("filename_prefix") for number, n in frontend.prompt().items()}
+    assert re.fullmatch(r"\d{4}:\d\d/star/a", posted["2"])
+    assert posted["3"] == posted["6"] == posted["8"] == posted["2"].replace(":", "_")
+    saved_values = [
+        n["widgets_values"] for n in frontend.workflow()["nodes"] if n["id"] in (3, 6, 8)
+    ]
+    assert saved_values == [[NAME]] * 3
+    assert frontend.errors == []
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_template_is_tidy(name):
     saved = json.loads(template_file(name).read_text(encoding="utf-8"))
-    ours = [node for node in saved["nodes"] if node["type"].startswith("TokenOpt_")]
+    ours = [found for found in saved["nodes"] if found["type"].startswith("TokenOpt_")]
     assert ours
-    assert any(node["type"] == "MarkdownNote" for node in saved["nodes"])
-    for node in ours:
-        assert node["properties"]["cnr_id"] == "tokenopt"
-        assert node["properties"]["Node name for S&R"] == node["type"]
+    assert any(found["type"] == "MarkdownNote" for found in saved["nodes"])
+    for found in ours:
+        assert found["properties"]["cnr_id"] == "tokenopt"
+        assert found["properties"]["Node name for S&R"] == found["type"]
         assert not {"randomize", "increment", "decrement"} & set(
-            map(str, node.get("widgets_values", []))
+            map(str, found.get("widgets_values", []))
         )
-    boxes = [(*node["pos"], *node["size"]) for node in saved["nodes"]]
+    boxes = [(*found["pos"], *found["size"]) for found in saved["nodes"]]
     for place, a in enumerate(boxes):
         for b in boxes[:place]:
             apart = a[0] >= b[0] + b[2] or b[0] >= a[0] + a[2]
@@ -120,8 +154,8 @@ def test_the_help_panel_shows_the_node_s_picture(frontend):
 
 def _plain(graph):
     """What would run; a Load Image that is not connected shows the first file of its user."""
-    nodes = {n: (node["class_type"], node["inputs"]) for n, node in graph.items()}
-    return {n: node for n, node in nodes.items() if node[0] != "LoadImage"}
+    nodes = {n: (found["class_type"], found["inputs"]) for n, found in graph.items()}
+    return {n: found for n, found in nodes.items() if found[0] != "LoadImage"}
 
 
 def _changed(before: bytes, after: bytes) -> float:
@@ -135,7 +169,7 @@ def in_chinese(frontend: FrontEnd) -> Iterator[FrontEnd]:
     """The page with a template open and its language set, which the server keeps for the user."""
     speak = "(language) => app.extensionManager.setting.set('Comfy.Locale', language)"
     frontend.page.evaluate(speak, "zh")
-    frontend.load_template("text_edit")
+    frontend.link_to_template("text_edit")
     yield frontend
     frontend.page.evaluate(speak, "en")
 

@@ -38,7 +38,6 @@ def renderer(request, frontend):
 def run(frontend) -> None:
     frontend.queue()
     frontend.wait_until_idle(60)
-    frontend.page.wait_for_timeout(1500)  # on a busy machine the page hears of it late
 
 
 def last_image(client) -> np.ndarray:

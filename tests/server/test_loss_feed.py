@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from devtools.checks import node, record, succeed
@@ -25,6 +27,18 @@ def test_the_feed_is_the_loss_of_the_record(client, edit):
     for index, total, *terms in points:
         assert total == pytest.approx(kept["loss"][index][0], abs=1e-5)
         assert terms == pytest.approx([kept["terms"][n][index][0] for n in kept["terms"]], abs=1e-5)
+    (whole,) = run.outputs["6"]["tokenopt_curve"]  # for a page that was not there all the time
+    assert whole["points"] == points
+    assert whole.items() <= {**messages[0], "points": points}.items()
+
+
+def test_a_run_that_no_page_follows_leaves_its_curve_for_later(client, edit):
+    edit["6"]["inputs"]["seed"] = 5
+    number = client.submit(edit)  # and no websocket
+    while not (history := client.get(f"/history/{number}").json()):
+        time.sleep(0.1)
+    (whole,) = history[number]["outputs"]["6"]["tokenopt_curve"]
+    assert [point[0] for point in whole["points"]] == [0, 1, 2, 3]
 
 
 def test_a_long_run_sends_few_messages_and_points(client, edit):
@@ -58,3 +72,4 @@ def test_each_run_of_a_sweep_starts_anew(client, sweep):
     run = succeed(client, sweep)
     firsts = [message["title"] for message in feed(run) if message["first"]]
     assert firsts == ["run 1 of 2", "run 2 of 2"]
+    assert run.outputs["6"]["tokenopt_curve"][0]["title"] == "run 2 of 2"

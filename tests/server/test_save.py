@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import datetime
 
 import pytest
 
@@ -84,3 +86,52 @@ def test_save_bad_input(client, scene, inputs, parts):
     inputs = {"images": ["3", 0], "filename_prefix": "kept/bad", **inputs}
     scene["9"] = node("TokenOpt_SaveImage", **inputs)
     fails_with(client, scene, *parts)
+
+
+SAVERS = ("TokenOpt_SaveImage", "TokenOpt_SaveTokens", "TokenOpt_SaveAttribute")
+
+
+@pytest.fixture
+def saver(scene):
+    """The kind of a node that saves, and a prefix -> a graph in which node 9 does so."""
+    scene["4"] = node("TokenOpt_Encode", tokenizer=["1", 0], image=["3", 0])
+    scene["6"] = node("TokenOpt_DemoScene", **{**scene["3"]["inputs"], "light": "dark"})
+    scene["7"] = node("TokenOpt_Encode", tokenizer=["1", 0], image=["6", 0])
+    tokens = {"tokens_with": ["4", 0], "tokens_without": ["7", 0], "name_with": "bright"}
+    scene["5"] = node("TokenOpt_AttributeVector", tokenizer=["1", 0], **tokens)
+    sources = {
+        "TokenOpt_SaveImage": {"images": ["3", 0]},
+        "TokenOpt_SaveTokens": {"tokenizer": ["1", 0], "tokens": ["4", 0]},
+        "TokenOpt_SaveAttribute": {"attribute": ["5", 0]},
+    }
+    return lambda kind, prefix: {**scene, "9": node(kind, **sources[kind], filename_prefix=prefix)}
+
+
+@pytest.mark.parametrize("wired", [False, True])
+@pytest.mark.parametrize("kind", SAVERS)
+def test_a_date_in_the_name_is_filled_in_without_a_page(client, server, saver, kind, wired):
+    prefix = f"%date:yyyy/MM-dd%/%year%_{kind}_{wired}_%date:hh:mm:ss%"
+    graph = saver(kind, ["10", 0] if wired else prefix)
+    graph["10"] = node("PrimitiveString", value=prefix)
+    before = datetime.now()
+    succeed(client, graph)
+    days = {f"{day:%Y/%m-%d}" for day in (before, datetime.now())}  # it may be midnight
+    found = [f for day in days for f in (server.base / "output" / day).glob(f"*{kind}_{wired}*")]
+    assert found
+    assert all(re.match(rf"\d{{4}}_{kind}_{wired}_\d\d_\d\d_\d\d_", file.name) for file in found)
+
+
+def test_the_size_of_what_tokens_decode_to_is_in_their_name(client, saver):
+    run = succeed(client, saver("TokenOpt_SaveTokens", "kept/%width%x%height%"))
+    assert "saved kept/64x64_" in run.outputs["9"]["tokenopt_notes"][0]
+
+
+def test_an_attribute_has_no_size(client, saver):
+    parts = ("filename_prefix is 'kept/%width%'", "no %width%", "leave them out")
+    fails_with(client, saver("TokenOpt_SaveAttribute", "kept/%width%"), *parts)
+
+
+@pytest.mark.parametrize("kind", SAVERS)
+def test_no_date_leads_out_of_the_output_folder(client, saver, kind):
+    graph = saver(kind, "%date:../../x%")
+    fails_with(client, graph, "filename_prefix is '../../x'", "output folder")

@@ -6,6 +6,7 @@ imported inside ComfyUI, hence the file is loaded by its path.
 
 from __future__ import annotations
 
+from datetime import datetime
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -17,7 +18,7 @@ FILE = Path(__file__).parents[2] / "nodes" / "file_names.py"
 spec = spec_from_file_location("file_names", FILE)
 module = module_from_spec(spec)
 spec.loader.exec_module(module)
-stays_inside = module.stays_inside
+stays_inside, dated = module.stays_inside, module.dated
 
 OUTSIDE = [
     "..",
@@ -75,3 +76,20 @@ def test_no_accepted_name_leaves_a_folder_on_any_system(parts, slash):
             joined = flavour(base) / name
             assert joined.is_relative_to(base)
             assert ".." not in joined.parts
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("%date:yyyy-MM-dd%/a", "2026-03-07/a"),
+        ("a_%date:yy_M_d%_%date:h-m-s%", "a_26_3_7_4-5-9"),
+        ("%date:hh:mm:ss%", "04_05_09"),  # Windows takes no colon
+        ("%date:yyyy/MM\\dd%", "2026/03\\07"),
+        ("%year%_100%_%width%", "%year%_100%_%width%"),  # ComfyUI's own, and nobody's
+        ("%date:%", "%date:%"),
+        ("date:yyyy", "date:yyyy"),
+        (3, 3),
+    ],
+)
+def test_dates_are_filled_in_as_the_page_does_it(name, expected):
+    assert dated(name, datetime(2026, 3, 7, 4, 5, 9)) == expected

@@ -4,14 +4,13 @@ import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
 import { addBox, chain } from "./box.js";
 import { addControls } from "./inspector_keys.js";
-import { nextNodes, outputOf, remember, remembered } from "./inspector_links.js";
+import { nextNodes } from "./inspector_links.js";
 import { Strips } from "./inspector_strip.js";
 import { addStyle } from "./inspector_style.js";
+import { showOutputs } from "./outputs.js";
 
 const WIDTH = 400, MOST_HEIGHT = 340;
-const SETTLED = 300; // ms after a node was made anew, the page knows which tab it belongs to
 
-const restorers = new Set(); // of all inspectors on the page: show what it knows of the last run
 let left = null; // the cell that had the focus until a moment ago
 
 const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name);
@@ -114,16 +113,7 @@ function setUp(node) {
     box.show(true);
     const sizes = new ResizeObserver(() => box.fit());
     sizes.observe(strips.list);
-    const restore = () => {
-        strips.show(outputOf(node));
-        strips.paint();
-        refocus(node, strips);
-    };
-    restorers.add(restore);
-    chain(node, "onRemoved", () => {
-        sizes.disconnect();
-        restorers.delete(restore);
-    });
+    chain(node, "onRemoved", () => sizes.disconnect());
     strips.element.addEventListener("focusout", () => {
         left = { id: node.id, at: strips.at, since: performance.now() };
     });
@@ -131,26 +121,17 @@ function setUp(node) {
         const widget = widgetOf(node, name);
         if (widget) chain(widget, "callback", () => strips.paint());
     }
-    chain(node, "onExecuted", (output) => {
-        remember(node, output);
+    showOutputs(node, (output, fresh) => {
         strips.show(output);
-    });
-    // Undo and a change of tabs make the node anew; the page still has what it showed, or most.
-    chain(node, "onConfigure", () => {
-        setTimeout(restore);
-        setTimeout(() => {
-            strips.show(remembered(node));
-            refocus(node, strips);
-        }, SETTLED);
+        if (fresh) return;
+        strips.paint();
+        refocus(node, strips);
     });
     node.setSize([Math.max(node.size[0], WIDTH), node.size[1]]);
 }
 
 app.registerExtension({
     name: "tokenopt.Inspector",
-    onNodeOutputsUpdated() { // a tab, or an entry of the queue, with the outputs of its run
-        for (const restore of restorers) restore();
-    },
     nodeCreated(node) {
         if (node.comfyClass === "TokenOpt_Inspect") setUp(node);
     },

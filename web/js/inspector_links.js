@@ -1,7 +1,6 @@
 // Where the tokens of a node go: the nodes at the other ends of its links, through the borders of
-// subgraphs, and what the page still knows of a node's last run.
+// subgraphs.
 import { app } from "/scripts/app.js";
-import { findNode } from "./find_node.js";
 
 const rootGraph = () => app.rootGraph ?? app.graph;
 
@@ -28,28 +27,4 @@ function followed(graph, links) {
 function copiesOf(subgraph) {
     const graphs = [rootGraph(), ...(rootGraph().subgraphs?.values() ?? [])];
     return graphs.flatMap((graph) => graph.nodes).filter((node) => node.subgraph === subgraph);
-}
-
-// The ui output of a node's last run, as far as the page has it. It is kept by "6", in subgraphs by
-// "graph:6", and after a change of tabs by "12:6", where 12 is the subgraph's node.
-export function outputOf(node) {
-    const outputs = app.nodeOutputs ?? {};
-    const key = Object.keys(outputs).find((id) => findNode(id) === node);
-    return outputs[`${node.graph?.id}:${node.id}`] ?? outputs[key];
-}
-
-// By workflow: what its nodes sent last. The page's own memory, which an undo and a change of tabs
-// show again, lacks what comes sooner than the server's answer to the request to run, as cached
-// outputs do on a busy machine.
-const ran = new WeakMap();
-const workflow = () => app.extensionManager?.workflow?.activeWorkflow ?? app;
-const keyOf = (node) => `${node.graph?.id}:${node.id}`;
-
-export function remember(node, output) {
-    if (!ran.has(workflow())) ran.set(workflow(), new Map());
-    ran.get(workflow()).set(keyOf(node), output);
-}
-
-export function remembered(node) {
-    return ran.get(workflow())?.get(keyOf(node));
 }

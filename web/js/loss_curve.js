@@ -1,10 +1,12 @@
 // The loss while an optimizer runs, as a small curve in its node: the sum, and each term if there are
-// several. Fed by "tokenopt.loss" messages (nodes/loss_feed.py), a few a second. It stays until the
-// next run, and takes no room before the first.
+// several. Fed by "tokenopt.loss" messages (nodes/loss_feed.py), a few a second, and at the end by the
+// whole curve in the ui output "tokenopt_curve". It stays until the next run, and takes no room before
+// the first.
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
 import { addBox } from "./box.js";
 import { findNode } from "./find_node.js";
+import { showOutputs } from "./outputs.js";
 
 const NODES = [
     "TokenOpt_Optimize", "TokenOpt_Sweep", "TokenOpt_EasyTextEdit", "TokenOpt_EasyInpaint",
@@ -31,24 +33,34 @@ const CSS = `
     color: var(--descrip-text, #999); }
 `;
 
-let curves = null; // node -> its Curve; made with the first node that has one
+const curves = new WeakMap(); // node -> its Curve
 
 class Curve {
     constructor(node) {
         this.element = make("div", "tokenopt-loss");
         this.element.setAttribute("role", "img");
+        this.points = [];
+        this.growing = false; // by messages of a run
         this.head = make("div", "tokenopt-loss-head");
         this.plot = make("div", "tokenopt-loss-plot");
         this.element.append(this.head, this.plot);
         this.box = addBox(node, "tokenopt_loss", this.element, () => HEIGHT);
     }
 
+    // A node that was made anew in the middle of a run shows the rest of it.
     add({ first, names, points, steps, title }) {
-        if (first) this.points = [];
-        if (!this.points) return; // the page was opened in the middle of a run
+        if (first || !this.growing) this.points = [];
+        this.growing = true;
         this.points.push(...points);
         this.box.show(true);
         this.draw(names.length > 1 ? ["total", ...names] : names, steps, title);
+    }
+
+    // What a run sent at its end: all of the curve.
+    show(whole, fresh) {
+        if (!whole || (this.growing && !fresh)) return; // what is restored is of an earlier run
+        this.add({ ...whole, first: true });
+        this.growing = false;
     }
 
     draw(names, steps, title) {
@@ -121,22 +133,26 @@ function short(value) {
     return value.toFixed(size < 1 ? 4 : size < 100 ? 3 : 1);
 }
 
-function listen() {
-    curves = new WeakMap();
+function addStyle() {
     const style = document.createElement("style");
     style.textContent = CSS;
     document.head.append(style);
-    api.addEventListener("tokenopt.loss", ({ detail }) => {
-        const node = findNode(detail.node);
-        if (node) curves.get(node)?.add(detail);
-    });
 }
+
+// At once, as the page's socket is open before a node is there, and before any setup(): a message
+// that nobody listens to is an error of the page.
+api.addEventListener("tokenopt.loss", ({ detail }) => {
+    const node = findNode(detail.node);
+    if (node) curves.get(node)?.add(detail);
+});
 
 app.registerExtension({
     name: "tokenopt.LossCurve",
+    setup: addStyle,
     nodeCreated(node) {
         if (!NODES.includes(node.comfyClass)) return;
-        if (!curves) listen();
-        curves.set(node, new Curve(node));
+        const curve = new Curve(node);
+        curves.set(node, curve);
+        showOutputs(node, (output, fresh) => curve.show(output?.tokenopt_curve?.[0], fresh));
     },
 });

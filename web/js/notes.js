@@ -4,6 +4,7 @@ import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
 import { addBox } from "./box.js";
 import { findNode } from "./find_node.js";
+import { showOutputs } from "./outputs.js";
 
 const NAME = "tokenopt_notes";
 const LINE = 15, MOST_HEIGHT = 190, LETTER = 6.7; // pixels; the widest letter's
@@ -59,10 +60,6 @@ app.registerExtension({
     nodeCreated(node) {
         if (!node.comfyClass?.startsWith("TokenOpt_")) return;
         addNotes(node);
-        const onExecuted = node.onExecuted;
-        node.onExecuted = function (output) {
-            onExecuted?.apply(this, arguments);
-            show(this, output?.[NAME]);
-        };
+        showOutputs(node, (output) => show(node, output?.[NAME]));
     },
 });

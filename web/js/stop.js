@@ -87,9 +87,8 @@ app.registerExtension({
     menuCommands: [{ path: ["TokenOpt"], commands: ["TokenOpt.StopAndKeep"] }],
     setup() {
         api.addEventListener("progress", ({ detail }) => {
-            if (running && running.id === detail.node) return;
-            const node = findNode(detail.node);
-            if (NODES.includes(node?.type)) show(node, detail.node);
+            const node = findNode(detail.node); // another one after an undo or a change of tabs
+            if (running?.node !== node && NODES.includes(node?.type)) show(node, detail.node);
         });
         api.addEventListener("executing", ({ detail }) => {
             if (running && detail !== running.id) hide();
