@@ -25,6 +25,7 @@ from .attribute import AttributeSocket
 from .compat import io
 from .fitted import FitSocket, FittedPicture
 from .options import Options, OptionsSocket
+from .safe_files import writing
 from .types import (
     GuideSocket,
     LoadedGuide,
@@ -69,7 +70,8 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
             inputs, {k: v for k, v in all_given.items() if v is not None or k not in optional}
         )
         here = {name: _here(value) for name, value in given.items()}
-        return execute(cls, *map(_here, first), **here)
+        with writing(given.get("filename_prefix")):
+            return execute(cls, *map(_here, first), **here)
 
     node.execute = classmethod(checked)
     return node

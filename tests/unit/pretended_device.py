@@ -121,6 +121,7 @@ class PretendedDevice(TorchDispatchMode):
             return args[0]
         if not stays:
             return result
+        _mapped(result, _refuse_doubles)
         wrapped = _mapped(result, self._wrapped)
         if not there or function is SEND:
             return wrapped
@@ -162,6 +163,13 @@ def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, dict):
         return {name: _mapped(each, change) for name, each in value.items()}
     return value
+
+
+def _refuse_doubles(inner: Tensor) -> Tensor:
+    """As Apple's accelerator does."""
+    if inner.dtype in (torch.float64, torch.complex128):
+        raise TypeError(f"{NAME} has no {inner.dtype}.")
+    return inner
 
 
 def _inner(tensor: Tensor, seen: list[Tensor]) -> Tensor:
