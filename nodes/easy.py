@@ -127,7 +127,8 @@ def run_easily(
         )
     rows = best_rows(outcome.recorder.loss_curve(), count)
     image = pasted_back(outcome.images[rows], fitted, original, SOFT_EDGE)
-    said = [*remarks_of(models.tokenizer, squares, tokens), *notes(outcome)]
+    known = None if fitted.mask is None else 1 - masks
+    said = [*remarks_of(models.tokenizer, squares, tokens, known), *notes(outcome)]
     report = ui_report(outcome)
     tell_end(report)
     return io.NodeOutput(
