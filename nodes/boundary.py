@@ -27,6 +27,7 @@ from .attribute import AttributeSocket
 from .compat import io
 from .fitted import FitSocket, FittedPicture
 from .options import Options, OptionsSocket
+from .safe_files import writing
 from .told import told
 from .types import (
     GuideSocket,
@@ -78,7 +79,8 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
         for name, value in given.items():
             if value is not None or name not in optional:
                 given[name] = _taken(name, value, inputs.get(name), given.get("tokenizer"))
-        return execute(cls, **given)
+        with writing(given.get("filename_prefix")):
+            return execute(cls, **given)
 
     node.execute = classmethod(checked)
     return node

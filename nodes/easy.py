@@ -126,7 +126,9 @@ def run_easily(
         )
     rows = best_rows(outcome.recorder.loss_curve(), count)
     image = pasted_back(outcome.images[rows], fitted, original, SOFT_EDGE)
-    said = [*fitted.remarks, *remarks_of(models.tokenizer, squares, tokens), *notes(outcome)]
+    known = None if fitted.mask is None else 1 - masks
+    seen = remarks_of(models.tokenizer, squares, tokens, known)
+    said = [*fitted.remarks, *seen, *notes(outcome)]
     report = ui_report(outcome)
     tell_end(report)
     return io.NodeOutput(

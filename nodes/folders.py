@@ -6,6 +6,7 @@ only ever looked up in what was found here; they are never joined to a path.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,14 @@ def _model_folders(root: Path, config: str) -> Iterator[Path]:
 
 
 def download_folder(kind: str, name: str = ".") -> Path:
-    """The folder under which the released model `name` is, or will be once downloaded."""
+    """The folder under which the released model `name` is, or will be once downloaded: the user's
+    first one that can be written, because a shared one often may only be read."""
     roots = [Path(root) for root in folder_paths.get_folder_paths(kind)]
-    return next((root for root in roots if (root / name).is_dir()), roots[0])
+    there = (root for root in roots if (root / name).is_dir())
+    return next(itertools.chain(there, filter(_can_be_written, roots)), roots[0])
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether a folder, or the nearest one above it that exists, takes new files."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)

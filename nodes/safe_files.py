@@ -5,6 +5,7 @@ What a workflow names must lie in one of the two folders after every link is fol
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -81,6 +82,25 @@ def check_name(prefix: str) -> Path:
             f"shorter name: at most {LONGEST_PART} bytes between two slashes, {LONGEST} in all."
         )
     return base
+
+
+@contextlib.contextmanager
+def writing(prefix: str | None) -> Iterator[None]:
+    """The scope in which a node runs whose input filename_prefix is `prefix`; None has none.
+
+    Raises:
+        ValueError: the disk refuses; its own message tells of our paths and of no cure.
+    """
+    try:
+        yield
+    except OSError as error:
+        if prefix is None:
+            raise
+        raise ValueError(
+            f"filename_prefix is {shown(prefix)}, where nothing can be written "
+            f"({error.strerror}); expected a place in ComfyUI's output folder: choose another one, "
+            "or look at the folder's rights and the room on the disk."
+        ) from error
 
 
 def saved_files(suffix: str) -> dict[str, Path]:

@@ -33,13 +33,20 @@ class Call(NamedTuple):
 
 
 def calls(
-    client: Client, edit: Graph, kinds: str, every: int = 1, texts: dict[str, str] | None = None
+    client: Client,
+    edit: Graph,
+    kinds: str,
+    every: int = 1,
+    texts: dict[str, str] | None = None,
+    *,
+    sender: str = "",
 ) -> list[Call]:
     """What came of calling all nodes with strange values of these types, each `every`th call.
 
     Args:
         edit: the shipped text edit, whose first nodes give what the calls need.
         texts: by what to call them, in place of the strange texts.
+        sender: a node that the images pass before the calls get them.
     """
     sources = {number: edit[number] for number in "12345"}
     sources["3"]["inputs"].update(batch_size=2, seed=5)
@@ -67,5 +74,8 @@ def calls(
             TOKENOPT_FIT=["83", 2],
         ),
     }
+    if sender:
+        graph["84"] = node(sender, image=["3", 0])
+        graph["90"]["inputs"]["IMAGE"] = ["84", 0]
     run = succeed(client, graph)
     return [Call(*told) for told in json.loads(run.outputs["90"]["calls"][0])]

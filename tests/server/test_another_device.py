@@ -16,6 +16,8 @@ from devtools.checks import pixels, succeed
 from devtools.layout import DEV, ROOT, make_base
 from devtools.server import ComfyServer
 from devtools.short import short_templates
+from tests.server.neighbours import calls
+from tests.server.test_neighbours import MISSING
 from tests.server.test_scarce_memory import scarce
 
 PACKS = [ROOT / "tests" / "server" / name for name in ("pretended_pack", "hostile_pack")]
@@ -66,3 +68,11 @@ def test_where_memory_runs_out_the_models_leave_it(there):
     assert left < resident / 2
     expected, found = (pixels(client, run, "7").astype(int) for run in (plain, spared))
     assert (np.abs(found - expected) > 2).mean() < 0.001
+
+
+def test_images_on_the_device_meet_masks_of_the_cpu(there, edit):
+    """As with --gpu-only, where core's masks stay on the CPU. It changes the server: the last."""
+    made = calls(there.client(), edit, "none", sender="Pretended_Send")
+    assert len(made) > 35
+    failed = [call for call in made if call.error and not call.node.endswith(tuple(MISSING))]
+    assert not failed, "\n".join(map(str, failed))

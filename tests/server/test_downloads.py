@@ -30,6 +30,10 @@ REPOS = {kind: "/".join(model["url"].split("/")[3:5]) for kind, model in MODELS.
 WEIGHTS = {kind: model["url"].rpartition("/")[2] for kind, model in MODELS.items()}
 LOAD, GUIDES = "TokenOpt_LoadTokenizer", "TokenOpt_LoadGuide"
 
+# The user's first place for models, in which nothing can be written: below a file, so that it stops
+# an administrator too. Downloads go to the next.
+PLACES = "shared:\n  base_path: {}\n  titok: tokenizers\n  titok_guides: guides\n"
+
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
@@ -62,6 +66,8 @@ def online(hub, tmp_path_factory):
     base = make_base(DEV / name, Path(__file__).with_name("small_releases"))
     for kind in ("titok", "titok_guides"):
         shutil.rmtree(base / "models" / kind, ignore_errors=True)
+    more = tmp_path_factory.mktemp("places") / "paths.yaml"
+    more.write_text(PLACES.format(json.dumps(str(more))), encoding="utf-8")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("HF_ENDPOINT", hub.url)
         environment.setenv("HF_HOME", str(tmp_path_factory.mktemp("home")))
@@ -69,7 +75,8 @@ def online(hub, tmp_path_factory):
         for variable in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN"):
             environment.delenv(variable, raising=False)
         log = DEV / "logs" / f"{name}.log"
-        with ComfyServer(base, log=log, offline=False) as running:
+        paths = ["--extra-model-paths-config", str(more)]
+        with ComfyServer(base, log=log, offline=False, arguments=paths) as running:
             yield running
 
 

@@ -167,6 +167,16 @@ def test_a_picture_that_the_demo_models_do_not_know(client, graph):
     assert "set models to photos" in note
 
 
+def test_a_hole_that_arrives_black_makes_no_picture_unknown(client, graph):
+    """Newer mask editors blacken what is painted; what is beside it says what picture it is."""
+    graph["6"] = node("EmptyImage", width=36, height=40, batch_size=1, color=0)
+    graph["7"] = node("ImageCompositeMasked", destination=["3", 0], source=["6", 0], x=78, y=12,
+                      resize_source=False)  # fmt: skip
+    graph["4"] = easy_inpaint(["7", 0], ["5", 0], steps=1, tries=1)
+    run = succeed(client, graph)
+    assert not any("photos" in note for note in run.outputs["4"]["tokenopt_notes"])
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [

@@ -186,6 +186,18 @@ def test_no_name_leads_outside(client, workflow, outside, kind):
     assert outside.seen() == before
 
 
+def test_a_disk_that_refuses_a_file_is_told_without_our_path(client, workflow, outside):
+    """A file is where the folder should be, which stops an administrator too."""
+    (outside.base / "output" / "taken").write_text("")
+    for name, key in NAMING:
+        if key == "filename_prefix":
+            run = client.run(graph(workflow, name, key, "taken/x"))
+            message = run.error["exception_message"].strip()
+            assert run.error["exception_type"] == "ValueError", message
+            assert "filename_prefix is 'taken/x', where nothing can be written" in message
+            assert str(outside.base) not in message
+
+
 def test_every_input_that_names_something_is_tried(client):
     """By its name: a new node's new file input must be in NAMING."""
     found = set()

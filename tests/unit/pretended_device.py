@@ -97,6 +97,8 @@ class PretendedDevice(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
+        if function.overloadpacket is torch.ops.aten.to:  # whole, of tensors of inference mode
+            function, args, kwargs = SEND, args[:1], _asked(args[1:], kwargs)
         tensors: list[Tensor] = []
         inner_args, inner_kwargs = _mapped((args, kwargs), lambda each: _inner(each, tensors))
         there = [tensor for tensor in tensors if isinstance(tensor, There)]
@@ -121,6 +123,7 @@ class PretendedDevice(TorchDispatchMode):
             return args[0]
         if not stays:
             return result
+        _mapped(result, _refuse_doubles)
         wrapped = _mapped(result, self._wrapped)
         if not there or function is SEND:
             return wrapped
@@ -162,6 +165,24 @@ def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, dict):
         return {name: _mapped(each, change) for name, each in value.items()}
     return value
+
+
+def _asked(given: tuple, named: dict[str, Any]) -> dict[str, Any]:
+    """Device and type that a `to` names, or those of the tensor that it names."""
+    found = {name: named[name] for name in ("device", "dtype") if named.get(name) is not None}
+    for value in given:
+        if isinstance(value, Tensor):
+            found |= {"device": value.device, "dtype": value.dtype}
+        elif isinstance(value, torch.device | torch.dtype):
+            found["device" if isinstance(value, torch.device) else "dtype"] = value
+    return found
+
+
+def _refuse_doubles(inner: Tensor) -> Tensor:
+    """As Apple's accelerator does."""
+    if inner.dtype in (torch.float64, torch.complex128):
+        raise TypeError(f"{NAME} has no {inner.dtype}.")
+    return inner
 
 
 def _inner(tensor: Tensor, seen: list[Tensor]) -> Tensor:

@@ -19,6 +19,7 @@ from tokenopt_core.tokenizers import (
 )
 from tokenopt_core.tokenizers.config import look_up
 from tokenopt_core.tokenizers.spec import Recommended
+from tokenopt_core.tokenizers.weights import read_weights
 
 
 @pytest.mark.parametrize("name", RELEASES)
@@ -204,3 +205,12 @@ def test_a_direct_tokenizer_has_no_pixel_stage(hub_layout):
     (path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(ValueError, match="pixel_stage is given, but the weights have no such"):
         load_tokenizer(path)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+def test_a_file_that_cannot_be_opened_is_named(tmp_path, suffix):
+    """Nor can a folder, by an administrator either."""
+    path = tmp_path / f"model{suffix}"
+    path.mkdir()
+    with pytest.raises(ValueError, match=f"model{suffix} cannot be read"):
+        read_weights(path)

@@ -34,9 +34,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """All tensors of a file by name, on the CPU, mapped from the disk where the format allows.
 
     Raises:
-        ValueError: the file is cut short, damaged, or holds anything but tensors by name, all of
-            them plain numbers that are really in the file.
+        ValueError: the file cannot be opened, is cut short, damaged, or holds anything but tensors
+            by name, all of them plain numbers that are really in the file.
     """
+    try:
+        path.open("rb").close()
+    except OSError as error:  # safetensors calls one that may not be read "no such file"
+        raise ValueError(f"{path} cannot be read ({error.strerror}): get it again.") from error
     weights = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     if isinstance(weights, dict) and isinstance(weights.get("state_dict"), dict):
         weights = weights["state_dict"]  # as trainers write it, beside the state of the training
