@@ -1,4 +1,4 @@
-"""`python dev.py demo`: the shipped text edit, run by a headless ComfyUI, judged and saved."""
+"""`python dev.py demo`: the shipped easy text edit, run by a headless ComfyUI, judged and saved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .layout import DEV, ROOT
 from .server import ComfyServer, ServerFailed
 from .verdict import look_at
 
-WORKFLOW = ROOT / "workflows" / "api" / "text_edit.json"
+WORKFLOW = ROOT / "workflows" / "api" / "easy_text_edit.json"
 OUTPUT = ROOT / "demo_output"
 LOG = DEV / "logs" / "demo.log"
 PICTURE = 384  # size of each half of the side-by-side picture
@@ -62,8 +62,8 @@ class Progress:
 def _report(
     graph: Graph, run: Run, before: list[Image.Image], after: list[Image.Image], started: float
 ) -> int:
-    prompt = _node(graph, "TokenOpt_ClipLoss")[1]["inputs"]["prompt"]
-    number, optimizer = _node(graph, "TokenOpt_Optimize")
+    number, editor = _node(graph, "TokenOpt_EasyTextEdit")
+    prompt, steps, tries = (editor["inputs"][name] for name in ("prompt", "steps", "tries"))
     losses = json.loads(run.outputs[number]["tokenopt"][0])
     was, now = look_at(before)[0], look_at(after, prompt)[0]
 
@@ -72,12 +72,12 @@ def _report(
     after[0].save(OUTPUT / "after.png")
     side_by_side(before[0], after[0], prompt).save(OUTPUT / "side_by_side.png")
 
-    steps, seconds = optimizer["inputs"]["steps"], losses["seconds"]
     print(f"\nprompt   {prompt}")
     print(f"before   {was}")
     print(f"after    {now}")
-    print(f"loss     {losses['loss_first'][0]:.3f} -> {losses['loss_last'][0]:.3f}")
-    print(f"time     {seconds:.1f} s for {steps} steps, {time.monotonic() - started:.0f} s in all")
+    print(f"loss     {min(losses['loss_first']):.3f} -> {min(losses['loss_last']):.3f}")
+    made = f"{losses['seconds']:.1f} s for {tries} tries of {steps} steps"
+    print(f"time     {made}, {time.monotonic() - started:.0f} s in all")
     print(f"pictures {OUTPUT.relative_to(ROOT)}/side_by_side.png (and before.png, after.png)")
     if now.success:
         print("The edit succeeded: the judge, which no loss knows, sees what the prompt names.")

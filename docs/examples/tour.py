@@ -77,15 +77,16 @@ show(render(tokenizer, copy_tokens(features, dark, [6]))[0])
 names = {"shape": "circle", "colour": "red", "size": "large", "position": "left"}
 names |= {"background": "sky", "pattern": "plain", "light": "bright", "focus": "sharp"}
 start = draw(sample(1).replace(**names), seed=7)
-prompt = "a large green star on the left, plain sky background, bright, sharp"
+prompt = "a large green heart on the left, plain sky background, bright, sharp"
 loss = ClipLoss(guide, prompt, crops=4, flip=False)
-config = OptimizeConfig(steps=100, lr=0.2, ema_decay=0.95, token_noise=0.3)
+config = OptimizeConfig(steps=100, ema_decay=0.95)
+tries = tokenizer.encode(start).repeat(3, 1, 1)  # each with crops of its own; the best is kept
 film = [start]
-for step in optimize(tokenizer, loss, tokenizer.encode(start), config, seeds=5):
+for step in optimize(tokenizer, loss, tries, config, seeds=5):
     if step.index in (5, 10, 20, 40):
-        film.append(step.images)
-        print(f"step {step.index}: loss {step.loss.item():.3f}")
-result, _ = render(tokenizer, step.result)
+        film.append(step.images[:1])
+        print(f"step {step.index}: loss {step.loss.mean():.3f}")
+result, _ = render(tokenizer, step.result[step.best_loss.argmin()][None])
 show(torch.cat([*film, result]))
 
 # %% [markdown]

@@ -6,7 +6,7 @@ from tokenopt_core import ClipLoss, OptimizeConfig, load_guide, load_tokenizer, 
 from tokenopt_core.demo import judge, sample
 from tokenopt_core.demo import render as draw
 
-PROMPT = "a large green star on the left, plain sky background, bright, sharp"
+PROMPT = "a large green heart on the left, plain sky background, bright, sharp"
 
 
 def main() -> None:
@@ -15,12 +15,14 @@ def main() -> None:
     names |= {"background": "sky", "pattern": "plain", "light": "bright", "focus": "sharp"}
     images = draw(sample(1).replace(**names), seed=7)  # (1, 3, 64, 64)
     film = {"before": images}
-    config = OptimizeConfig(steps=150, lr=0.2, ema_decay=0.95, token_noise=0.3)
+    config = OptimizeConfig(steps=100, ema_decay=0.95)
     loss = ClipLoss(guide, PROMPT, crops=4, flip=False)
-    for step in optimize(tokenizer, loss, tokenizer.encode(images), config, seeds=5):
+    tries = tokenizer.encode(images).repeat(3, 1, 1)  # (3, 16, 12), each with crops of its own
+    for step in optimize(tokenizer, loss, tries, config, seeds=5):
         if step.index in (5, 15, 40):
-            film[f"step {step.index}"] = step.images
-    film["after"], _ = render(tokenizer, step.result)
+            film[f"step {step.index}"] = step.images[:1]
+    best = step.best_loss.argmin()  # by the loss; no judge is asked
+    film["after"], _ = render(tokenizer, step.result[best][None])
     print(f"the judge, which the loss does not know, sees: {judge(film['after']).names()[0]}")
     save("edit_by_text.png", film)
 

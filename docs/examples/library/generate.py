@@ -13,19 +13,20 @@ from tokenopt_core import (
 )
 from tokenopt_core.demo import judge
 
-PROMPT = "a large blue heart on the left, plain sand background, bright"
+PROMPT = "a large red circle in the middle, plain sky background, bright"
 
 
 def main() -> None:
     tokenizer, guide = load_tokenizer("demo"), load_guide("demo")
-    start = random_features(tokenizer.spec, seeds=[7])  # (1, 16, 12); `best_of` chooses among many
-    film = {"noise": render(tokenizer, start)[0]}
+    start = random_features(tokenizer.spec, seeds=range(7, 11))  # (4, 16, 12), four tries
+    film = {"noise": render(tokenizer, start[:1])[0]}
     loss = ClipLoss(guide, PROMPT, crops=4, flip=False)
-    config = OptimizeConfig(steps=200, lr=0.2, ema_decay=0.95, token_noise=0.6)
+    config = OptimizeConfig(steps=200, ema_decay=0.95, token_noise=0.6)
     for step in optimize(tokenizer, loss, start, config, seeds=7):
         if step.index in (10, 40, 100):
-            film[f"step {step.index}"] = step.images
-    film["result"], _ = render(tokenizer, step.result)
+            film[f"step {step.index}"] = step.images[:1]
+    best = step.best_loss.argmin()  # of the four, by the loss
+    film["result"], _ = render(tokenizer, step.result[best][None])
     print(f"the judge sees: {judge(film['result']).names()[0]}")
     save("generate.png", film)
 

@@ -29,11 +29,8 @@ def main() -> None:
     mask[..., 8:56, 12:52] = 1  # 1 = may change
     known = MaskedL1Loss(images, feather(mask, radius=4))
     loss = WeightedSum([(1.0, ClipLoss(guide, PROMPT, crops=4, flip=False)), (2.0, known)])
-    config = OptimizeConfig(
-        steps=120, lr=0.2, ema_decay=0.95, token_noise=0.3, reset_every=25
-    )  # every 25 steps the known pixels are put back and the image is encoded again
-    start = tokenizer.encode(images)
-    for step in optimize(tokenizer, loss, start, config, reset=known.composite):
+    config = OptimizeConfig(steps=150, ema_decay=0.95)
+    for step in optimize(tokenizer, loss, tokenizer.encode(images), config):
         if step.index % 50 == 0:
             print(f"step {step.index}: loss {step.loss.mean():.3f}")
     filled = known.composite(render(tokenizer, step.result)[0])
