@@ -34,7 +34,7 @@ puts the edited square back with a soft edge. All other pixels stay what they ar
 
 **Your own picture**: connect **Load Image** to the dot behind *A wide picture*, and its MASK \
 (*Open in MaskEditor*) to **Fit Image**. Choose a released model in **Load TiTok** and **Load \
-CLIP Guide**, and the paper's settings: *lr* 0.1, 8 *crops*, *mirror* on.
+CLIP Guide**, and the paper's 8 *crops* and *mirror* on; an *lr* of 0 follows the model.
 
 *margin* says how much of the surroundings the models see. Without a mask *mode* says how the \
 whole picture becomes a square: cropped, padded or stretched. An upscale model between **Token \
@@ -47,13 +47,16 @@ image matches the *prompt*. Watch it in the node.
 
 Press **Run**. Then change the prompt: name a colour, a shape, a place, a background.
 
+An *lr* of 0 is the learning rate that suits the tokenizer. Not what you asked for? Another *seed* \
+in **Token Optimizer**; *easy_text_edit* makes several tries by itself.
+
 For your own pictures put **Load Image** in place of Demo Scene, choose a released model in **Load \
-TiTok** and **Load CLIP Guide**, and take the paper's settings: *lr* 0.1, 8 *crops*, *mirror* on; \
-or open *l32_text_edit*, which has them.""",
+TiTok** and **Load CLIP Guide**, and take the paper's 8 *crops* and *mirror* on; or open \
+*l32_text_edit*, which has its settings.""",
     "generate_from_noise": """## Images out of nothing but a text
 
 **Random Tokens** decode to nothing in particular; **Token Optimizer** makes them match the \
-*prompt*. Another *seed* gives another image.
+*prompt*. Another *seed* gives another image; one in five or so goes astray.
 
 A little noise on the tokens (`token_noise`) looks around more, an average over the last steps \
 (`ema`) comes to rest. Switch either off and compare.""",
@@ -109,7 +112,7 @@ Try *setting_1* = prompt with two or three prompts, with `;` between them, or se
 **Save Animated WEBP** makes a small film of them. The *chart* shows the loss beside it.
 
 Tokens change one by one, so the image jumps rather than flows. Try `quantize` off (it flows, and \
-gets worse), a smaller `lr`, or `lr_schedule` = cosine, which comes to rest.""",
+gets worse), a smaller `lr`, or `lr_schedule` = constant, which never comes to rest.""",
     "token_copy": """## What does a token mean?
 
 To the tokenizer each image is 16 tokens: the coloured cells of **Token Inspector**, there after \
