@@ -1,24 +1,48 @@
-"""How speed is measured: alternating rounds in one process, medians, and their ratios."""
+"""How speed is measured: alternating rounds in one process, medians, their ratios, and where."""
 
 from __future__ import annotations
 
+import platform
+import shutil
 import statistics
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import psutil
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from tokenopt_core.precision import bfloat16_gain
 from tokenopt_core.steady_memory import give_back
 
 Call = Callable[[], object]
 
+DRIVERS = ("/proc/driver/nvidia/version", "/sys/module/amdgpu/version")
+# What a card's properties are called; not its serial numbers, which belong into no report.
+PROPERTIES = ("major", "minor", "gcnArchName", "multi_processor_count", "total_memory")
+
 MATRIX_SIDE = {"cpu": 2048}  # of the products whose rate is "the machine's own"; 8192 elsewhere
+
+
+class Rounds(NamedTuple):
+    """For `alternate`: at least one round, then others until the time is over or all are done."""
+
+    seconds: float
+    most: int
+
+    def __iter__(self) -> Iterator[int]:
+        ends = time.perf_counter() + self.seconds
+        for index in range(self.most):
+            if index and time.perf_counter() > ends:
+                return
+            yield index
 
 
 class Timing(NamedTuple):
@@ -37,7 +61,11 @@ class Timing(NamedTuple):
 
 
 def alternate(
-    cases: Mapping[str, Call], rounds: int, device: torch.device, *, repeats: int = 1
+    cases: Mapping[str, Call],
+    rounds: int | Rounds,
+    device: torch.device,
+    *,
+    repeats: int = 1,
 ) -> dict[str, Timing]:
     """Each case once to warm up, then in turn, `rounds` times; a round calls it `repeats` times.
 
@@ -46,7 +74,7 @@ def alternate(
     for call in cases.values():
         call()
     found: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(rounds):
+    for _ in range(rounds) if isinstance(rounds, int) else iter(rounds):
         for name, call in cases.items():
             found[name].append(_seconds(call, device, repeats))
     return {name: Timing(seconds) for name, seconds in found.items()}
@@ -55,12 +83,13 @@ def alternate(
 def peak_bytes(call: Call, device: torch.device) -> int:
     """Memory that a call needs at its peak, above what was in use before it."""
     if device.type != "cpu":
-        torch.accelerator.synchronize()
-        before = torch.accelerator.memory_allocated()
-        torch.accelerator.reset_peak_memory_stats()
+        memory = torch.get_device_module(device)
+        wait_for(device)
+        before = memory.memory_allocated()
+        memory.reset_peak_memory_stats()
         call()
-        torch.accelerator.synchronize()
-        return torch.accelerator.max_memory_allocated() - before
+        wait_for(device)
+        return memory.max_memory_allocated() - before
     give_back()
     with _ResidentMemory() as memory:
         call()
@@ -75,6 +104,7 @@ def count_flops(call: Call) -> int:
     return counter.total
 
 
+@lru_cache(maxsize=8)
 def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
     """Floating point operations a second of the machine's best large matrix product."""
     side = MATRIX_SIDE.get(device.type, 8192)
@@ -86,7 +116,63 @@ def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
 def wait_for(device: torch.device) -> None:
     """Until the device has done all that was asked of it."""
     if device.type != "cpu":
-        torch.accelerator.synchronize()
+        torch.get_device_module(device).synchronize()
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """The scope in which float32 is float32, and no product or convolution of it is TF32."""
+    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = convolutions
+
+
+def device_called(name: str) -> torch.device:
+    """The device of that name; for "auto" the accelerator, or else the CPU."""
+    if name != "auto":
+        return torch.device(name)
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found or torch.device("cpu")
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What a figure depends on: the card, its driver, and the versions of everything."""
+    on_cpu = device.type == "cpu"
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    cpu = capabilities.get("cpu_name") or platform.processor()
+    backend = torch.get_device_module(device)
+    card = getattr(backend, "get_device_name", lambda: str(device))
+    properties = getattr(backend, "get_device_properties", lambda _: None)(device)
+    runtimes = {k: v for k, v in vars(torch.version).items() if k not in ("git_version", "debug")}
+    return {
+        "device": cpu if on_cpu else card(),
+        **{name: getattr(properties, name) for name in PROPERTIES if hasattr(properties, name)},
+        "driver": None if on_cpu else getattr(properties, "driver_version", None) or _driver(),
+        **({} if on_cpu else {"CPU": cpu}),
+        "threads": torch.get_num_threads(),
+        "bfloat16 against float32": f"{bfloat16_gain():.1f} times" if on_cpu else None,
+        "torch": torch.__version__,
+        **{k: v for k, v in runtimes.items() if isinstance(v, str) and not k.startswith("_")},
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }
+
+
+def _driver() -> str | None:
+    """The driver's version, as the system tells it."""
+    for file in map(Path, DRIVERS):
+        if file.is_file():
+            return file.read_text(encoding="utf-8").splitlines()[0]
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    command = [tool, "--query-gpu=driver_version", "--format=csv,noheader"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20).stdout.strip()
 
 
 def _seconds(call: Call, device: torch.device, repeats: int) -> float:
@@ -115,6 +201,8 @@ class _ResidentMemory:
     """The process's resident memory while the block runs, looked at every 5 ms."""
 
     def __enter__(self) -> _ResidentMemory:
+        import psutil  # here, because an accelerator is measured without it
+
         self._process = psutil.Process()
         self.before = self.peak = self._process.memory_info().rss
         self._over = threading.Event()

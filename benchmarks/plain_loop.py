@@ -75,8 +75,10 @@ class PlainLoop:
         side, size = crop_side(*images.shape[2:], self.area), self.guide.image_size
         limit = images.shape[2] - side + 1
         drawn = draw_crops(self.sources[:1], self.crops, limit, limit, flip=True)
-        mean = images.new_tensor(self.guide.mean).view(3, 1, 1)
-        std = images.new_tensor(self.guide.std).view(3, 1, 1)
+        mean, std = (
+            torch.tensor(each, dtype=images.dtype, device=images.device).view(3, 1, 1)
+            for each in (self.guide.mean, self.guide.std)
+        )
         views = []
         for top, left, mirrored in drawn[0].tolist():
             crop = images[:, :, top : top + side, left : left + side]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +20,10 @@ from typing import Any
 
 import torch
 
-from tokenopt_core.precision import bfloat16_gain
 from tokenopt_core.steady_memory import steady_memory
 
 from . import speed_loop, speed_nodes, speed_parts
+from .clock import device_called, machine
 from .speed_page import page
 
 ROUNDS, QUICK_ROUNDS = 5, 1
@@ -36,7 +35,7 @@ LARGE_BATCH = 8
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints the tables and writes the numbers where they are wanted."""
     options = _parse(arguments)
-    device = _device(options.device)
+    device = device_called(options.device)
     with steady_memory():
         found = _measure(device, options.quick, options.rounds)
     if not options.quick:
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measure(device: torch.device, quick: bool, rounds: int) -> dict[str, Any]:
     rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
-    found: dict[str, Any] = {"machine": _machine(device)}
+    found: dict[str, Any] = {"machine": machine(device)}
     _say("the loop, plain and ours")
     found["loop"] = speed_loop.compare(device, rounds, in_float32=not quick)
     found["ratio"] = list(found["loop"].values())[-1]["ratio"]  # in the device's own choice
@@ -69,27 +68,6 @@ def _measure(device: torch.device, quick: bool, rounds: int) -> dict[str, Any]:
         _say(name)
         found[name] = measure(device, rounds)
     return found
-
-
-def _machine(device: torch.device) -> dict[str, Any]:
-    on_cpu = device.type == "cpu"
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return {
-        "device": capabilities.get("cpu_name", platform.processor())
-        if on_cpu
-        else str(torch.accelerator.current_accelerator()),
-        "threads": torch.get_num_threads(),
-        "bfloat16 against float32": f"{bfloat16_gain():.1f} times" if on_cpu else None,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def _device(name: str) -> torch.device:
-    if name != "auto":
-        return torch.device(name)
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return found or torch.device("cpu")
 
 
 def _say(text: str) -> None:

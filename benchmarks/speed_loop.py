@@ -13,10 +13,19 @@ from tokenopt_core.precision import compute_dtype
 from tokenopt_core.starts import random_features
 
 from . import speed_models
-from .clock import Call, alternate, count_flops, matrix_rate, peak_bytes
+from .clock import (
+    Call,
+    Rounds,
+    alternate,
+    count_flops,
+    exact_float32,
+    matrix_rate,
+    peak_bytes,
+)
 from .plain_loop import PlainLoop
+from .speed_models import Models
 
-TOKENIZER, GUIDE, PROMPT = "titok-l32", "ViT-B-32", "a photo of a red fox"
+PROMPT = "a photo of a red fox"
 SEED, EMA_DECAY, FOREVER = 7, 0.98, 10**6
 TRACE_TOLERANCE = 1e-4  # of two orders of the same float32 sums, over a few steps
 HALF = {torch.float16: "float16", torch.bfloat16: "bfloat16", torch.float32: "float32"}
@@ -62,19 +71,26 @@ class Task(NamedTuple):
         )
 
 
-def task(device: torch.device, batch: int = 1, crops: int = 8) -> Task:
-    tokenizer = speed_models.tokenizer(TOKENIZER, device)
-    return Task(tokenizer, speed_models.guide(GUIDE, device), batch, crops)
+def task(
+    device: torch.device, batch: int = 1, crops: int = 8, models: Models = speed_models.FULL
+) -> Task:
+    tokenizer = speed_models.tokenizer(models.tokenizer, device)
+    return Task(tokenizer, speed_models.guide(models.guide, device), batch, crops)
 
 
 def compare(
-    device: torch.device, rounds: int, batch: int = 1, *, in_float32: bool = True
+    device: torch.device,
+    rounds: int | Rounds,
+    batch: int = 1,
+    *,
+    in_float32: bool = True,
+    models: Models = speed_models.FULL,
 ) -> dict[str, Any]:
     """Seconds of a step of the plain loop and of ours, in float32 and in the device's own choice.
 
     On an accelerator the plain loop runs under float16 autocast, on a CPU in float32, as published.
     """
-    work = task(device, batch)
+    work = task(device, batch, models=models)
     plain_dtype = torch.float32 if device.type == "cpu" else torch.float16
     chosen = compute_dtype(OptimizeConfig(), device, work.tokenizer)
     plain = work.plain(plain_dtype)
@@ -100,12 +116,14 @@ def compare(
     return rows
 
 
-def peaks(device: torch.device, names: Sequence[str]) -> dict[str, float]:
+def peaks(
+    device: torch.device, names: Sequence[str], models: Models = speed_models.FULL
+) -> dict[str, float]:
     """MiB that a first step needs at its peak above the float32 weights, by the names of `compare`.
 
     Gradients of weights and copies of them count. Measured outside of `steady_memory`.
     """
-    work = task(device)
+    work = task(device, models=models)
     plain_dtype = torch.float32 if device.type == "cpu" else torch.float16
     found = {}
     for name in names:
@@ -120,12 +138,14 @@ def peaks(device: torch.device, names: Sequence[str]) -> dict[str, float]:
     return {name: bytes_ / 2**20 for name, bytes_ in found.items()}
 
 
-def traces(device: torch.device, steps: int = 3) -> dict[str, Any]:
+def traces(
+    device: torch.device, steps: int = 3, models: Models = speed_models.FULL
+) -> dict[str, Any]:
     """The losses of both loops in float32, step by step, and their largest relative difference."""
-    work = task(device)
+    work = task(device, models=models)
     plain = work.plain(torch.float32)
     ours = work.ours("float32", official_rules=True)
-    with torch.backends.cudnn.flags(allow_tf32=False):
+    with exact_float32():
         pairs = [(float(plain.step()), float(next(ours).loss)) for _ in range(steps)]
     error = max(abs(a - b) / abs(a) for a, b in pairs)
     return {

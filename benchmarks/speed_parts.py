@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from tokenopt_core import (
     ClipLoss,
     OptimizeConfig,
     SearchConfig,
+    Tokenizer,
     load_guide,
     load_tokenizer,
     optimize,
@@ -21,24 +23,28 @@ from tokenopt_core.demo import render, sample
 from tokenopt_core.precision import compute_dtype
 
 from . import speed_models
-from .clock import Call, alternate, count_flops, matrix_rate
+from .clock import Call, Rounds, alternate, count_flops, matrix_rate
 from .plain_loop import plain_decode
-from .speed_loop import HALF, TOKENIZER, task
+from .speed_loop import HALF, task
+from .speed_models import Models
 
 ENCODE = "encode (float32, both the same)"
 DEMO_STEPS = 300
 SEARCH_BATCH = 16
 
 
-def models(device: torch.device, rounds: int) -> dict[str, Any]:
+def models(
+    device: torch.device, rounds: int | Rounds, models: Models = speed_models.FULL
+) -> dict[str, Any]:
     """Seconds of encoding, decoding and its gradient, plain float32 and ours."""
-    tokenizer = speed_models.tokenizer(TOKENIZER, device)
-    vqgan = speed_models.tokenizer("maskgit-vqgan", device)
+    tokenizer = speed_models.tokenizer(models.tokenizer, device)
+    vqgan = speed_models.tokenizer(models.vqgan, device)
     dtype = compute_dtype(OptimizeConfig(), device, tokenizer)
     fast, fast_vqgan = tokenizer, vqgan
     if dtype != torch.float32:
         fast, fast_vqgan = tokenizer.lowered(dtype), vqgan.lowered(dtype)
-    image = torch.rand(1, 3, 256, 256, device=device)
+    side = tokenizer.spec.image_size
+    image = torch.rand(1, 3, side, side).to(device)
     tokens, grid = (_tokens(module, image) for module in (tokenizer, vqgan))
     jobs: dict[str, tuple[Call, Call]] = {
         ENCODE: (lambda: tokenizer.encode(image), lambda: tokenizer.encode(image)),
@@ -58,9 +64,11 @@ def models(device: torch.device, rounds: int) -> dict[str, Any]:
     }
 
 
-def search(device: torch.device, rounds: int) -> dict[str, Any]:
-    """An exact search over one position of the demo tokenizer against decoding alone."""
-    tokenizer = load_tokenizer("demo", device=device)
+def search(
+    device: torch.device, rounds: int | Rounds, tokenizer: Tokenizer | None = None
+) -> dict[str, Any]:
+    """An exact search over one position, of the demo tokenizer, against decoding alone."""
+    tokenizer = tokenizer or load_tokenizer("demo", device=device)
     spec, config = tokenizer.spec, SearchConfig(batch=SEARCH_BATCH)
     codes = torch.zeros(1, spec.num_tokens, dtype=torch.int64)
     tokens = tokenizer.lookup(codes.to(device)).repeat(SEARCH_BATCH, 1, 1)
@@ -126,7 +134,7 @@ def growth(device: torch.device, rounds: int, largest: int = 16) -> dict[str, li
 
 
 def _job(
-    plain: Call, ours: Call, dtype: torch.dtype, device: torch.device, rounds: int
+    plain: Call, ours: Call, dtype: torch.dtype, device: torch.device, rounds: int | Rounds
 ) -> dict[str, Any]:
     timings = alternate({"plain": plain, "ours": ours}, rounds, device)
     flops = count_flops(ours)
@@ -144,7 +152,8 @@ def _tokens(tokenizer, image: Tensor) -> Tensor:
 
 
 def _grid(tokens: Tensor) -> Tensor:
-    return tokens.transpose(1, 2).unflatten(2, (16, 16)).contiguous()
+    side = math.isqrt(tokens.shape[1])
+    return tokens.transpose(1, 2).unflatten(2, (side, side)).contiguous()
 
 
 def _gradient(decode, tokens: Tensor) -> Tensor:

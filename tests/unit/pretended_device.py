@@ -38,6 +38,9 @@ class _Backend(backend_registration._DummyBackendModule):
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.float16, torch.bfloat16]
 
+    def synchronize(self, device: torch.device | None = None) -> None:
+        """Nothing is ever under way."""
+
 
 def register() -> None:
     """Makes torch.device("pretended") known to this process."""

@@ -1,0 +1,202 @@
+"""The check of a GPU where there is none: on the CPU, on a pretended device, and cut short."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.autograd import DeviceType
+
+from benchmarks import gpu_check, gpu_compare
+from benchmarks.speed_models import DEMO, EVERY_SMALL
+from benchmarks.step_profile import STEP, activity
+from devtools.layout import ROOT
+
+PARTS = [part.name for part in gpu_check.PARTS]
+ON_PRETENDED = """
+import sys
+from tests.unit.pretended_device import NAME, PretendedDevice, register
+register()
+from benchmarks import clock, gpu_check, gpu_compare
+clock.MATRIX_SIDE[NAME] = 256
+for precision in ("float32", "bfloat16"):  # the others do the same and more
+    del gpu_compare.PRECISIONS[precision]
+with PretendedDevice():
+    sys.exit(gpu_check.main(["--device", NAME, "--quick", "--out", sys.argv[1]]))
+"""
+HANGS = """
+import sys, threading
+from benchmarks import gpu_check
+folder, minutes, *names = sys.argv[1:]
+hangs = gpu_check.Part("hangs", lambda check: iter(threading.Event().wait, None))
+gpu_check.PARTS = (*(part for part in gpu_check.PARTS if part.name in names), hangs)
+gpu_check.main(["--device", "cpu", "--minutes", minutes, "--quick", "--out", folder])
+"""
+
+
+def start(command: list[str]) -> subprocess.Popen:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def read(folder: Path) -> dict:
+    def refuse(constant: str):
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = (folder / "gpu_check.json").read_text(encoding="utf-8")
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_a_dry_run_on_the_cpu_does_every_part(tmp_path):
+    run = start(
+        ["-m", "benchmarks.gpu_check", "--device", "cpu", "--quick", "--out", str(tmp_path)]
+    )
+    said, _ = run.communicate(timeout=600)
+    found = read(tmp_path)
+    assert run.returncode == 0, said[-3000:]
+    assert found["complete"]
+    assert list(found["parts"]) == PARTS
+    assert all(part["result"] for part in found["parts"].values())
+    rows = found["parts"][PARTS[0]]["result"]
+    assert {row["models"] for row in rows} == {gpu_compare.called(each) for each in EVERY_SMALL}
+    assert {row["precision"] for row in rows} == set(gpu_compare.PRECISIONS)
+    page = (tmp_path / "gpu_check.md").read_text(encoding="utf-8")
+    assert found["machine"]["device"] in page.splitlines()[0]
+    assert page.strip() in said
+    for title in ("## Results", "## Speed", "## Memory", "## One step", "FAILED"):
+        assert (title in page) == (title != "FAILED")
+
+
+def test_nothing_stays_behind_on_the_cpu(tmp_path):
+    """On a device that refuses tensors of the CPU."""
+    pytest.importorskip("torch.utils.backend_registration")
+    run = start(["-c", ON_PRETENDED, str(tmp_path)])
+    said, _ = run.communicate(timeout=600)
+    parts = read(tmp_path)["parts"]
+    assert list(parts) == PARTS, said[-3000:]
+    assert {name: part["error"] for name, part in parts.items() if "error" in part} == {}
+    assert parts["memory"]["skipped"] == "this device does not count its memory"
+    rows = [row for part in parts.values() for row in part.get("result", []) if "what" in row]
+    assert {row["models"] for row in rows} >= {gpu_compare.called(each) for each in EVERY_SMALL}
+    assert [row for row in rows if not row["passed"]] == []
+
+
+def test_killed_in_the_middle_it_leaves_what_was_done(tmp_path):
+    run = start(["-c", HANGS, str(tmp_path), "8", "speed, the same losses"])
+    try:
+        while run.poll() is None:
+            time.sleep(0.05)
+            if (tmp_path / "gpu_check.json").is_file() and read(tmp_path)["running"] == "hangs":
+                break
+    finally:
+        run.kill()
+        said, _ = run.communicate()
+    assert (tmp_path / "gpu_check.json").is_file(), said[-3000:]
+    found = read(tmp_path)
+    assert not found["complete"]
+    assert found["parts"]["speed, the same losses"]["result"]["equal"]
+    assert "**Not complete: hangs.**" in (tmp_path / "gpu_check.md").read_text(encoding="utf-8")
+
+
+def test_at_the_limit_it_ends_whatever_hangs(tmp_path):
+    run = start(["-c", HANGS, str(tmp_path), "0.2"])
+    said, _ = run.communicate(timeout=600)
+    assert run.returncode == 1
+    found = read(tmp_path)
+    assert found["cut"] == "the time was over in the part 'hangs'"
+    assert "Not complete: the time was over in the part 'hangs'" in said
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    """A check of a few parts that are made up."""
+
+    def fails(check):
+        yield [gpu_compare.row("models", "float32", "images", float("nan"), 1.0)]
+        raise RuntimeError("no kernel\nfor this card")
+
+    def works(check):
+        yield {"plain": 1.0}
+
+    made = (
+        gpu_check.Part("fails", fails),
+        gpu_check.Part("memory", works),
+        gpu_check.Part("long", works, seconds=10_000),
+    )
+    monkeypatch.setattr(gpu_check, "PARTS", made)
+
+
+def test_a_part_that_fails_or_takes_too_long_is_told_and_the_others_go_on(parts, tmp_path, capsys):
+    assert gpu_check.main(["--device", "cpu", "--out", str(tmp_path)]) == 1
+    found = read(tmp_path)["parts"]
+    assert found["fails"]["error"] == "RuntimeError: no kernel\nfor this card"
+    assert found["fails"]["result"][0]["difference"] == "nan"
+    assert found["memory"]["result"] == {"plain": 1.0}
+    assert "10000 or more" in found["long"]["skipped"]
+    page = capsys.readouterr().out
+    assert "FAILED models, float32, images: nan apart" in page
+    assert "error: RuntimeError: no kernel" in page
+
+
+def test_a_wrong_device_fails():
+    """As if it lost a sign on the way."""
+    tokenizer, _ = DEMO.on(gpu_compare.CPU)
+    features = torch.randn(2, 16, 12, generator=torch.Generator().manual_seed(1))
+    codes = tokenizer.quantize(features).codes
+    assert gpu_compare._near_ties(tokenizer, features, features, codes)[0] == 0
+    unexplained, note = gpu_compare._near_ties(tokenizer, features, features, codes.flip(0))
+    assert unexplained > gpu_compare.NEAR_TIE
+    assert "32 of 32 differ" in note
+    assert gpu_compare.apart(-features, features, "images") == pytest.approx(2)
+
+
+def event(name: str, start: float, end: float, on_cpu: bool = True):
+    device = DeviceType.CPU if on_cpu else DeviceType.CUDA
+    span = SimpleNamespace(start=start, end=end)
+    return SimpleNamespace(
+        name=name, time_range=span, device_type=device, cpu_children=[], is_user_annotation=False
+    )
+
+
+def test_a_profile_tells_kernels_gaps_and_waits():
+    """Two steps of 1 ms, kernels that overlap, and one that ends after the program's last step."""
+    found = activity(
+        [
+            event(STEP, 0, 1000),
+            event(STEP, 1000, 2000),
+            event(STEP, 100, 2500, on_cpu=False),
+            event("before", -50, -10, on_cpu=False),
+            event("someLaunchKernel", 50, 60),
+            event("someStreamSynchronize", 800, 900),
+            event("gemm", 100, 500, on_cpu=False),
+            event("gemm", 400, 800, on_cpu=False),
+            event("Memcpy DtoH", 1200, 1300, on_cpu=False),
+            event("norm", 2300, 2500, on_cpu=False),
+            event("deviceSynchronize after the steps", 2100, 2500),
+        ],
+        steps=2,
+    )
+    assert (found["kernels"], found["launches"], found["waits"], found["copies"]) == (
+        2,
+        0.5,
+        0.5,
+        0.5,
+    )
+    assert (found["wall_ms"], found["busy_ms"], found["gaps_ms"]) == (1.25, 0.5, 0.75)
+    assert found["longest_gap_ms"] == 1
+    assert found["top"][0] == {"name": "gemm", "ms": 0.4, "calls": 1}
