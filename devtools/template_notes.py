@@ -56,7 +56,8 @@ TiTok** and **Load CLIP Guide**, and take the paper's 8 *crops* and *mirror* on;
     "generate_from_noise": """## Images out of nothing but a text
 
 **Random Tokens** decode to nothing in particular; **Token Optimizer** makes them match the \
-*prompt*. Another *seed* gives another image; one in five or so goes astray.
+*prompt*, four at once, because one in three or so goes astray. **Seed Retrieval** keeps the one \
+that CLIP finds nearest. Other *seeds* give other images.
 
 A little noise on the tokens (`token_noise`) looks around more, an average over the last steps \
 (`ema`) comes to rest. Switch either off and compare.""",

@@ -158,8 +158,8 @@ def changed(graph: Graph, values: dict[str, Any], upload: Callable[[Path], str] 
     graph = copy.deepcopy(graph)
     for name, value in values.items():
         if name == "prompt":
-            for node in _choose(graph, name, _holders(graph, name, str)):
-                node["inputs"][name] = value
+            for node in _choose(graph, name, _holders(graph, name, str), _texts_of_prompts(graph)):
+                node["inputs"][name if name in node["inputs"] else "value"] = value
         elif name == "seed":
             holders = _holders(graph, name, int)
             drawn = {n for n in holders if graph[n]["class_type"] == SCENE}
@@ -191,6 +191,14 @@ def _holders(graph: Graph, name: str, kind: type) -> list[str]:
     sources = {str(link[0]) for found in links.values() for link in found}
     held = [n for n, node in graph.items() if isinstance(node["inputs"].get(name), kind)]
     return [number for number in held if links[number] or number in sources]
+
+
+def _texts_of_prompts(graph: Graph) -> list[str]:
+    """The one node with a text that is connected to a prompt; none where there are several."""
+    links = [node["inputs"].get("prompt") for node in graph.values()]
+    sources = {str(link[0]) for link in links if isinstance(link, list)}
+    texts = [n for n in sources if isinstance(graph[n]["inputs"].get("value"), str)]
+    return texts if len(texts) == 1 else []
 
 
 def _choose(graph: Graph, name: str, *groups: list[str]) -> list[dict[str, Any]]:
