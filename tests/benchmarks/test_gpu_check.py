@@ -21,11 +21,13 @@ from devtools.layout import ROOT
 
 PARTS = [part.name for part in gpu_check.PARTS]
 ON_PRETENDED = """
-import sys
+import sys, torch
 from tests.unit.pretended_device import NAME, PretendedDevice, register
 register()
 from benchmarks import clock, gpu_check, gpu_compare
 clock.MATRIX_SIDE[NAME] = 256
+Scaler = torch.amp.GradScaler  # the plain loop's: it needs float64, but on Apple's devices
+torch.amp.GradScaler = lambda device, enabled: Scaler(device, enabled=False)
 for precision in ("float32", "bfloat16"):  # the others do the same and more
     del gpu_compare.PRECISIONS[precision]
 with PretendedDevice():
