@@ -4,7 +4,8 @@ ComfyUI calls `comfy_entrypoint` when it loads the pack. Nothing is imported bef
 may import this file outside ComfyUI; models and their libraries load when a node first needs them.
 
 Of several copies in custom_nodes (a clone beside the one of the Manager, a backup) the first one is
-the pack, and the others add nothing: a route that is registered twice keeps ComfyUI from starting.
+the pack, and the others add no node and no script: a route that is registered twice keeps ComfyUI
+from starting.
 """
 
 
@@ -17,7 +18,7 @@ def _other_copy() -> str:
     for route in getattr(getattr(server, "instance", None), "routes", ()):
         if getattr(route, "path", None) == "/tokenopt/stop":
             folder = os.path.dirname(os.path.dirname(route.handler.__globals__["__file__"]))
-            return folder if folder != os.path.dirname(__file__) else ""
+            return "" if os.path.samefile(folder, os.path.dirname(__file__)) else folder
     return ""
 
 

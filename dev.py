@@ -126,7 +126,8 @@ def test(python: Path, options: argparse.Namespace, rest: list[str]) -> int:
     """Lint first (seconds), then pytest, whose closing line ends the output."""
     if options.numerics:
         os.environ.update(NUMERICS[options.numerics])
-        rest = rest or [*NUMERIC_TESTS, "-n", str(TEST_WORKERS), "--dist", "loadfile"]
+    if options.numerics and not rest:
+        rest = [*NUMERIC_TESTS, "-n", str(TEST_WORKERS), "--dist", "loadfile"]
     else:
         _browser(python)
     unclean = lint(python, options, [])
@@ -138,7 +139,7 @@ def test(python: Path, options: argparse.Namespace, rest: list[str]) -> int:
     else:
         # In the order of the names: the browser's first, on servers that no bad request has met.
         workers = ["-n", str(TEST_WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
-        groups = ["--require", "server,parity,browser"]
+        groups = ["--require", "server,parity,browser", "--durations", "10"]
         tests = _call(python, "-m", "pytest", "tests", *workers, *groups)
     return tests or unclean
 

@@ -172,7 +172,10 @@ def _driver() -> str | None:
     if tool is None:
         return None
     command = [tool, "--query-gpu=driver_version", "--format=csv,noheader"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20).stdout.strip()
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20).stdout.strip()
+    except (OSError, subprocess.SubprocessError):  # a driver that hangs
+        return None
 
 
 def _seconds(call: Call, device: torch.device, repeats: int) -> float:

@@ -176,10 +176,10 @@ batch of images with the property, and one without, in place of the scenes.""",
 
 **Seed Retrieval** looks at 64 scenes and gives each line of *Prompts* the one that CLIP finds \
 nearest. Its table tells which, and how near. A seed that shows half of the prompt already needs \
-few steps: here 100.
+few steps: here 150.
 
 **CLIP Loss** gets the same lines, so that each seed follows its own. Compare *Save seeds* with \
-*Save after*. Then set *choose* to random, and see how far 100 steps get from anywhere.
+*Save after*. Then set *choose* to random, and see how far 150 steps get from anywhere.
 
 For your own pictures put them into a folder of ComfyUI's input directory, write its name into \
 *folder*, and disconnect *image*.""",

@@ -26,7 +26,7 @@ from .load import guide_named, tokenizer_named
 from .prompt_text import for_images, prompt_lines
 from .recipes import ClipTerm, LossRecipe
 from .reports import notes, record_text, ui_report
-from .run import Follower, run_optimization, settled
+from .run import Follower, run_optimization
 from .run_log import tell_end
 from .stop import stoppable
 from .tokens import SEEDS
@@ -112,7 +112,7 @@ def run_easily(
     many = squares.repeat(tries, 1, 1, 1)
     aim = loss(term, many, masks.repeat(tries, 1, 1, 1) if len(masks) > 1 else masks)
     tokens = encoded(models.tokenizer, many)
-    config = settled(OptimizeConfig(steps=steps, **settings.config), models.tokenizer)
+    config = OptimizeConfig(steps=steps, **settings.config)
     follow = Follower(steps, PREVIEW_EVERY)
     with stoppable() as stop:
         outcome = run_optimization(

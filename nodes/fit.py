@@ -23,6 +23,7 @@ class FitImage(io.ComfyNode):
             description="Makes the tokenizer's square of a picture of any size: a part of it, or "
             "the surroundings of a mask. Paste Back returns the result into the picture.",
             search_aliases=["crop", "resize", "pad", "any size", "aspect ratio", "inpaint crop"],
+            has_intermediate_output=True,
             inputs=_fit_inputs(),
             outputs=[
                 io.Image.Output(

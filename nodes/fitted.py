@@ -47,11 +47,12 @@ class FittedPicture:
         """A sentence for the user if a mask is dark somewhere, but black nowhere."""
         if self.mask is None:
             return []
-        index = int(self.mask.amin((1, 2, 3)).argmax())
-        mask = self.mask[index : index + 1]
-        darkest = float(mask.amin())
-        if not SEEN < darkest < HALF:
+        lowest = self.mask.amin((1, 2, 3))
+        grey = self.mask[(lowest > SEEN) & (lowest < HALF)]
+        if not len(grey):
             return []
+        mask = grey[grey.amin((1, 2, 3)).argmax()][None]
+        darkest = float(mask.amin())
         nearly = not without_faint(mask).all()
         done = f"what is {FAINT:g} or less counts as black" if nearly else "so all of it may change"
         return [

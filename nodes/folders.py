@@ -67,5 +67,5 @@ def download_folder(kind: str, name: str = ".") -> Path:
 
 def _can_be_written(folder: Path) -> bool:
     """Whether a folder, or the nearest one above it that exists, takes new files."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    there = next((place for place in (folder, *folder.parents) if place.exists()), None)
+    return there is not None and there.is_dir() and os.access(there, os.W_OK | os.X_OK)

@@ -21,6 +21,7 @@ class PasteBack(io.ComfyNode):
             description="Puts an edited square back into the picture that Fit Image took it from, "
             "with a soft edge. All other pixels stay what they are, to the last bit.",
             search_aliases=["composite", "stitch", "uncrop", "blend", "inpaint stitch"],
+            has_intermediate_output=True,
             inputs=[
                 io.Image.Input(
                     "image",

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..tokenopt_core.config import AUTO, OptimizeConfig, Step
 from ..tokenopt_core.losses import Loss, MaskedLoss, WeightedSum
+from ..tokenopt_core.names import writable
 from ..tokenopt_core.optimize import optimize, render
 from ..tokenopt_core.randomness import image_seeds
 from ..tokenopt_core.run_record import RunRecorder
@@ -111,6 +112,7 @@ def run_optimization(
         ValueError: inputs that do not fit together; the message says what would.
     """
     options, thrift = options or Options(), thrift or Thrift()
+    config = _settled(config, tokenizer)
     tokens.check_tokenizer(tokenizer)
     tokenizer.check_decodable()
     state = _state_of(tokens) if options.warm_restart else None
@@ -207,21 +209,21 @@ def make_config(
 ) -> OptimizeConfig:
     """The library's settings from those of the nodes; what a toggle switches off is 0 there, and an
     lr of 0 is the tokenizer's own."""
-    config = OptimizeConfig(
+    return OptimizeConfig(
         lr=lr or AUTO,
         ema_decay=ema_decay if ema else 0.0,
         token_noise=noise_scale if token_noise else 0.0,
         **fields,
         **(options or Options()).config_fields(tokenizer.spec.num_tokens),
     )
-    return settled(config, tokenizer)
 
 
-def settled(config: OptimizeConfig, tokenizer: LoadedTokenizer) -> OptimizeConfig:
+def _settled(config: OptimizeConfig, tokenizer: LoadedTokenizer) -> OptimizeConfig:
     """The settings without "auto" in the learning rate; the log tells what that came to."""
     found = config.resolved(tokenizer.spec)
     if config.lr == AUTO:
-        log.info("TokenOpt: lr %g, %s, as %s suits", found.lr, found.lr_schedule, tokenizer.name)
+        name = writable(tokenizer.name)
+        log.info("TokenOpt: lr %g, %s, as suits %s", found.lr, found.lr_schedule, name)
     return found
 
 

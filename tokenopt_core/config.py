@@ -34,7 +34,7 @@ class OptimizeConfig:
         steps: number of decoded images, 1 or more.
         lr: Adam's step size, above 0. "auto" is what the tokenizer recommends, see `resolved`.
         lr_schedule: "constant", or "cosine", which falls from lr to almost 0 at the last step.
-            "auto" is the one that belongs to an lr of "auto", and constant for any other.
+            "auto" belongs to an lr of "auto", and becomes constant beside any other.
         warmup: number of first steps in which lr grows evenly to its full value; 0 is none.
         max_grad_norm: longest gradient of an image; a longer one is shortened to it. 0 is no limit.
         quantize: decode quantized tokens; False starts from the quantized tokens and lets them
@@ -118,6 +118,8 @@ class OptimizeConfig:
             ("precision", PRECISIONS),
         ):
             self._check(name, getattr(self, name) in known, f"one of {', '.join(known)}")
+        if self.lr != AUTO and self.lr_schedule == AUTO:
+            object.__setattr__(self, "lr_schedule", "constant")
         for name in ("quantize", "clamp", "hold_norm", "sparing", "official_rules"):
             self._check(name, isinstance(getattr(self, name), bool), "True or False")
         finite = self.target is None or _is_finite(self.target)
@@ -126,15 +128,12 @@ class OptimizeConfig:
         self._check("locked", positions, "positions, integers of 0 or more")
 
     def resolved(self, spec: TokenizerSpec) -> OptimizeConfig:
-        """The same without "auto" in lr and lr_schedule, as `optimize` takes it."""
+        """The same with the tokenizer's own lr and schedule in place of "auto"."""
+        if self.lr != AUTO:
+            return self
         best = spec.recommended
-        follows = self.lr == AUTO
-        schedule = best.lr_schedule if follows else "constant"
-        return replace(
-            self,
-            lr=best.lr if follows else self.lr,
-            lr_schedule=schedule if self.lr_schedule == AUTO else self.lr_schedule,
-        )
+        schedule = best.lr_schedule if self.lr_schedule == AUTO else self.lr_schedule
+        return replace(self, lr=best.lr, lr_schedule=schedule)
 
     def lr_at(self, index: int) -> float:
         """Adam's step size at step `index`, of settings that are resolved."""
@@ -178,6 +177,7 @@ class Step:
     result: Tensor  # (b, n, d), the features to `render` if the run ends here, by `config.keep`
     best_loss: Tensor  # (b,) on the CPU: the lowest smoothed loss so far
     stopped: tuple[str | None, ...]  # per image: why it stopped, None while it moves
+    config: OptimizeConfig = field(repr=False)  # of the run, without "auto" in the learning rate
     state: RunState = field(repr=False)  # for optimize(..., state=step.state) to go on from here
 
 

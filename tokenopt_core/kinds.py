@@ -21,13 +21,13 @@ def plain(value: object) -> object:
 
     Such pass for numbers until they meet JSON, a random generator or a tensor's operator.
     """
-    if isinstance(value, Integral):
-        return value if isinstance(value, bool) else int(value)
-    if isinstance(value, Real):
-        try:
+    try:
+        if isinstance(value, Integral):
+            return value if isinstance(value, bool) else int(value)
+        if isinstance(value, Real):
             return float(value)
-        except OverflowError:
-            return value  # a Fraction that no float holds: no range has room for it
+    except (OverflowError, TypeError):
+        return value  # a Fraction that no float holds, a time of NumPy: no range has room for it
     numpy = type(value).__module__ == "numpy"
     return bool(value) if numpy and type(value).__name__ in ("bool", "bool_") else value
 

@@ -76,7 +76,10 @@ def is_scheduled(loss: Loss) -> bool:
 def loss_terms(loss: Loss, images: Tensor) -> dict[str, Tensor]:
     """The loss's weighted parts (b,) by name; a plain function is one part under its own name."""
     if hasattr(loss, "terms"):
-        return {str(name): value for name, value in loss.terms(images).items()}
+        found: dict[str, Tensor] = {}
+        for name, value in loss.terms(images).items():
+            found[free_name(str(name), found)] = value
+        return found
     name = getattr(loss, "name", None) or getattr(loss, "__name__", "loss")
     return {str(name): loss(images)}
 

@@ -60,7 +60,8 @@ def bfloat16_gain() -> float:
     processor has may be out of reach of torch's kernels. Below 1 where bfloat16 is emulated.
     """
     rows, inputs, outputs = PRODUCT
-    values, weights = torch.ones(rows, inputs), torch.ones(outputs, inputs)
+    values = torch.ones(rows, inputs, device="cpu")
+    weights = torch.ones(outputs, inputs, device="cpu")
     best = {torch.float32: math.inf, torch.bfloat16: math.inf}
     with autocast(torch.float32, values.device):
         given = {dtype: (values.to(dtype), weights.to(dtype).t()) for dtype in best}

@@ -175,6 +175,7 @@ class Run:
             result=results[self.config.keep].clone(),
             best_loss=torch.tensor([watch.best for watch in state.watches]),
             stopped=state.stopped,
+            config=self.config,
             state=state,
         )
 

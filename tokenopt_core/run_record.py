@@ -9,7 +9,7 @@ import math
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -62,6 +62,7 @@ class RunRecorder:
             self.before = step.codes
         self._looks.append(_Look(step.terms, step.loss, step.penalty, step.active))
         self._lr.append(step.lr)
+        self.config = replace(self.config, lr=step.config.lr, lr_schedule=step.config.lr_schedule)
         self._best, self._stopped = step.best_loss, step.stopped
         self._ended = time.perf_counter()
         self._device = step.loss.device

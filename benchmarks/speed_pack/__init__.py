@@ -38,7 +38,13 @@ class ReportingCost:
     def run(self, tokenizer, tokens, loss, steps, blocks, preview_every):
         node = _pack_module("run")
         config = node.make_config(
-            tokenizer, ema=True, ema_decay=0.95, token_noise=True, noise_scale=0.3, steps=steps
+            tokenizer,
+            lr=0.0,
+            ema=True,
+            ema_decay=0.95,
+            token_noise=True,
+            noise_scale=0.3,
+            steps=steps,
         )
         with node.gradient_scope(tokenizer, *loss.guides) as device, node.steady_memory():
             parts = loss.build(device, tokenizer.spec.image_size, len(tokens))

@@ -111,11 +111,6 @@ def test_reset_without_known_pixels_does_nothing_and_says_so(client, edit):
     assert "reset_every is 1, but does nothing: there is no L1 Masked Loss" in said
 
 
-def test_learning_rate_zero(client, edit):
-    edit["6"]["inputs"]["lr"] = 0.0
-    fails_with(client, edit, "lr is 0")
-
-
 def test_one_step_with_everything_on(client, edit):
     edit["6"]["inputs"].update(ema=True, token_noise=True, regularize="seed", reg_weight=100.0)
     run = succeed(client, edit)

@@ -76,12 +76,15 @@ def test_a_batch_shares_the_frames_and_the_record_has_a_column_for_each(client, 
     assert f"{line} (mean of 2 images)" in server.log_text()
 
 
-def test_record_says_how_the_image_was_made(client, edit):
-    edit["6"]["inputs"].update(seed=9, regularize="seed")
+def test_record_says_how_the_image_was_made(client, edit, server):
+    edit["6"]["inputs"].update(seed=9, regularize="seed", lr=0.0)
+    edit["30"]["inputs"]["lr_schedule"] = "auto"
     run = succeed(client, text_of(edit, 5))
     record = json.loads(run.outputs["40"]["digest"][0])
     assert record["seeds"] == [9]
     assert record["config"]["regularize"] == "seed"
+    assert (record["config"]["lr"], record["config"]["lr_schedule"]) == (0.3, "cosine")
+    assert "TokenOpt: lr 0.3, cosine, as suits demo" in server.log_text()
     assert record["tokenizer"] == "demo"
     assert record["guides"] == ["demo"]
     (asked,) = record["losses"]
@@ -119,7 +122,7 @@ def test_locked_tokens_do_not_move(client, edit):
 
 
 def test_two_halves_are_a_whole_with_warm_restart(client, edit):
-    edit["6"]["inputs"]["tokens"] = ["4", 0]
+    edit["6"]["inputs"].update(tokens=["4", 0], lr=0.2)  # lr 0 falls along each run
     first = {**edit["6"]["inputs"], "steps": STEPS // 2}
     del first["options"]
     edit["16"] = node("TokenOpt_Optimize", **first)

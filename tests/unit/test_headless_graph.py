@@ -128,7 +128,9 @@ def test_results_never_leave_the_folder_nor_replace_others(program, tmp_path):
     assert first.read_bytes() == b"1"
 
 
-@pytest.mark.parametrize("address", ["", "ftp://x", "http://[::1", "localhost:port", "http://:8188"])
+@pytest.mark.parametrize(
+    "address", ["", "ftp://x", "http://[::1", "localhost:port", "http://:8188"]
+)
 def test_an_address_that_is_none(program, address, capsys):
     for name in ("edit", "batch"):
         with pytest.raises(SystemExit) as ended:

@@ -39,7 +39,7 @@ class TestSchedule:
 
     @pytest.mark.parametrize("changes", [{"steps": 1}, {"steps": 3, "warmup": 9}])
     def test_short_runs(self, changes):
-        config = OptimizeConfig(lr_schedule="cosine", **changes)
+        config = OptimizeConfig(lr=0.1, lr_schedule="cosine", **changes)
         assert all(0 < config.lr_at(index) <= 0.1 for index in range(config.steps))
 
     def test_the_run_follows_it(self, plain_tokenizer):
@@ -203,7 +203,7 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"lr_schedule": "linear"}, "lr_schedule is 'linear': expected one of constant, cos"),
+            ({"lr_schedule": "linear"}, "lr_schedule is 'linear': expected one of auto, con"),
             ({"warmup": -1}, "warmup is -1: expected an integer of 0 or more"),
             ({"max_grad_norm": -0.5}, "max_grad_norm is -0.5: expected a number of 0 or more"),
             ({"patience": 2.5}, "patience is 2.5: expected an integer"),

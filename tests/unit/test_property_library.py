@@ -158,6 +158,7 @@ SETTINGS = list(tc.OptimizeConfig.__dataclass_fields__)
 def test_settings(settings):
     config = outcome(lambda: tc.OptimizeConfig(**settings))
     if config is not None:
+        config = config.resolved(TOKENIZER.spec)
         assert all(math.isfinite(config.lr_at(i)) for i in (0, config.steps // 2, config.steps))
         assert all(math.isfinite(config.noise_scale(i)) for i in (0, config.steps - 1))
 

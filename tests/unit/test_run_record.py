@@ -88,6 +88,12 @@ def test_the_record_is_json_and_complete(run, tokenizer, features):
     assert record["versions"]["torch"] == torch.__version__
 
 
+def test_the_record_has_what_auto_came_to(run):
+    recorder, _ = run()
+    config = recorder.record()["config"]
+    assert (config["lr"], config["lr_schedule"]) == (0.1, "constant")
+
+
 def test_numbers_of_other_libraries_are_the_numbers_that_they_are(run):
     foreign, _ = run(
         steps=np.int64(5),
