@@ -33,7 +33,7 @@ from .speed_page import check_page as page
 from .step_profile import profile
 
 ROUNDS, QUICK_ROUNDS = 5, 1
-RUN_STEPS, QUICK_RUN_STEPS = 60, 4
+RUN_STEPS, QUICK_RUN_STEPS = 60, 2
 SLACK = 10  # seconds before the limit, by which the last files are written
 
 

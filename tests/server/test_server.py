@@ -198,7 +198,7 @@ def test_every_node_of_a_workflow_in_api_format_leads_to_an_output(client, workf
 def test_workflow_runs_and_the_judge_accepts_its_result(client, workflow, name):
     """With its own seeds; an image that is not right, with one of the next three. That a seed is
     lucky on this processor proves nothing of another; a few are what a user tries."""
-    graph = workflow(name)
+    graph = in_less_time(workflow(name))
     verdicts = verdicts_on(client, graph)
     for _ in range(MORE_SEEDS):
         if all(verdict.success for verdict in verdicts):
@@ -210,6 +210,17 @@ def test_workflow_runs_and_the_judge_accepts_its_result(client, workflow, name):
         verdicts = [a if a.success else b for a, b in zip(verdicts, again, strict=True)]
     for verdict in verdicts:
         assert verdict.success, f"wanted {verdict.wanted}, the judge sees {verdict}"
+
+
+def in_less_time(graph):
+    """The workflow with a single try where there are several, and few steps where nobody judges."""
+    judged = any("after" in node["inputs"].get("filename_prefix", "") for node in graph.values())
+    for node in graph.values():
+        if "tries" in node["inputs"]:
+            node["inputs"]["tries"] = 1
+        if "steps" in node["inputs"] and not judged:
+            node["inputs"]["steps"] = 8
+    return graph
 
 
 def verdicts_on(client, graph) -> list[Verdict]:
