@@ -25,7 +25,8 @@ def relative(value, reference):
 
 class TestNormSilu:
     @pytest.fixture
-    def norm(self):
+    def norm(self, monkeypatch):
+        monkeypatch.setattr("tokenopt_core.tokenizers.norm_silu.LEAST_EXACT_PIXELS", LEAST_PIXELS)
         norm = nn.GroupNorm(4, 16, eps=1e-6).requires_grad_(False)
         with torch.no_grad():
             norm.weight.uniform_(0.5, 1.5)

@@ -14,14 +14,17 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-LEAST_PIXELS = 64 * 64  # below, torch's own backward is as fast
+# Below, torch's own backward is as fast (benchmarks.speed_rules, on two processors).
+LEAST_PIXELS = 64 * 64  # in 16 bits
+LEAST_EXACT_PIXELS = 256 * 256  # in float32
 
 
 def norm_silu(norm: nn.GroupNorm, x: Tensor) -> Tensor:
     """SiLU of the normalized x (b, c, h, w), by whichever way is faster; equal up to rounding."""
     frozen = not (norm.weight.requires_grad or norm.bias.requires_grad)
     suits = x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last)
-    if suits and frozen and x.requires_grad and x[0, 0].numel() >= LEAST_PIXELS:
+    least = LEAST_PIXELS if x.element_size() == 2 else LEAST_EXACT_PIXELS
+    if suits and frozen and x.requires_grad and x[0, 0].numel() >= least:
         return _NormSilu.apply(x, norm.weight, norm.bias, norm.num_groups, norm.eps)[0]
     return F.silu(norm(x))
 
