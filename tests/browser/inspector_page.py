@@ -178,6 +178,14 @@ class Inspector:
         found = self.page.evaluate_handle(script, root).as_element()
         return int(found.get_attribute("data-position")) if found else None
 
+    def focused_soon(self) -> int | None:
+        """The same, once there is one: after an undo the cells are drawn anew."""
+        for _ in range(50):
+            if (position := self.focused()) is not None:
+                return position
+            self.page.wait_for_timeout(100)
+        return None
+
 
 class Fingers:
     """A touch screen for the page."""

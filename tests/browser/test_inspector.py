@@ -165,7 +165,7 @@ def test_undo_another_tab_and_fingers(frontend, renderer):
     hit(frontend, "Control", "z")
     assert page.evaluate(ON_THE_PAGE) == {"6": "", "7": ""}
     assert bright.codes_soon() == before
-    assert bright.focused() == 3
+    assert bright.focused_soon() == 3
     hit(frontend, "Control", "y")
     assert page.evaluate(ON_THE_PAGE) == {"6": "3: 417", "7": ""}
     assert bright.changed_soon() == [3]
@@ -237,5 +237,5 @@ def test_outputs_that_are_faster_than_the_answer(frontend, renderer):
     frontend.page.keyboard.press("ArrowRight")
     hit(frontend, "Control", "z")
     assert (bright.codes_soon(), dark.codes_soon()) == (before, other)
-    assert bright.focused() == 3
+    assert bright.focused_soon() == 3
     assert frontend.errors == []
