@@ -15,8 +15,8 @@ from training.evaluate import SHIPPED, checksums, measure
 
 @pytest.fixture(scope="module")
 def figures():
-    """Measured here and now, with fewer scenes and edits than the record."""
-    return measure(scenes=768, captioned=48, edits=16)
+    """Measured here and now, with fewer scenes than the record and the same edits."""
+    return measure(scenes=768, captioned=48, edits=32)
 
 
 def test_they_ship_in_at_most_16_mb():
@@ -54,8 +54,7 @@ def test_clip_picks_the_right_caption(figures):
 def test_edits_by_text_succeed_and_were_needed(figures):
     edits = figures["edits"]
     assert edits["success_before"] == 0
-    # Of 16, where 81 % succeed (record.json): fewer once in a thousand runs. docs/science has more.
-    assert edits["success"] >= 0.5
+    assert edits["success"] >= 0.65  # of 32; docs/science has more of them
 
 
 def test_decoding_is_deterministic_and_batch_independent():
