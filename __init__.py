@@ -17,7 +17,7 @@ def _other_copy() -> str:
     server = getattr(sys.modules.get("server"), "PromptServer", None)
     for route in getattr(getattr(server, "instance", None), "routes", ()):
         if getattr(route, "path", None) == "/tokenopt/stop":
-            folder = os.path.dirname(os.path.dirname(route.handler.__globals__["__file__"]))
+            folder = route.handler.__globals__["__file__"].rpartition(f"{os.sep}nodes{os.sep}")[0]
             return "" if os.path.samefile(folder, os.path.dirname(__file__)) else folder
     return ""
 
@@ -41,8 +41,8 @@ async def comfy_entrypoint():
             copy,
         )
     from .nodes import TokenOptExtension
-    from .nodes.folders import register_model_folders
-    from .nodes.stop import register_route
+    from .nodes.host.folders import register_model_folders
+    from .nodes.host.stop import register_route
 
     if used:
         return TokenOptExtension(())

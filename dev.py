@@ -15,8 +15,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from devtools.comfyui.wheels import comfyui_from_wheel, frontend_from_wheel
 from devtools.steps import Problem, run, say, step
-from devtools.wheels import comfyui_from_wheel, frontend_from_wheel
 
 MINIMUM_PYTHON = (3, 10)
 TEST_WORKERS = 2  # each has a ComfyUI server and a browser of its own
@@ -100,7 +100,9 @@ def demo(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
 
 def serve(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
     port = ["--port", str(options.port)] if options.port else []
-    return _call(python, "-m", "devtools.serve", *port, *["--no-browser"] * options.no_browser)
+    return _call(
+        python, "-m", "devtools.comfyui.serve", *port, *["--no-browser"] * options.no_browser
+    )
 
 
 def bench(python: Path, options: argparse.Namespace, rest: list[str]) -> int:
@@ -114,7 +116,7 @@ def env(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
 
 def templates(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
     _browser(python)
-    return _call(python, "-m", "devtools.make_templates")
+    return _call(python, "-m", "devtools.templates.make")
 
 
 def lint(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
@@ -145,11 +147,11 @@ def test(python: Path, options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def docs(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
-    return _call(python, "-m", "devtools.api_pages")
+    return _call(python, "-m", "devtools.pages.api_pages")
 
 
 def registry(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
-    return _call(python, "-m", "devtools.registry", "check")
+    return _call(python, "-m", "devtools.release.registry", "check")
 
 
 # --- what they need ---------------------------------------------------------------------------
@@ -180,7 +182,7 @@ def _environment(comfyui: str | None) -> Path:
 
 
 def _prepare_base() -> None:
-    from devtools.layout import DEV, QUIET_THREADS, comfyui_folder, make_base
+    from devtools.comfyui.layout import DEV, QUIET_THREADS, comfyui_folder, make_base
 
     comfyui_folder()
     make_base(DEV / "base")
@@ -189,7 +191,7 @@ def _prepare_base() -> None:
 
 
 def _browser(python: Path) -> None:
-    from devtools.browser import find_browser, find_playwright_browser, install_browser
+    from devtools.comfyui.browser import find_browser, find_playwright_browser, install_browser
 
     browser = find_browser() or find_playwright_browser(python)
     if not browser:

@@ -16,11 +16,11 @@ import sys
 import time
 from pathlib import Path
 
-from devtools.checks import node
-from devtools.client import Client, Graph, Run
-from devtools.layout import DEV, ROOT, make_base
-from devtools.server import ComfyServer
-from devtools.short import short_templates
+from devtools.comfyui.checks import node
+from devtools.comfyui.client import Client, Graph, Run
+from devtools.comfyui.layout import DEV, ROOT, make_base
+from devtools.comfyui.server import ComfyServer
+from devtools.templates.short import short_templates
 
 PACK = ROOT / "tests" / "server" / "hostile_pack"
 MIB = 2**20

@@ -8,9 +8,9 @@ import time
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .client import Event, Graph, PromptRefused, Run
-from .layout import DEV, ROOT
-from .server import ComfyServer, ServerFailed
+from .comfyui.client import Event, Graph, PromptRefused, Run
+from .comfyui.layout import DEV, ROOT
+from .comfyui.server import ComfyServer, ServerFailed
 from .verdict import look_at
 
 WORKFLOW = ROOT / "workflows" / "api" / "easy_text_edit.json"

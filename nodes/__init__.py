@@ -2,38 +2,38 @@
 
 from collections.abc import Sequence
 
-from .attribute import AttributeVector
-from .attribute_apply import ApplyAttribute
-from .attribute_files import LoadAttribute, SaveAttribute
-from .blend import Blend
-from .boundary import guarded
-from .code_text import TextToTokens, TokensToText
-from .codec import Decode, Encode, Quantize
-from .compat import ComfyExtension, io
-from .demo import DemoScene
-from .easy_edit import EasyTextEdit
-from .easy_inpaint import EasyInpaint
-from .edit import Copy, SetCodes
-from .fit import FitImage
-from .importance import TokenImportance
-from .influence import PixelInfluence
-from .inspect import Inspect
-from .judge import Judge
-from .load import LoadGuide, LoadTokenizer
-from .losses import ClipLoss, CombineLosses, ImagePromptLoss
-from .mask_losses import MaskedComposite, MaskedL1Loss
-from .optimizer import Optimize
-from .options import OptimizeOptions
-from .paste import PasteBack
-from .perturb import PerturbSearch
-from .pixel_losses import PixelPenalty
-from .position_preset import PositionPreset
-from .retrieval import SeedRetrieval
-from .save import SaveImage
-from .saved_codes import SavedImageTokens
-from .sweep import Sweep
-from .token_files import LoadTokens, SaveTokens
-from .tokens import RandomTokens
+from .attributes.apply import ApplyAttribute
+from .attributes.files import LoadAttribute, SaveAttribute
+from .attributes.vector import AttributeVector
+from .easy.inpaint import EasyInpaint
+from .easy.text_edit import EasyTextEdit
+from .editing.blend import Blend
+from .editing.copy_and_set import Copy, SetCodes
+from .editing.inspect import Inspect
+from .editing.preset import PositionPreset
+from .files.save_image import SaveImage
+from .files.saved_image import SavedImageTokens
+from .files.text import TextToTokens, TokensToText
+from .files.token_files import LoadTokens, SaveTokens
+from .guides.judge import Judge
+from .guides.retrieval import SeedRetrieval
+from .host.compat import ComfyExtension, io
+from .host.guard import guarded
+from .images.demo_scene import DemoScene
+from .images.fit import FitImage
+from .images.paste import PasteBack
+from .loaders.load import LoadGuide, LoadTokenizer
+from .losses.clip import ClipLoss, CombineLosses, ImagePromptLoss
+from .losses.masked import MaskedComposite, MaskedL1Loss
+from .losses.pixels import PixelPenalty
+from .optimize.node import Optimize
+from .optimize.options import OptimizeOptions
+from .study.importance.node import TokenImportance
+from .study.influence import PixelInfluence
+from .study.perturb.node import PerturbSearch
+from .sweep.node import Sweep
+from .tokens.codec import Decode, Encode, Quantize
+from .tokens.random_tokens import RandomTokens
 
 NODES = [
     EasyTextEdit,

@@ -25,9 +25,9 @@ from pathlib import Path
 
 import pytest
 
-from devtools.client import Client, Graph
-from devtools.layout import DEV, ROOT, make_base
-from devtools.server import ComfyServer
+from devtools.comfyui.client import Client, Graph
+from devtools.comfyui.layout import DEV, ROOT, make_base
+from devtools.comfyui.server import ComfyServer
 
 WORKFLOWS = ROOT / "workflows" / "api"
 PACKS = [ROOT / "tests" / "server" / name for name in ("hostile_pack", "warm_loss")]
@@ -35,7 +35,7 @@ PACKS += [ROOT / "benchmarks" / "speed_pack"]
 if os.environ.get("TOKENOPT_PRETEND_DEVICE"):  # the whole of tests/server as if on a GPU
     PACKS += [ROOT / "tests" / "server" / "pretended_pack"]
 
-pytest.register_assert_rewrite("devtools.checks")
+pytest.register_assert_rewrite("devtools.comfyui.checks")
 
 executed: Counter[str] = Counter()
 skipped: dict[str, list[str]] = {}

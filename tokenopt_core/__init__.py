@@ -5,26 +5,21 @@ Without Training" (arXiv 2506.08257) edits it by gradient descent on them. This 
 PyTorch: tokenizers, losses, the optimization loop, and a small demo world.
 """
 
-from .attribute_files import load_attribute, save_attribute
-from .attribute_vectors import Attribute, add_attribute, attribute_vector
-from .clip_loss import ClipImageLoss, ClipLoss
-from .code_text import codes_to_text, exact_codes, text_to_codes
-from .config import OptimizeConfig, Step
-from .guides import Guide, load_guide
-from .image_losses import MaskedComposite, RangeLoss, TotalVariationLoss
-from .importance import Importance, importance, responses
-from .influence import pixel_influence
-from .losses import Loss, MaskedL1Loss, MaskedL2Loss, WeightedSum
-from .masks import feather
-from .optimize import optimize, render
-from .perturb import Found, SearchConfig, perturb_search
-from .prompts import WeightedText, parse_prompt
-from .retrieval import choose, embed_images, similarities
-from .run_record import RunRecorder
-from .starts import best_of, random_codes, random_features, sample_features
-from .state import RunState
-from .token_edits import blend_tokens, copy_tokens, set_codes
-from .token_files import load_tokens, save_tokens
+from .guides.guide import Guide, load_guide
+from .guides.retrieval import choose, embed_images, similarities
+from .images.masks import feather
+from .losses.base import Loss, MaskedL1Loss, MaskedL2Loss, WeightedSum
+from .losses.clip import ClipImageLoss, ClipLoss
+from .losses.pixels import MaskedComposite, RangeLoss, TotalVariationLoss
+from .losses.prompts import WeightedText, parse_prompt
+from .optimize.config import OptimizeConfig, Step
+from .optimize.loop import optimize, render
+from .optimize.record import RunRecorder
+from .optimize.starts import best_of, random_codes, random_features, sample_features
+from .optimize.state import RunState
+from .study.importance import Importance, importance, responses
+from .study.influence import pixel_influence
+from .study.perturb import Found, SearchConfig, perturb_search
 from .tokenizers import (
     Posterior,
     Quantized,
@@ -34,6 +29,11 @@ from .tokenizers import (
     load_tokenizer,
     save_tokenizer,
 )
+from .tokens.attribute_files import load_attribute, save_attribute
+from .tokens.attributes import Attribute, add_attribute, attribute_vector
+from .tokens.edits import blend_tokens, copy_tokens, set_codes
+from .tokens.files import load_tokens, save_tokens
+from .tokens.text import codes_to_text, exact_codes, text_to_codes
 
 __all__ = [
     "Attribute",

@@ -4,7 +4,7 @@ python -m training                       everything, on two CPU cores in about f
 python -m training --only tokenizer      one stage: scenes, judge, features, tokenizer, clip,
                                          clip-blends, export, measure
 python -m training --minutes 30          at most that long for each model (shorter schedules)
-python -m training --only grid vae       the comparators of benchmarks/science.py, not shipped
+python -m training --only grid vae       the comparators of benchmarks/science, not shipped
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Trains the 2D comparator of `benchmarks/science.py`: the demo tokenizer with tokens on a grid.
+"""Trains the 2D comparator of `benchmarks/science`: the demo tokenizer with tokens on a grid.
 
 The same networks, number of tokens, codebook, losses and data as the demo tokenizer, but token k
 belongs to the k-th square of a 4 x 4 grid: it is the mean of that square's patches, and the decoder

@@ -1,4 +1,4 @@
-"""Trains the VAE variant of `benchmarks/science.py`: the demo tokenizer without its codebook.
+"""Trains the VAE variant of `benchmarks/science`: the demo tokenizer without its codebook.
 
 Starts from the shipped weights: the posterior's mean is what the codebook used to see, and the
 decoder takes it at its own length. A small Kullback-Leibler weight keeps the tokens near the normal

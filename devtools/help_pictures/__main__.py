@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ..layout import DEV, ROOT
-from ..server import ComfyServer
+from ..comfyui.layout import DEV, ROOT
+from ..comfyui.server import ComfyServer
 from . import attributes, keeping, losses, overview, screen, sizes, tokens
 from .sheet import save
 from .stage import Stage

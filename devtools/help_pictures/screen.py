@@ -6,8 +6,8 @@ import io
 
 from PIL import Image
 
-from ..frontend import FrontEnd
-from ..make_templates import LAYOUT, SIZES, VERSIONS, columns_of, sources_of
+from ..comfyui.frontend import FrontEnd
+from ..templates.make import LAYOUT, SIZES, VERSIONS, columns_of, sources_of
 from .sheet import whole
 from .stage import Sketch, Stage
 from .tokens import HEART

@@ -7,9 +7,9 @@ from typing import Any
 
 from PIL import Image
 
-from ..checks import node
-from ..client import Graph, Run
-from ..server import ComfyServer
+from ..comfyui.checks import node
+from ..comfyui.client import Graph, Run
+from ..comfyui.server import ComfyServer
 
 SECONDS = 3600
 Source = tuple[str, int]  # a node's number and one of its outputs

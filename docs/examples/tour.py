@@ -1,4 +1,4 @@
-# The source of tour.ipynb: `python -m devtools.notebook` runs it and writes that file.
+# The source of tour.ipynb: `python -m devtools.pages.notebook` runs it and writes that file.
 # %% [markdown]
 # # TokenOpt in ten minutes
 #

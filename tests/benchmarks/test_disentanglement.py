@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import disentanglement
-from benchmarks.copying import CELLS, NAMES, Scenes, copied, merged, pairs, scenes
+from benchmarks.tokens import __main__ as disentanglement
+from benchmarks.tokens.copying import CELLS, NAMES, Scenes, copied, merged, pairs, scenes
 from tokenopt_core import load_tokenizer
 
 LIGHT = next(cell for cell in CELLS if cell.label == "bright → dark")

@@ -14,17 +14,20 @@ import pytest
 import torch
 from torch.autograd import DeviceType
 
-from benchmarks import gpu_check, gpu_compare
-from benchmarks.speed_models import DEMO, EVERY_SMALL
-from benchmarks.step_profile import STEP, activity
-from devtools.layout import ROOT
+from benchmarks.gpu_check import __main__ as gpu_check
+from benchmarks.gpu_check import compare as gpu_compare
+from benchmarks.speed.models import DEMO, EVERY_SMALL
+from benchmarks.speed.step_profile import STEP, activity
+from devtools.comfyui.layout import ROOT
 
 PARTS = [part.name for part in gpu_check.PARTS]
 ON_PRETENDED = """
 import sys, torch
 from tests.unit.pretended_device import NAME, PretendedDevice, register
 register()
-from benchmarks import clock, gpu_check, gpu_compare
+from benchmarks.gpu_check import __main__ as gpu_check
+from benchmarks.gpu_check import compare as gpu_compare
+from benchmarks.speed import clock
 clock.MATRIX_SIDE[NAME] = 256
 Scaler = torch.amp.GradScaler  # the plain loop's: it needs float64, but on Apple's devices
 torch.amp.GradScaler = lambda device, enabled: Scaler(device, enabled=False)
@@ -35,7 +38,7 @@ with PretendedDevice():
 """
 HANGS = """
 import sys, threading
-from benchmarks import gpu_check
+from benchmarks.gpu_check import __main__ as gpu_check
 folder, minutes, *names = sys.argv[1:]
 hangs = gpu_check.Part("hangs", lambda check: iter(threading.Event().wait, None))
 gpu_check.PARTS = (*(part for part in gpu_check.PARTS if part.name in names), hangs)

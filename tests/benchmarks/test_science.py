@@ -6,13 +6,14 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import models, rows, science
-from benchmarks.cache import Job
 from benchmarks.pictures import LIMIT
-from benchmarks.pixels import PixelTokenizer
-from benchmarks.problems import SPLITS, edits, restorations
-from benchmarks.running import hits, run_row
-from benchmarks.stopping import Trace
+from benchmarks.science import __main__ as science
+from benchmarks.science import models, rows
+from benchmarks.science.cache import Job
+from benchmarks.science.pixels import PixelTokenizer
+from benchmarks.science.problems import SPLITS, edits, restorations
+from benchmarks.science.running import hits, run_row
+from benchmarks.science.stopping import Trace
 from tokenopt_core import ClipLoss, OptimizeConfig, load_guide, load_tokenizer, optimize
 
 KEYS = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks import screen_page
-from benchmarks.screen_methods import SCORES, Case
+from benchmarks.screen import page as screen_page
+from benchmarks.screen.methods import SCORES, Case
 from tests.unit.conftest import tiny_tokenizer
-from tokenopt_core.perturb import SearchConfig, perturb_search
+from tokenopt_core.study.perturb import SearchConfig, perturb_search
 
 
 @pytest.fixture(scope="module")

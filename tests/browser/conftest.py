@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from devtools.frontend import FrontEnd
-from devtools.server import ComfyServer
+from devtools.comfyui.frontend import FrontEnd
+from devtools.comfyui.server import ComfyServer
 
 _browser = ExitStack()  # closed after the last test of this folder: others start loops of their own
 _pages: list[FrontEnd] = []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from devtools.checks import node
-from devtools.client import Graph
-from devtools.frontend import FrontEnd
+from devtools.comfyui.checks import node
+from devtools.comfyui.client import Graph
+from devtools.comfyui.frontend import FrontEnd
 
 RENDERERS = ("classic", "new")
 SCENE = {

@@ -11,12 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from devtools.checks import node
-from devtools.frontend import FrontEnd
-from devtools.layout import DEV
-from devtools.locales import load
-from devtools.released import is_released
-from devtools.templates import API_WORKFLOWS, READY, TEMPLATES, file_name, template_file
+from devtools.comfyui.checks import node
+from devtools.comfyui.frontend import FrontEnd
+from devtools.comfyui.layout import DEV
+from devtools.comfyui.template_files import (
+    API_WORKFLOWS,
+    READY,
+    TEMPLATES,
+    file_name,
+    template_file,
+)
+from devtools.pages.locales import load
+from devtools.templates.released import is_released
 
 SCREENSHOTS = DEV / "screenshots"
 WITH_DEMO = [name for name in TEMPLATES if not is_released(name)]

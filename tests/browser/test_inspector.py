@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from devtools.checks import succeed
-from devtools.layout import DEV
+from devtools.comfyui.checks import succeed
+from devtools.comfyui.layout import DEV
 from tests.browser.inspector_page import (
     INTO_SUBGRAPH,
     ON_THE_PAGE,

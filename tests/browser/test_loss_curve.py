@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from devtools.checks import node
-from devtools.layout import DEV
+from devtools.comfyui.checks import node
+from devtools.comfyui.layout import DEV
 from tests.browser.inspector_page import OTHER_TAB_AND_BACK, RENDERERS, alerts, use_renderer
 
 SCREENSHOTS = DEV / "screenshots"

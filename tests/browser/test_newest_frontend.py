@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from PIL import Image
 
-from devtools.frontend import FrontEnd
-from devtools.layout import DEV, newest_frontend
-from devtools.server import ComfyServer
-from devtools.templates import READY, TEMPLATES, template_file
+from devtools.comfyui.frontend import FrontEnd
+from devtools.comfyui.layout import DEV, newest_frontend
+from devtools.comfyui.server import ComfyServer
+from devtools.comfyui.template_files import READY, TEMPLATES, template_file
 from tests.browser.inspector_page import OTHER_TAB_AND_BACK, RENDERERS, alerts, use_renderer
 from tests.browser.test_browser import STEPS, names_are_filled_in
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from devtools.checks import node, pixels, succeed
-from devtools.layout import DEV
+from devtools.comfyui.checks import node, pixels, succeed
+from devtools.comfyui.layout import DEV
 
 SCREENSHOTS = DEV / "screenshots"
 WIDTH, HEIGHT = 360, 240  # no square, and larger than what the tokenizer makes

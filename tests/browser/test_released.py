@@ -6,9 +6,9 @@ import json
 
 from PIL import Image
 
-from devtools.layout import DEV
-from devtools.released import MODELS, is_released
-from devtools.templates import TEMPLATES, template_file
+from devtools.comfyui.layout import DEV
+from devtools.comfyui.template_files import TEMPLATES, template_file
+from devtools.templates.released import MODELS, is_released
 
 OPEN = "(graph) => app.loadGraphData(graph, true, true, null, {showMissingModelsDialog: false})"
 

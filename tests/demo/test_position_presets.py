@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import copying
+from benchmarks.tokens import copying
 from tokenopt_core import load_tokenizer
-from tokenopt_core.position_presets import PRESETS
+from tokenopt_core.tokens.position_presets import PRESETS
 
 PAIRS = 24
 SHOWS = {"lighting": "light", "blur": "focus", "object position": "position"}

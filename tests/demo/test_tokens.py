@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.choosing import by_equation, clip_classes, clip_looks
-from benchmarks.copying import CELLS, NAMES, copied, pairs, scenes
+from benchmarks.tokens.choosing import by_equation, clip_classes, clip_looks
+from benchmarks.tokens.copying import CELLS, NAMES, copied, pairs, scenes
 from tokenopt_core import load_guide, load_tokenizer
 
 SEED = 490_000_000  # nothing else draws from it

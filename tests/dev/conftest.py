@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.archive import pack
+from devtools.release.archive import pack
 
 
 @pytest.fixture(scope="session")

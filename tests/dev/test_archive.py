@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from devtools.archive import IGNORED, archive_files, unpack
-from devtools.layout import ROOT
+from devtools.comfyui.layout import ROOT
+from devtools.release.archive import IGNORED, archive_files, unpack
 
 # A new name at the top belongs here if a user's ComfyUI or its user needs it, else in .comfyignore.
 WANTED = {"__init__.py", "nodes", "tokenopt_core", "web", "workflows", "locales", "subgraphs"}

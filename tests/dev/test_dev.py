@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from devtools.layout import COMFYUI, ROOT, _link, comfyui_folder, make_base
-from devtools.make_templates import columns_of, sources_of
+from devtools.comfyui.layout import COMFYUI, ROOT, _link, comfyui_folder, make_base
+from devtools.templates.make import columns_of, sources_of
 from devtools.verdict import wanted_by
 
 

@@ -12,10 +12,10 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 
-from devtools.archive import unpack
-from devtools.checks import node, pixels, succeed
-from devtools.layout import DEV
-from devtools.server import ComfyServer
+from devtools.comfyui.checks import node, pixels, succeed
+from devtools.comfyui.layout import DEV
+from devtools.comfyui.server import ComfyServer
+from devtools.release.archive import unpack
 
 # The folder may have any name, such as that of an archive which was downloaded twice. Only spaces
 # are no good: ComfyUI 0.3.75 serves no pack's front end part out of a folder with one.
@@ -70,7 +70,7 @@ def test_the_archive_works_in_any_folder_and_leaves_only_what_a_user_made(fresh,
 def _everything_is_listed(fresh: ComfyServer, pack: Path) -> None:
     """Nodes, their help, the front end's part and the templates with thumbnails."""
     client = fresh.client()
-    source = "\n".join(path.read_text(encoding="utf-8") for path in (pack / "nodes").glob("*.py"))
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (pack / "nodes").rglob("*.py"))
     written = set(re.findall(r'node_id="(TokenOpt_\w+)"', source))
     assert len(written) > 30
     assert {name for name in client.object_info() if name.startswith("TokenOpt_")} == written

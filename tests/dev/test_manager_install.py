@@ -1,6 +1,6 @@
 """What pip does when the pack comes to an environment that has ComfyUI.
 
-`python -m devtools.manager_install` installs for real and runs a template there.
+`python -m devtools.release.manager_install` installs for real and runs a template there.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from importlib.metadata import packages_distributions
 import pytest
 from packaging.utils import canonicalize_name
 
-from devtools.archive import archive_files
-from devtools.layout import ROOT, comfyui_folder
-from devtools.manager_install import (
+from devtools.comfyui.layout import ROOT, comfyui_folder
+from devtools.release.archive import archive_files
+from devtools.release.manager_install import (
     TORCH,
     NoRegistry,
     claimed_environment,

@@ -7,8 +7,8 @@ import re
 import pytest
 from PIL import Image
 
-from devtools.layout import ROOT
-from devtools.metadata import PLACEHOLDERS, PYPROJECT, downloadable, filled_in, read
+from devtools.comfyui.layout import ROOT
+from devtools.release.metadata import PLACEHOLDERS, PYPROJECT, downloadable, filled_in, read
 
 
 def test_project_is_what_the_registry_takes():

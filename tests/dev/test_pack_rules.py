@@ -1,4 +1,4 @@
-"""Rules of well-behaved packs that need no server; `devtools.registry check` has the rest."""
+"""Rules of well-behaved packs that need no server; `devtools.release.registry check` is wider."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from devtools.archive import archive_files
-from devtools.comfy_test import lint_problems, run_problems
-from devtools.layout import ROOT
+from devtools.comfyui.layout import ROOT
+from devtools.release.archive import archive_files
+from devtools.release.comfy_test import lint_problems, run_problems
 
 PYTHON = [name for name in archive_files() if name.endswith(".py")]
 SCRIPTS = [name for name in archive_files() if name.endswith(".js")]
@@ -57,7 +57,7 @@ LINT = """Unicode check: OK (all characters cp1252-safe)
 [javascript] scanning web/ (12 .js files)
   [ERROR] js/a.js:1 {rule} -- why
 [SYNTAX] FAILED
-  tokenopt_core/precision.py:
+  tokenopt_core/optimize/precision.py:
     Line 61: torch.autocast()
   {file}:
     Line 9: nn.Linear()
@@ -75,11 +75,11 @@ RUN = """[warnings] {warning} -- weights outside the pack
     [
         ({}, []),
         ({"rule": "global-write"}, ["js/a.js:1 global-write: why"]),
-        ({"file": "nodes/run.py"}, ["nodes/run.py: Line 9: nn.Linear()"]),
+        ({"file": "nodes/optimize/run.py"}, ["nodes/optimize/run.py: Line 9: nn.Linear()"]),
     ],
 )
 def test_what_comfy_test_flags_rightly_is_told(changes, found):
-    said = {"rule": "shared-dom-injection", "file": "tokenopt_core/attention.py", **changes}
+    said = {"rule": "shared-dom-injection", "file": "tokenopt_core/compute/attention.py", **changes}
     assert lint_problems(LINT.format(**said)) == found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from devtools.layout import ROOT
+from devtools.comfyui.layout import ROOT
 
 PARTS = ("pyproject.toml", "README.md", "LICENSE", "__init__.py", "nodes", "devtools")
 LIBRARY = "tokenopt_core"

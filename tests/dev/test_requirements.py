@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from devtools.layout import ROOT
+from devtools.comfyui.layout import ROOT
 from tokenopt_core import packages
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from devtools.layout import ROOT
+from devtools.comfyui.layout import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
 USE = """

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 from PIL import Image
 
-from devtools.layout import ROOT
+from devtools.comfyui.layout import ROOT
 
 PAGE = ROOT / "docs" / "headless.md"
 pytestmark = pytest.mark.skipif(

@@ -9,9 +9,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tokenopt_core.config import OptimizeConfig
-from tokenopt_core.losses import MaskedL1Loss
-from tokenopt_core.optimize import optimize, render
+from tokenopt_core.losses.base import MaskedL1Loss
+from tokenopt_core.optimize.config import OptimizeConfig
+from tokenopt_core.optimize.loop import optimize, render
 from tokenopt_core.tokenizers import load_tokenizer
 
 TITOK = "titok_vq_l2_legacy_2stage"

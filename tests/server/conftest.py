@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devtools.checks import node
+from devtools.comfyui.checks import node
 
 
 @pytest.fixture

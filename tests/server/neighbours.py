@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from devtools.checks import WORDS, node, succeed
-from devtools.client import Client, Graph
+from devtools.comfyui.checks import WORDS, node, succeed
+from devtools.comfyui.client import Client, Graph
 
 
 class Call(NamedTuple):

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from torch.utils import backend_registration
 
-from devtools.checks import pixels, succeed
-from devtools.layout import DEV, ROOT, make_base
-from devtools.server import ComfyServer
-from devtools.short import short_templates
+from devtools.comfyui.checks import pixels, succeed
+from devtools.comfyui.layout import DEV, ROOT, make_base
+from devtools.comfyui.server import ComfyServer
+from devtools.templates.short import short_templates
 from tests.server.neighbours import calls
 from tests.server.test_neighbours import MISSING
 from tests.server.test_scarce_memory import scarce

@@ -8,8 +8,8 @@ import time
 import pytest
 import requests
 
-from devtools.checks import WORDS, node, succeed
-from devtools.client import PromptRefused
+from devtools.comfyui.checks import WORDS, node, succeed
+from devtools.comfyui.client import PromptRefused
 
 STRANGE = {
     "null": None,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from devtools.checks import fails_with, node, succeed
-from devtools.client import PromptRefused
+from devtools.comfyui.checks import fails_with, node, succeed
+from devtools.comfyui.client import PromptRefused
 from tests.server.test_attributes import scenes
 from tests.server.test_bad_input import save_tiny
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from devtools.checks import fails_with, node, pixels, succeed
+from devtools.comfyui.checks import fails_with, node, pixels, succeed
 from tests.server.test_bad_input import save_tiny
 from tokenopt_core.demo import judge
 from tokenopt_core.demo.world import ATTRIBUTES, sample

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from devtools.checks import fails_with, node, succeed
-from devtools.client import PromptRefused
+from devtools.comfyui.checks import fails_with, node, succeed
+from devtools.comfyui.client import PromptRefused
 
 
 @pytest.fixture

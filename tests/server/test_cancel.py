@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from devtools.checks import node, succeed
-from devtools.short import short_templates, together
+from devtools.comfyui.checks import node, succeed
+from devtools.templates.short import short_templates, together
 
 MIB = 2**20
 SOON = 3  # messages of progress after the one that was answered with a cancel

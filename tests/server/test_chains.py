@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from devtools.checks import node, pixels, succeed
+from devtools.comfyui.checks import node, pixels, succeed
 from tokenopt_core.demo import ATTRIBUTES
 
 WIDE = (96, 40)  # width and height of a picture that no tokenizer takes as it is

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from devtools.checks import node, succeed
-from devtools.hub import LocalHub, Manner
-from devtools.layout import DEV, ROOT, make_base
-from devtools.released import GUIDE, MODELS, TOKENIZER, is_released, small
-from devtools.server import ComfyServer
+from devtools.comfyui.checks import node, succeed
+from devtools.comfyui.hub import LocalHub, Manner
+from devtools.comfyui.layout import DEV, ROOT, make_base
+from devtools.comfyui.server import ComfyServer
+from devtools.templates.released import GUIDE, MODELS, TOKENIZER, is_released, small
 
 WORDS = 60  # longer messages are not one sentence
 TEMPLATES = sorted(

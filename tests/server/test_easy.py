@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import requests
 
-from devtools.checks import fails_with, node, pixels, succeed
-from devtools.client import Event
+from devtools.comfyui.checks import fails_with, node, pixels, succeed
+from devtools.comfyui.client import Event
 
 ATTRIBUTES = {"shape": "circle", "colour": "red", "size": "large", "position": "middle"}
 ATTRIBUTES |= {"background": "sky", "pattern": "plain", "light": "bright", "focus": "sharp"}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from devtools.layout import ROOT
+from devtools.comfyui.layout import ROOT
 
 PROGRAMS = ROOT / "docs" / "examples" / "api"
 SECONDS = 300  # of a busy machine that loads the demo guide for the first time

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from devtools.checks import fails_with, node, pixels, succeed, table
+from devtools.comfyui.checks import fails_with, node, pixels, succeed, table
 
 NEEDED = ("shape", "colour", "size", "position", "background", "pattern", "light", "focus")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from devtools.checks import fails_with, node, pixels, succeed
+from devtools.comfyui.checks import fails_with, node, pixels, succeed
 
 VAE_SIZE = {"image_size": 32, "num_tokens": 4, "token_size": 8}
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from devtools.checks import fails_with, node, succeed, table
+from devtools.comfyui.checks import fails_with, node, succeed, table
 
 
 def test_the_judge_agrees_with_the_caption(client, scene, server):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from devtools.checks import node, pixels, succeed
+from devtools.comfyui.checks import node, pixels, succeed
 
 STAR = "a large green star in the middle, plain sky background, bright, sharp"
 

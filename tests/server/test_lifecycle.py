@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from devtools.checks import node, pixels, succeed
-from devtools.layout import DEV, make_base
-from devtools.server import ComfyServer
-from devtools.short import short_templates
+from devtools.comfyui.checks import node, pixels, succeed
+from devtools.comfyui.layout import DEV, make_base
+from devtools.comfyui.server import ComfyServer
+from devtools.templates.short import short_templates
 from tokenopt_core.tokenizers import load_tokenizer, save_tokenizer
 
 MODEL = "lifecycle"

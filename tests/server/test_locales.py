@@ -6,14 +6,14 @@ import re
 
 import pytest
 
-from devtools.layout import ROOT
-from devtools.locales import TRANSLATED, english, flat, load, plain
+from devtools.comfyui.layout import ROOT
+from devtools.pages.locales import TRANSLATED, english, flat, load, plain
 
 OWN = {"zh": re.compile(r"[\u4e00-\u9fff]"), "ja": re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")}
 ENGLISH = re.compile(r"[A-Za-z ,']+")
 KANA = re.compile(r"[\u3040-\u30ff]")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
-HINT = "run `python -m devtools.locales`, and translate what is new"
+HINT = "run `python -m devtools.pages.locales`, and translate what is new"
 
 
 @pytest.fixture(scope="module")

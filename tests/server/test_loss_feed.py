@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from devtools.checks import node, record, succeed
+from devtools.comfyui.checks import node, record, succeed
 
 STEPS = 310
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.checks import fails_with, node, pixels, record, succeed
+from devtools.comfyui.checks import fails_with, node, pixels, record, succeed
 
 PAGE = Path(__file__).parents[2] / "docs" / "losses.md"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from devtools.checks import fails_with, node, record, succeed
+from devtools.comfyui.checks import fails_with, node, record, succeed
 
 
 def half_mask(graph) -> None:

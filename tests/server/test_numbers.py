@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from devtools.checks import fails_with, node, record, succeed
+from devtools.comfyui.checks import fails_with, node, record, succeed
 
 LIMITS = (("min", -math.inf), ("max", math.inf))  # of a widget, and which way is out
 # What fits a socket: [number, output] of `sources`.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from devtools.checks import fails_with, node, succeed
-from devtools.client import PromptRefused
+from devtools.comfyui.checks import fails_with, node, succeed
+from devtools.comfyui.client import PromptRefused
 from tests.server.test_bad_input import save_tiny
 
 SHARE = 0.02  # 20 of 1024 codes

@@ -14,7 +14,7 @@ import sys
 
 import pytest
 
-from devtools.layout import comfyui_folder, make_base
+from devtools.comfyui.layout import comfyui_folder, make_base
 
 HEAVY = [
     *("accelerate", "diffusers", "huggingface_hub", "kornia", "open_clip", "safetensors", "scipy"),
@@ -66,7 +66,8 @@ pack = {name.removeprefix("TokenOpt_"): node for name, node in found if "TokenOp
 from dataclasses import dataclass, fields
 import importlib, inspect
 NEWER = ("search_aliases", "essentials_category", "has_intermediate_output")
-io = importlib.import_module(next(iter(pack.values())).__module__.rpartition(".")[0] + ".compat").io
+package = next(iter(pack.values())).__module__.rpartition(".nodes.")[0]
+io = importlib.import_module(f"{package}.nodes.host.compat").io
 whole = io.Schema
 def play(names):
     own = [field for field in fields(whole) if field.name not in NEWER]

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from devtools.checks import fails_with, node, pixels, succeed
+from devtools.comfyui.checks import fails_with, node, pixels, succeed
 
 STEPS = 6
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from devtools.checks import fails_with, node, pixels, succeed, table
+from devtools.comfyui.checks import fails_with, node, pixels, succeed, table
 from tokenopt_core.demo import Attributes, caption, render, sample
 from tokenopt_core.tokenizers.base import fit_images
 

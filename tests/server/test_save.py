@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from devtools.checks import fails_with, node, succeed
+from devtools.comfyui.checks import fails_with, node, succeed
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from devtools.checks import node, pixels, succeed
-from devtools.short import short_templates, together
+from devtools.comfyui.checks import node, pixels, succeed
+from devtools.templates.short import short_templates, together
 
 MANY = 10**6
 LOADERS = ("TokenOpt_LoadTokenizer", "TokenOpt_LoadGuide")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from devtools.layout import ROOT
-from devtools.released import is_released
+from devtools.comfyui.layout import ROOT
+from devtools.templates.released import is_released
 from devtools.verdict import Verdict, look_at
-from tokenopt_core.prompts import parse_prompt
+from tokenopt_core.losses.prompts import parse_prompt
 
 SHIPPED = sorted(path.stem for path in (ROOT / "workflows" / "api").glob("*.json"))
 WORKFLOWS = [name for name in SHIPPED if not is_released(name)]  # test_downloads.py runs the others

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks.speed_nodes import of_pack, parse_importtime, reporting
+from benchmarks.speed.nodes import of_pack, parse_importtime, reporting
 
 LOAD = """
 import colorsys, importlib.util, sys

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from devtools.checks import node, pixels, succeed
+from devtools.comfyui.checks import node, pixels, succeed
 
 STEPS = 8
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from devtools.checks import fails_with, node, pixels, record, succeed, table
+from devtools.comfyui.checks import fails_with, node, pixels, record, succeed, table
 from tests.server.test_numbers import number_inputs
 
 MOST = 2**64 - 1  # of a seed, as in ComfyUI

@@ -7,7 +7,7 @@ import json
 import pytest
 import requests
 
-from devtools.client import Event
+from devtools.comfyui.client import Event
 
 LONG = 5000  # steps that no test waits for
 

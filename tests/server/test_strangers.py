@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from devtools.checks import WORDS, node
-from devtools.client import PromptRefused
+from devtools.comfyui.checks import WORDS, node
+from devtools.comfyui.client import PromptRefused
 from tests.server.neighbours import calls
 
 OWN = ("output", "temp", "user")  # where the server may write
@@ -65,9 +65,9 @@ class Outside(NamedTuple):
 @pytest.fixture(scope="module")
 def outside(server) -> Iterator[Outside]:
     """Sound files of every kind beside the base folder, with links to them in the base folder."""
-    from tokenopt_core.guides import DEMO_FOLDER
-    from tokenopt_core.token_files import save_tokens
+    from tokenopt_core.guides.guide import DEMO_FOLDER
     from tokenopt_core.tokenizers import load_tokenizer, save_tokenizer
+    from tokenopt_core.tokens.files import save_tokens
 
     folder = server.base.parent / f"{server.base.name}-outside"
     shutil.rmtree(folder, ignore_errors=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from devtools.archive import pack, unpack
-from devtools.checks import WORDS, fails_with, node, succeed
-from devtools.layout import ROOT, make_base
-from devtools.server import ComfyServer
+from devtools.comfyui.checks import WORDS, fails_with, node, succeed
+from devtools.comfyui.layout import ROOT, make_base
+from devtools.comfyui.server import ComfyServer
+from devtools.release.archive import pack, unpack
 
 FOX = "\N{FOX FACE}"
 LOST = "raise ModuleNotFoundError(\"No module named 'open_clip'\", name='open_clip')\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import requests
 
-from devtools.checks import node, pixels, succeed
+from devtools.comfyui.checks import node, pixels, succeed
 
 
 def rows(run) -> list[list[str]]:

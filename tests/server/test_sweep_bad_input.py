@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devtools.checks import fails_with, node
+from devtools.comfyui.checks import fails_with, node
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from devtools.checks import fails_with, node, succeed
+from devtools.comfyui.checks import fails_with, node, succeed
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import requests
 from PIL import Image
 
-from devtools.checks import fails_with, node, succeed
+from devtools.comfyui.checks import fails_with, node, succeed
 from tests.server.test_bad_input import save_tiny
 
 

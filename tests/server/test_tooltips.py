@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from devtools.locales import inputs_of
+from devtools.pages.locales import inputs_of
 
 NUMBERS = ("INT", "FLOAT")
 # A number's explanation says what more of it does, or what it counts or chooses.

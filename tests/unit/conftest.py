@@ -12,14 +12,8 @@ import torch
 from hypothesis import HealthCheck, settings
 from safetensors.torch import save_file
 
-from tokenopt_core.guides import Guide, load_guide
-from tokenopt_core.tokenizers import (
-    TiTok,
-    TokenizerSpec,
-    ViTSize,
-    build_tokenizer,
-    save_tokenizer,
-)
+from tokenopt_core.guides.guide import Guide, load_guide
+from tokenopt_core.tokenizers import TiTok, TokenizerSpec, ViTSize, build_tokenizer, save_tokenizer
 
 TEXT = "a photo of red green blue circle square on the left right dark bright , ."
 WORDS = TEXT.split()

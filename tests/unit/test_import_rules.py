@@ -42,11 +42,15 @@ def pack_files(*folders: str) -> list[Path]:
     return sorted(p for folder in folders for p in (ROOT / folder).rglob("*.py"))
 
 
+def place(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("path", pack_files("tokenopt_core"), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", pack_files("tokenopt_core"), ids=place)
 def test_library_knows_nothing_of_comfyui_and_the_nodes(path):
     depth = len(path.relative_to(ROOT / "tokenopt_core").parts)
     for level, module in imports(parse(path)):
@@ -54,19 +58,19 @@ def test_library_knows_nothing_of_comfyui_and_the_nodes(path):
         assert level <= depth, f"leaves tokenopt_core: {'.' * level}{module}"
 
 
-@pytest.mark.parametrize("path", pack_files("nodes", "tokenopt_core"), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", pack_files("nodes", "tokenopt_core"), ids=place)
 def test_imports_inside_the_pack_are_relative(path):
     for level, module in imports(parse(path)):
         assert level or module.split(".")[0] not in OWN, module
 
 
-@pytest.mark.parametrize("path", pack_files("nodes", "tokenopt_core"), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", pack_files("nodes", "tokenopt_core"), ids=place)
 def test_heavy_libraries_are_imported_only_when_used(path):
     for level, module in imports(module_level(parse(path))):
         assert level or module.split(".")[0] not in HEAVY, module
 
 
-@pytest.mark.parametrize("path", pack_files("nodes"), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", pack_files("nodes"), ids=place)
 def test_only_one_file_imports_comfyui(path):
     for _, module in imports(parse(path)):
         assert path.name == "compat.py" or module.split(".")[0] not in COMFYUI, module

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tokenopt_core.names import writable
+from tokenopt_core.checks import writable
 
 TEXT = "caf\N{LATIN SMALL LETTER E WITH ACUTE} \N{CJK UNIFIED IDEOGRAPH-732B} \N{FOX FACE}"
 

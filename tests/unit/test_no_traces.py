@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from tokenopt_core import ClipImageLoss, ClipLoss, OptimizeConfig, WeightedSum, load_guide, optimize
-from tokenopt_core.perturb import SearchConfig, perturb_search
+from tokenopt_core.study.perturb import SearchConfig, perturb_search
 
 CONFIG = OptimizeConfig(steps=3, token_noise=0.1)
 
@@ -40,12 +40,12 @@ tokenizer, guide = core.load_tokenizer("demo"), core.load_guide("demo")
 same(before, "loading")
 from tokenopt_core.demo.judge import judge
 from tokenopt_core.demo.world import render, sample
-from tokenopt_core.importance import importance, responses
-from tokenopt_core.influence import pixel_influence
-from tokenopt_core.perturb import SearchConfig, perturb_search
-from tokenopt_core.scarce_memory import AtOnce
-from tokenopt_core.starts import best_of, random_codes, random_features
-from tokenopt_core.token_files import load_tokens, save_tokens
+from tokenopt_core.study.importance import importance, responses
+from tokenopt_core.study.influence import pixel_influence
+from tokenopt_core.study.perturb import SearchConfig, perturb_search
+from tokenopt_core.compute.memory import AtOnce
+from tokenopt_core.optimize.starts import best_of, random_codes, random_features
+from tokenopt_core.tokens.files import load_tokens, save_tokens
 
 scenes = render(sample(4, 0))
 images = scenes[0] if isinstance(scenes, tuple) else scenes

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..half import half_copy, shallow_copy
+from ..compute.lowered import half_copy, shallow_copy
 from ..kinds import check_images, check_tensor
 from .spec import TokenizerSpec
 

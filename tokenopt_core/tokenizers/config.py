@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ..names import shown
+from ..checks import shown
 from .infer import Shapes, infer_fields
 from .spec import VIT_SIZES, PixelStage, Recommended, TokenizerSpec, ViTSize
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..downloads import DownloadError, HubFile, Progress, fetch_files, find_file
+from ..hub.fetch import DownloadError, HubFile, Progress, fetch_files, find_file
 from .registry import Release
 
 __all__ = ["DownloadError", "Progress", "fetch_release", "find_release"]

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..json_files import read_json
-from ..names import nearest
+from ..checks import nearest
+from ..files.json_files import read_json
+from ..files.weights import SUFFIXES, Weights, check_finite, check_weights, read_weights
 from ..packages import packages
 from .base import Tokenizer
 from .config import config_of, make_spec
@@ -24,7 +25,6 @@ from .registry import DEMO, DEMO_FOLDER, RELEASES, known_tokenizers
 from .spec import TokenizerSpec
 from .titok import TiTok
 from .vqgan import MaskGitVqgan
-from .weights import SUFFIXES, Weights, check_finite, check_weights, read_weights
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 CONFIG = "config.json"

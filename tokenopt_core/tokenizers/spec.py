@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..names import shown
+from ..checks import shown
 
 LAYOUTS = ("titok", "tatitok", "maskgit-vqgan")
 KINDS = ("vq", "vae")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..attention import Attention
+from ..compute.attention import Attention
 from .spec import ViTSize
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..compute.norm_silu import norm_silu
 from .base import Tokenizer, check_text, check_tokens, fit_images
-from .norm_silu import norm_silu
 from .quantize import VectorQuantizer
 from .spec import NORM_GROUPS, PixelStage, TokenizerSpec
 

@@ -1,4 +1,4 @@
-// The Token Inspector node (nodes/inspect.py): puts its strips into the node and connects them with
+// The Token Inspector node (nodes/editing/inspect.py): puts its strips into the node and connects them with
 // the node's widgets and neighbours. Nothing is set up before a page has such a node.
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";

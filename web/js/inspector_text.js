@@ -1,5 +1,5 @@
 // The texts of the Token Inspector's widgets: positions such as "0-3, 7", edits such as
-// "3: 417, 1/7: 12". The node's own reading of them (nodes/inspect.py) is the one that counts.
+// "3: 417, 1/7: 12". The node's own reading of them (nodes/editing/inspect.py) is the one that counts.
 
 // Positions below `count`, or null if the text is not understood.
 export function readPositions(text, count) {

@@ -1,5 +1,5 @@
 // The loss while an optimizer runs, as a small curve in its node: the sum, and each term if there are
-// several. Fed by "tokenopt.loss" messages (nodes/loss_feed.py), a few a second, and at the end by the
+// several. Fed by "tokenopt.loss" messages (nodes/host/loss_feed.py), a few a second, and at the end by the
 // whole curve in the ui output "tokenopt_curve". It stays until the next run, and takes no room before
 // the first.
 import { app } from "/scripts/app.js";

@@ -1,5 +1,5 @@
 // The page fills in %date:...% and %Node.widget% of a file name for ComfyUI's own nodes only; here
-// for the nodes of this pack. What is left, or comes from elsewhere, nodes/safe_files.py completes.
+// for the nodes of this pack. What is left, or comes from elsewhere, nodes/host/files.py completes.
 import { app } from "/scripts/app.js";
 
 const UNFIT = /[<>:"|?*]/g; // in names on Windows, as in hh:mm; a slash of a date makes a folder

@@ -15,7 +15,7 @@ if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))  # last, so that nothing of ComfyUI's is hidden
 FOLDER = Path(__file__).resolve().parent
 
-from devtools.released import TOKENIZER, small  # noqa: E402
+from devtools.templates.released import TOKENIZER, small  # noqa: E402
 
 done = []
 

@@ -1,0 +1,1 @@
+"""Attribute vectors: how often one transfers."""

@@ -1,0 +1,1 @@
+"""Success of edits over settings, on the demo world."""

@@ -1,0 +1,142 @@
+"""The page about partial searches: tables of hits, and what a search costs beside its decodes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from tokenopt_core import Tokenizer
+from tokenopt_core.study.perturb import SearchConfig, perturb_search
+
+from ..science.tables import markdown
+from ..stats import mean, share_text
+from .methods import SCORES, Case, guided
+
+SHARES = (0.01, 0.05, 0.10)
+REPEATS = 3
+
+
+class Floor(NamedTuple):
+    """Seconds of exact searches of one position and of their decodes alone, in turns."""
+
+    search: list[float]
+    decode: list[float]
+    codes: int
+
+    def ratio(self) -> float:
+        """The middle one of the ratios."""
+        ratios = sorted(a / b for a, b in zip(self.search, self.decode, strict=True))
+        return ratios[len(ratios) // 2]
+
+
+def measure_floor(tokenizer: Tokenizer, batch: int) -> Floor:
+    """An exact search of one position against nothing but the same decodes."""
+    tokenizer = tokenizer.requires_grad_(False)
+    codes = torch.arange(tokenizer.spec.num_tokens)[None]
+    config = SearchConfig(batch=batch)
+    search, decode = [], []
+    count = tokenizer.spec.codebook_size
+    tokens = tokenizer.lookup(codes).repeat(batch, 1, 1)
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        list(perturb_search(tokenizer, codes, [0], config))
+        search.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        with torch.no_grad():
+            for _ in range(count // batch):
+                tokenizer.decode(tokens)
+        decode.append(time.perf_counter() - started)
+    return Floor(search, decode, count)
+
+
+def write(cases: dict[str, Sequence[Case]], floor: Floor) -> str:
+    """The page as Markdown."""
+    parts = [_HEAD]
+    for name, found in cases.items():
+        if not found:
+            continue
+        parts.append(f"## {_TITLES[name].format(codes=len(found[0].pool))}")
+        for kind in found[0].losses:
+            parts.append(f"{_KINDS[kind]} N = {len(found)}.")
+            parts.append(_table(found, kind))
+    parts.append(
+        "## What a search costs beside its decodes\n\n"
+        f"An exact search of one position of the demo tokenizer ({floor.codes} codes, float32, "
+        f"one CPU thread) took {floor.ratio():.2f} times as long as the same decodes alone "
+        f"(the middle one of {REPEATS} runs in turns; "
+        f"{1000 * min(floor.decode) / floor.codes:.1f} ms per decode at best)."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(cases: Sequence[Case], kind: str) -> str:
+    head = ["method"]
+    for share in SHARES:
+        head += [f"{100 * share:.0f} %: holds the best, %", "reached, %"]
+    rows = []
+    for method in (*SCORES, "guided"):
+        if method == "first order, image change" and kind != "l1":
+            continue
+        hits: dict[float, list[bool]] = {share: [] for share in SHARES}
+        reached: dict[float, list[float]] = {share: [] for share in SHARES}
+        for case in cases:
+            good, start = case.goodness(kind), _start(case, kind)
+            order = None if method == "guided" else _order(case, kind, method)
+            for share in SHARES:
+                budget = max(2, round(share * len(good)))
+                chosen = guided(case, kind, budget) if order is None else order[:budget]
+                best, whole = good[chosen].max(), good.max()
+                hits[share].append(bool(best == whole))
+                reached[share].append(100 * ((best - start) / (whole - start)).item())
+        row = [method]
+        for share in SHARES:
+            row += [share_text(hits[share]), f"{mean(reached[share])[0]:.0f}"]
+        rows.append(row)
+    return markdown(head, rows)
+
+
+def _order(case: Case, kind: str, method: str):
+    hopes = SCORES[method](case, kind)
+    hopes = hopes.masked_fill(case.pool == case.codes[case.position], -torch.inf)
+    return hopes.argsort(descending=True)
+
+
+def _start(case: Case, kind: str):
+    """The goodness of the original: 0 for L1, else of the present code, or the worst."""
+    if kind == "l1":
+        return torch.zeros(())
+    values = -case.losses[kind]
+    present = case.pool == case.codes[case.position]
+    return values[present].max() if present.any() else values.min()
+
+
+_TITLES = {
+    "demo": "Demo tokenizer, all {codes} codes",
+    "random-l32": "TiTok-L-32 with random weights at 64 x 64 pixels, {codes} of its 4096 codes",
+}
+_KINDS = {
+    "l1": "L1 to the original, maximized.",
+    "clip": "The demo CLIP's loss for another scene, minimized (whole image, no crops).",
+}
+_HEAD = """# How often a share of the codes holds the best
+
+Written by `benchmarks/screen`. Token Perturb Search can decode every code of a position
+(exact), or a share of them. A case is one position of one image; all codes were decoded once
+(bfloat16), so the best is known. *Holds the best*: how often the best code is among the share that
+is decoded, with Wilson's 95 % interval; positions of one image are not independent, so the true
+intervals are wider. *Reached*: the best loss among the share, as part of the way from the
+original's to the best of all, on average.
+
+- **first order, image change**: the L1 norm of J (code - present code), J the image's derivative
+  in the token by finite differences; 12 extra decodes. L1 itself has a kink and no gradient at the
+  original.
+- **first order, one backward**: gradient times code difference; at the original, for L1 at a point
+  beside it.
+- **gradient (9 probes)**: value and gradient at the original and 8 codes that lie far apart; a
+  code is predicted by the linear expansions of all of them, near ones first; 9 extra forward and
+  backward passes.
+- **guided**: no gradient: two fifths of the share are codes that lie far apart, the rest is chosen
+  in up to 8 rounds by a Gaussian process over the tokens, fitted to the losses so far."""

@@ -1,0 +1,1 @@
+"""Speed of the loop, its parts and the nodes."""

@@ -1,0 +1,89 @@
+"""How fast the optimizer is, against a plain loop and against the machine's own limits.
+
+python dev.py bench                 everything: 10 to 20 minutes on 2 cores
+python dev.py bench --quick         the loop at batch 1 and the equality of both loops: a minute
+python dev.py bench --json FILE     the numbers too; `ratio` is plain / ours for the L-32 loop
+
+TiTok-L-32 and ViT-B/32 at full size with random weights. All ratios come from alternating rounds in
+one process. Where there is an accelerator it runs there, unless `--device cpu` says otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tokenopt_core.compute.steady_memory import steady_memory
+
+from . import loop as speed_loop
+from . import nodes as speed_nodes
+from . import parts as speed_parts
+from .clock import device_called, machine
+from .page import page
+
+ROUNDS, QUICK_ROUNDS = 5, 1
+TRACE_STEPS, QUICK_TRACE_STEPS = 3, 2
+CALLED_FROM = Path(os.environ.get("TOKENOPT_CALLED_FROM", "."))  # dev.py works in the repository
+LARGE_BATCH = 8
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints the tables and writes the numbers where they are wanted."""
+    options = _parse(arguments)
+    device = device_called(options.device)
+    with steady_memory():
+        found = _measure(device, options.quick, options.rounds)
+    if not options.quick:
+        _say("the peak of memory")
+        for name, mib in speed_loop.peaks(device, list(found["loop"])).items():
+            found["loop"][name]["peak_mib"] = mib
+    print(page(found))
+    if options.json:
+        (CALLED_FROM / options.json).write_text(
+            json.dumps(found, indent=2) + "\n", encoding="utf-8"
+        )
+    return 0 if found["traces"]["equal"] else 1
+
+
+def _measure(device: torch.device, quick: bool, rounds: int) -> dict[str, Any]:
+    rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
+    found: dict[str, Any] = {"machine": machine(device)}
+    _say("the loop, plain and ours")
+    found["loop"] = speed_loop.compare(device, rounds, in_float32=not quick)
+    found["ratio"] = list(found["loop"].values())[-1]["ratio"]  # in the device's own choice
+    _say("whether both loops do the same")
+    found["traces"] = speed_loop.traces(device, QUICK_TRACE_STEPS if quick else TRACE_STEPS)
+    if quick:
+        return found
+    if device.type != "cpu":
+        _say(f"the loop with {LARGE_BATCH} images")
+        found["loop of many"] = speed_loop.compare(device, rounds, LARGE_BATCH)
+    parts = speed_parts.PARTS | (speed_nodes.PARTS if speed_nodes.has_comfyui() else {})
+    for name, measure in parts.items():
+        _say(name)
+        found[name] = measure(device, rounds)
+    return found
+
+
+def _say(text: str) -> None:
+    print(f"measuring {text} ...", file=sys.stderr, flush=True)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python dev.py bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="the loop only, below a minute")
+    parser.add_argument("--rounds", type=int, default=0, help="counted rounds of everything")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, or a torch device")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

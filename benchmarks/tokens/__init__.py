@@ -1,0 +1,1 @@
+"""What single tokens hold: disentanglement, copying, choosing."""

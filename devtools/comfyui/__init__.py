@@ -1,0 +1,1 @@
+"""A real ComfyUI to test against: server, client, browser and front end."""

@@ -1,0 +1,1 @@
+"""Pages made from the code: API, messages, locales and the notebook."""

@@ -1,0 +1,1 @@
+"""Releases: archive, metadata, registry and installation."""

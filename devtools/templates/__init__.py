@@ -1,0 +1,1 @@
+"""Workflow templates: made, noted, shortened and photographed."""

@@ -1,0 +1,147 @@
+"""Attribute Vector: a property as a direction in token space, learnt from two sets of images."""
+
+from __future__ import annotations
+
+import torch
+
+from ...tokenopt_core.tokens.attributes import attribute_vector
+from ...tokenopt_core.tokens.positions import parse_positions, shortened
+from ..host.compat import CATEGORY, advanced, io, schema
+from ..host.models import gradient_scope
+from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+from .report import notes, table
+
+MOST_POSITIONS = 4096
+
+AttributeSocket = io.Custom("TOKENOPT_ATTRIBUTE")
+
+
+class AttributeVector(io.ComfyNode):
+    """What images with a property have in their tokens and images without it have not."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="TokenOpt_AttributeVector",
+            display_name="Attribute Vector",
+            category=f"{CATEGORY}/attributes",
+            description="Learns a property from examples: the mean tokens of images that have it "
+            "minus the mean tokens of images that have not. Apply Attribute gives it to others.",
+            search_aliases=["direction", "concept", "average difference", "day night"],
+            has_intermediate_output=True,
+            inputs=[*_sets(), *_choices(), *_names()],
+            outputs=[
+                AttributeSocket.Output(
+                    display_name="attribute",
+                    tooltip="The property as a direction of the tokens, for Apply "
+                    "Attribute and Save Attribute.",
+                ),
+                io.String.Output(
+                    display_name="positions",
+                    tooltip="The positions where it is added, for example for Token Copy.",
+                ),
+                io.String.Output(
+                    display_name="table", tooltip="How well each position tells the sets apart."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        tokenizer: LoadedTokenizer,
+        tokens_with: Tokens,
+        tokens_without: Tokens,
+        positions: str = "all",
+        strongest: int = 0,
+        name_with: str = "with",
+        name_without: str = "without",
+    ) -> io.NodeOutput:
+        for tokens, name in ((tokens_with, "tokens_with"), (tokens_without, "tokens_without")):
+            _check_same(tokens, name, tokenizer)
+        chosen = parse_positions(positions, tokenizer.spec.num_tokens)
+        with gradient_scope(tokenizer), torch.no_grad():
+            attribute = attribute_vector(
+                tokenizer.module,
+                tokens_with.values.clone(),
+                tokens_without.values.clone(),
+                name=tokenizer.name,
+                names=(_called(name_with, "with"), _called(name_without, "without")),
+                positions=chosen,
+                strongest=strongest,
+            )
+        where = ", ".join(map(str, attribute.positions))
+        told = table(attribute)
+        return io.NodeOutput(attribute, where, told, ui={"tokenopt_notes": notes(attribute)})
+
+
+def _sets() -> list[io.Input]:
+    return [
+        TokenizerSocket.Input(
+            "tokenizer", tooltip="The tokenizer that made both sets, from Load TiTok."
+        ),
+        TokensSocket.Input(
+            "tokens_with",
+            tooltip="Tokens of a batch of images that have the property, for example blurred ones.",
+        ),
+        TokensSocket.Input(
+            "tokens_without",
+            tooltip="Tokens of images that have it not. Best the same scenes, else many (32 or "
+            "more of each): whatever else the two sets differ in is transferred too.",
+        ),
+    ]
+
+
+def _choices() -> list[io.Input]:
+    return [
+        io.String.Input(
+            "positions",
+            default="all",
+            placeholder="all, 18, 31 or 0-3, 7",
+            optional=True,
+            tooltip="Which tokens it may change, counted from 0: all, or numbers and ranges.",
+        ),
+        io.Int.Input(
+            "strongest",
+            default=0,
+            min=0,
+            max=MOST_POSITIONS,
+            optional=True,
+            tooltip="Only at so many of these positions, those where the two sets differ most "
+            "compared to their spread. 0: at all of them. Fewer keep more of the image.",
+        ),
+    ]
+
+
+def _names() -> list[io.Input]:
+    return [
+        advanced(
+            io.String.Input(
+                "name_with",
+                default="with",
+                optional=True,
+                tooltip="What to call the first set, for example blurred; kept in saved files.",
+            )
+        ),
+        advanced(
+            io.String.Input(
+                "name_without",
+                default="without",
+                optional=True,
+                tooltip="What to call the second set, for example sharp.",
+            )
+        ),
+    ]
+
+
+def _check_same(tokens: Tokens, name: str, tokenizer: LoadedTokenizer) -> None:
+    if tokens.tokenizer != tokenizer.name:
+        raise ValueError(
+            f"{name} has tokens of {tokens.tokenizer!r}, but the connected tokenizer is "
+            f"{tokenizer.name!r}; make both sets with the same Load TiTok node."
+        )
+
+
+def _called(name: str, default: str) -> str:
+    """A name for a set, on one line and short enough for notes and files."""
+    return shortened(" ".join(name.split())) or default

@@ -1,0 +1,1 @@
+"""Easy nodes: a whole edit in one node."""

@@ -1,0 +1,100 @@
+"""Easy Inpaint: a picture, a mask and a prompt in, the picture with another content there out."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..host.compat import CATEGORY, io, schema
+from ..host.images import to_images
+from ..host.sockets import LoadedGuide, LoadedTokenizer
+from ..images.fitted import fitted_picture
+from ..loaders.load import fingerprint_of
+from ..losses.recipe import ClipTerm, CompositeTerm, LossRecipe, MaskedTerm
+from .inputs import MODELS, easy_outputs, model_sockets, prompt_input, run_inputs
+from .run import models_of, run_easily
+
+KEEP = 2.0  # weight of the known part beside the prompt
+
+
+class EasyInpaint(io.ComfyNode):
+    """Fills a painted part of a picture to fit a text."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="TokenOpt_EasyInpaint",
+            display_name="Easy Inpaint",
+            category=CATEGORY,
+            description="Fills the white part of a mask so that it fits a text: picture, mask and "
+            "prompt in, picture out. Everything else stays what it is, to the last bit.",
+            search_aliases=["inpaint", "fill", "remove object", "replace", "mask", "edit"],
+            essentials_category="Image Tools",
+            has_intermediate_output=True,
+            inputs=[
+                io.Image.Input("image", tooltip="The picture, of any size; a batch is fine too."),
+                io.Mask.Input(
+                    "mask",
+                    tooltip="White may change, black stays. Load Image has it after Open in "
+                    "MaskEditor; another size is resized to the picture's.",
+                ),
+                prompt_input(
+                    "a large green circle in the middle, plain sand background, bright, sharp",
+                    "What the white part and its surroundings should show together. With a batch "
+                    "one line for all pictures, or one line each.",
+                ),
+                *run_inputs(),
+                io.Int.Input(
+                    "margin",
+                    default=50,
+                    min=0,
+                    max=1000,
+                    tooltip="How much of the surroundings the models see on each side of the white "
+                    "part, in percent of its longer side. More: it fits better into the scene, in "
+                    "less detail. They always see a part of at least their own size.",
+                ),
+                *model_sockets(),
+            ],
+            outputs=easy_outputs("The picture with the filled part, in its own size."),
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, models: str, **_) -> str:
+        return fingerprint_of(*MODELS.get(models, ("", "")))
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        mask: Tensor,
+        prompt: str,
+        models: str,
+        steps: int,
+        tries: int,
+        seed: int,
+        margin: int,
+        tokenizer: LoadedTokenizer | None = None,
+        guide: LoadedGuide | None = None,
+    ) -> io.NodeOutput:
+        pictures = to_images(image)
+        chosen = models_of(models, tokenizer, guide)
+        size = chosen.tokenizer.spec.image_size
+        fitted = fitted_picture(pictures, mask, size, mode="stretch", margin=margin)
+        return run_easily(
+            chosen,
+            pictures,
+            fitted,
+            image,
+            prompt=prompt,
+            loss=inpainting,
+            steps=steps,
+            tries=tries,
+            seed=seed,
+        )
+
+
+def inpainting(prompt: ClipTerm, squares: Tensor, masks: Tensor) -> LossRecipe:
+    """The prompt asked of the picture as it will be put together, and the known part kept."""
+    if masks.amin() >= 1:  # the white part fills every square: nothing is known
+        return LossRecipe((prompt,))
+    shown = CompositeTerm(LossRecipe((prompt,)), squares, masks)
+    return LossRecipe((shown, MaskedTerm(squares, masks, KEEP)))

@@ -1,0 +1,154 @@
+"""What Easy Text Edit and Easy Inpaint share: models, settings, several tries, the way back.
+
+Axes: b pictures, t tries of each, h x w pixels of a picture, s x s of the tokenizer's square.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ...tokenopt_core.compute.seeds import image_seeds
+from ...tokenopt_core.optimize.config import OptimizeConfig
+from ...tokenopt_core.optimize.record import Curve
+from ..host.compat import io
+from ..host.kept_models import keep_until_unloaded
+from ..host.run_log import tell_end
+from ..host.sockets import LoadedGuide, LoadedTokenizer
+from ..host.stop import stoppable
+from ..images.fitted import SOFT_EDGE, FittedPicture, check_choice, pasted_back, squares_of
+from ..loaders.load import guide_named, tokenizer_named
+from ..losses.prompts import for_images, prompt_lines
+from ..losses.recipe import ClipTerm, LossRecipe
+from ..optimize.report import notes, record_text, ui_report
+from ..optimize.run import Follower, run_optimization
+from ..tokens.codec import encoded
+from ..tokens.random_tokens import SEEDS
+from .easy_remarks import remarks_of
+from .inputs import MODELS
+
+LAST = 10  # steps at the end of a run; one alone has other crops in every try
+PREVIEW_EVERY = 5
+# Between the seeds of two tries: a user's next seed must not give the same tries again.
+NEXT_TRY = 1_000_003
+
+
+@dataclass(frozen=True)
+class EasySettings:
+    """What is chosen for the user.
+
+    Args:
+        config: fields of `OptimizeConfig`; the learning rate is the tokenizer's own.
+        crops: of the CLIP loss.
+        mirror: half of the crops.
+    """
+
+    config: dict[str, Any]
+    crops: int
+    mirror: bool
+
+
+# The demo's were chosen on scenes of its own (benchmarks.science, experiments "tune"); mirrored
+# crops would make left and right of its prompts the same.
+DEMO = EasySettings({"ema_decay": 0.95, "token_noise": 0.6}, 4, False)
+# For photographs the paper's (arXiv 2506.08257, appendix C).
+PAPER = EasySettings({"ema_decay": 0.98}, 8, True)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The two models of a run, and the settings that suit them."""
+
+    tokenizer: LoadedTokenizer
+    guide: LoadedGuide
+
+    @property
+    def settings(self) -> EasySettings:
+        return DEMO if self.tokenizer.name == "demo" else PAPER
+
+
+def models_of(choice: str, tokenizer: LoadedTokenizer | None, guide: LoadedGuide | None) -> Models:
+    """The models that are connected, and for what is not those of the choice."""
+    check_choice("models", choice, MODELS)
+    names = MODELS[choice]
+    if tokenizer is None:
+        tokenizer = tokenizer_named(names[0])
+        keep_until_unloaded(tokenizer)
+    if guide is None:
+        guide = guide_named(names[1])
+        keep_until_unloaded(guide)
+    return Models(tokenizer, guide)
+
+
+def run_easily(
+    models: Models,
+    pictures: Tensor,
+    fitted: FittedPicture,
+    original: Tensor,
+    *,
+    prompt: str,
+    loss: Callable[[ClipTerm, Tensor, Tensor], LossRecipe],
+    steps: int,
+    tries: int,
+    seed: int,
+) -> io.NodeOutput:
+    """The original pictures, edited, with the record of the run.
+
+    Args:
+        pictures: (b, 3, h, w) of the IMAGE `original`.
+        loss: makes the aim of the prompt's term, the squares (t b, 3, s, s) and the masks
+            (1 or t b, 1, s, s).
+    """
+    squares, masks = squares_of(pictures, fitted)
+    count, settings = len(squares), models.settings
+    lines = for_images(prompt_lines(prompt), count)
+    prompts = lines * tries if len(lines) > 1 else lines
+    term = ClipTerm(models.guide, prompts, None, settings.crops, 1.0, 0.0, settings.mirror)
+    many = squares.repeat(tries, 1, 1, 1)
+    aim = loss(term, many, masks.repeat(tries, 1, 1, 1) if len(masks) > 1 else masks)
+    tokens = encoded(models.tokenizer, many)
+    config = OptimizeConfig(steps=steps, **settings.config)
+    follow = Follower(steps, PREVIEW_EVERY)
+    with stoppable() as stop:
+        outcome = run_optimization(
+            models.tokenizer,
+            tokens,
+            aim,
+            config,
+            seed=seeds_of(seed, count, tries),
+            follow=follow,
+            stop=stop,
+        )
+    rows = best_rows(outcome.recorder.loss_curve(), count)
+    image = pasted_back(outcome.images[rows], fitted, original, SOFT_EDGE)
+    known = None if fitted.mask is None else 1 - masks
+    seen = remarks_of(models.tokenizer, squares, tokens, known)
+    said = [*fitted.remarks, *seen, *notes(outcome)]
+    report = ui_report(outcome)
+    tell_end(report)
+    return io.NodeOutput(
+        image,
+        record_text(outcome, aim, models.tokenizer),
+        ui={"tokenopt": [report], "tokenopt_notes": said, **follow.feed.ui()},
+    )
+
+
+def seeds_of(seed: int, count: int, tries: int) -> list[int]:
+    """One for each image of a batch (t b): those of the first try are the user's."""
+    return [s for k in range(tries) for s in image_seeds((seed + k * NEXT_TRY) % SEEDS, count)]
+
+
+def best_rows(curve: Curve, count: int) -> list[int]:
+    """For each of `count` pictures the row (t b) that had the lowest mean loss in the end."""
+    ends = [statistics.fmean(_finite(column)[-LAST:]) for column in zip(*curve, strict=True)]
+    return [min(range(i, len(ends), count), key=ends.__getitem__) for i in range(count)]
+
+
+def _finite(values: Sequence[float]) -> list[float]:
+    """Those before an image stopped; a loss without any is the worst."""
+    return [value for value in values if math.isfinite(value)] or [math.inf]

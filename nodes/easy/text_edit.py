@@ -1,0 +1,88 @@
+"""Easy Text Edit: a picture and a prompt in, the edited picture out."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ...tokenopt_core.images.fit import MODES
+from ..host.compat import CATEGORY, advanced, io, schema
+from ..host.images import to_images
+from ..host.sockets import LoadedGuide, LoadedTokenizer
+from ..images.fitted import check_choice, fitted_picture
+from ..loaders.load import fingerprint_of
+from ..losses.recipe import LossRecipe
+from .inputs import MODELS, easy_outputs, model_sockets, prompt_input, run_inputs
+from .run import models_of, run_easily
+
+
+class EasyTextEdit(io.ComfyNode):
+    """Changes a picture until it fits a text."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="TokenOpt_EasyTextEdit",
+            display_name="Easy Text Edit",
+            category=CATEGORY,
+            description="Changes a whole picture until it fits a text: picture and prompt in, "
+            "picture out. For more control take Token Optimizer and its neighbours.",
+            search_aliases=["text edit", "edit", "prompt", "img2img", "image to image", "clip"],
+            essentials_category="Image Tools",
+            has_intermediate_output=True,
+            inputs=[
+                io.Image.Input(
+                    "image", tooltip="The picture to change, of any size; a batch is fine too."
+                ),
+                prompt_input(
+                    "a large green star in the middle, plain sky background, bright, sharp",
+                    "What the whole result should show, not only the change. With a batch one line "
+                    "for all pictures, or one line each.",
+                ),
+                *run_inputs(),
+                advanced(
+                    io.Combo.Input(
+                        "fit",
+                        options=list(MODES),
+                        default="stretch",
+                        tooltip="A picture that is not square: stretch edits all of it, squeezed "
+                        "to a square meanwhile; crop edits its central square and leaves the rest "
+                        "as it is; pad edits all of it in its proportions, more coarsely.",
+                    )
+                ),
+                *model_sockets(),
+            ],
+            outputs=easy_outputs("The edited picture, in the size of the given one."),
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, models: str, **_) -> str:
+        return fingerprint_of(*MODELS.get(models, ("", "")))
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        prompt: str,
+        models: str,
+        steps: int,
+        tries: int,
+        seed: int,
+        fit: str,
+        tokenizer: LoadedTokenizer | None = None,
+        guide: LoadedGuide | None = None,
+    ) -> io.NodeOutput:
+        check_choice("fit", fit, MODES)
+        pictures = to_images(image)
+        chosen = models_of(models, tokenizer, guide)
+        size = chosen.tokenizer.spec.image_size
+        return run_easily(
+            chosen,
+            pictures,
+            fitted_picture(pictures, None, size, mode=fit),
+            image,
+            prompt=prompt,
+            loss=lambda term, squares, masks: LossRecipe((term,)),
+            steps=steps,
+            tries=tries,
+            seed=seed,
+        )

@@ -1,0 +1,1 @@
+"""Nodes that edit tokens: copy, set, blend, inspect and preset positions."""

@@ -1,0 +1,101 @@
+"""Token Blend: between two images, and all the way as a morph."""
+
+from __future__ import annotations
+
+import torch
+
+from ...tokenopt_core.tokens.edits import blend_tokens, morph_strengths
+from ...tokenopt_core.tokens.positions import parse_positions
+from ..host.compat import CATEGORY, io, schema
+from ..host.models import gradient_scope
+from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+from .copy_and_set import as_decoded, check_pair
+
+MOST_STEPS = 240
+
+
+class Blend(io.ComfyNode):
+    """Tokens on the way from a target to a reference: one place on it, or many in a row."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="TokenOpt_Blend",
+            display_name="Token Blend",
+            category=f"{CATEGORY}/editing",
+            description="Moves tokens of a target towards those of a reference. With several "
+            "steps: a morph, one image per step.",
+            search_aliases=["morph", "interpolate", "mix", "crossfade"],
+            inputs=[
+                TokenizerSocket.Input(
+                    "tokenizer", tooltip="The tokenizer that made both, from Load TiTok."
+                ),
+                TokensSocket.Input(
+                    "target", tooltip="Tokens where the way begins: one image, or many."
+                ),
+                TokensSocket.Input(
+                    "reference", tooltip="Tokens where it leads: one for all targets, or one each."
+                ),
+                io.String.Input(
+                    "positions",
+                    default="all",
+                    placeholder="all, 18, 31 or 0-3, 7",
+                    tooltip="Which tokens move, counted from 0; all others stay the target's.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How far: 0 is the target, 1 has the reference's tokens.",
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=1,
+                    min=1,
+                    max=MOST_STEPS,
+                    tooltip="Images per target. 1: the blend alone. More: a morph from the "
+                    "target to the full strength in even steps.",
+                ),
+                io.Boolean.Input(
+                    "quantize",
+                    default=False,
+                    tooltip="Off: tokens between the codes, for a smooth way. On: each is rounded "
+                    "to the nearest code when decoded, so that tokens jump one after another.",
+                ),
+            ],
+            outputs=[
+                TokensSocket.Output(
+                    display_name="tokens",
+                    tooltip="The moved tokens: all steps of the first image, then the next.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        tokenizer: LoadedTokenizer,
+        target: Tokens,
+        reference: Tokens,
+        positions: str,
+        strength: float,
+        steps: int,
+        quantize: bool,
+    ) -> io.NodeOutput:
+        check_pair(target, reference)
+        target.check_tokenizer(tokenizer)
+        chosen = parse_positions(positions, target.values.shape[1])
+        with gradient_scope(tokenizer), torch.no_grad():
+            ends = [
+                tokens.values.clone() if quantize else as_decoded(tokenizer, tokens)
+                for tokens in (target, reference)
+            ]
+            values = blend_tokens(
+                *ends,
+                chosen,
+                morph_strengths(strength, steps),
+                directions=tokenizer.spec.l2_normalized,
+            )
+        return io.NodeOutput(Tokens(values, not quantize, tokenizer.name))

@@ -1,0 +1,1 @@
+"""Nodes that ask a guide: judge and seed retrieval."""

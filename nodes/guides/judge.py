@@ -1,0 +1,127 @@
+"""Judge: scores of images against a prompt, from CLIP and from someone it cannot please."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..host.compat import CATEGORY, io, schema
+from ..host.images import to_images
+from ..host.run_log import tell_verdicts
+from ..host.sockets import GuideSocket, LoadedGuide
+from ..losses.prompts import for_images, prompt_lines
+from .verdicts import Scores, asked_for, demo_scores, guide_scores, similarity
+
+DEMO = "demo"
+
+
+class Judge(io.ComfyNode):
+    """How well images fit a prompt, by the guide that made them and by an independent judge."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="TokenOpt_Judge",
+            display_name="Judge",
+            category=f"{CATEGORY}/optimize",
+            description="Tells an edit from an adversarial image: compares what CLIP says with "
+            "what an independent judge says, for each image. Shows the table in the node.",
+            search_aliases=["clip score", "rate", "evaluate", "text match", "adversarial"],
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("image", tooltip="The images to judge, for example the results."),
+                GuideSocket.Input("guide", tooltip="The guide whose CLIP Loss made them."),
+                io.String.Input(
+                    "prompt",
+                    multiline=True,
+                    default="",
+                    tooltip="What the images should show: one line for all, or one line each. Of a "
+                    "prompt with weights the parts above 0 count.",
+                ),
+                GuideSocket.Input(
+                    "judge",
+                    optional=True,
+                    tooltip="A guide that took no part in the optimization, best a SigLIP model. "
+                    "Without it the demo guide's images go to the demo judge.",
+                ),
+                io.Image.Input(
+                    "before",
+                    optional=True,
+                    tooltip="The images before the edit: the table then tells what has changed.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    display_name="scores", tooltip="The table: one line per image below its head."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: torch.Tensor,
+        guide: LoadedGuide,
+        prompt: str,
+        judge: LoadedGuide | None = None,
+        before: torch.Tensor | None = None,
+    ) -> io.NodeOutput:
+        images = to_images(image)
+        earlier = None if before is None else _matched(to_images(before, "before"), len(images))
+        texts = asked_for(for_images(prompt_lines(prompt), len(images)))
+        clip = similarity(guide, images, texts)
+        clip_before = None if earlier is None else similarity(guide, earlier, texts)
+        gain = None if earlier is None else clip - clip_before
+        scores = _judged(guide, judge, images, texts, earlier, gain)
+        tell_verdicts(clip.tolist(), scores)
+        notes = guide.module.remarks(texts) + (judge.module.remarks(texts) if judge else [])
+        table = _table(clip, clip_before, scores, list(dict.fromkeys(notes)))
+        return io.NodeOutput(table, ui={"tokenopt_notes": [table]})
+
+
+def _matched(before: Tensor, batch: int) -> Tensor:
+    if len(before) not in (1, batch):
+        raise ValueError(
+            f"before has {len(before)} images and image has {batch}; expected one for all, or one "
+            "each."
+        )
+    return before.expand(batch, -1, -1, -1)
+
+
+def _judged(
+    guide: LoadedGuide,
+    judge: LoadedGuide | None,
+    images: Tensor,
+    texts: list[str],
+    before: Tensor | None,
+    clip_gain: Tensor | None,
+) -> Scores | None:
+    """The judge's part, None where nobody independent is there."""
+    if judge is not None and judge is not guide:
+        return guide_scores(judge, images, texts, before, clip_gain)
+    if guide.name == DEMO:
+        return demo_scores(images, texts)
+    return None
+
+
+def _table(
+    clip: Tensor, clip_before: Tensor | None, scores: Scores | None, notes: list[str]
+) -> str:
+    head = ["image", "CLIP"]
+    rows = [[str(i), f"{value:.3f}"] for i, value in enumerate(clip.tolist(), 1)]
+    if clip_before is not None:
+        head.append("before")
+        for row, value in zip(rows, clip_before.tolist(), strict=True):
+            row.append(f"{value:.3f}")
+    if scores is not None:
+        head += [scores.name, "verdict"]
+        for row, value, verdict in zip(rows, scores.values, scores.verdicts, strict=True):
+            row += [f"{value:.3f}", verdict]
+    else:
+        notes = ["no judge: connect a guide that took no part, best a SigLIP model.", *notes]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    ]
+    return "\n".join([*lines, *(f"note: {note}" for note in notes)])

@@ -1,0 +1,225 @@
+"""Seed Retrieval: an image to start from for each prompt (arXiv 2506.08257, section 5.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...tokenopt_core.guides.retrieval import CHOICES, similarities, top_count
+from ...tokenopt_core.guides.retrieval import choose as choose_images
+from ..host.compat import CATEGORY, advanced, io, model_management, schema
+from ..host.image_folder import folder_fingerprint, folder_input
+from ..host.images import from_images, to_images
+from ..host.sockets import GuideSocket, LoadedGuide
+from ..losses.prompts import check_words, prompt_lines
+from ..tokens.random_tokens import SEEDS
+from .pool import Pool, pool_of_batch, pool_of_folder
+from .verdicts import asked_for
+
+SIZES = (16, 4096)  # pixels
+MOST_PIXELS = 2**27  # of all chosen images: 1.6 GB as an IMAGE
+TEXTS_AT_ONCE = 64
+_LONGEST = 48  # characters of a prompt in the table
+
+
+class SeedRetrieval(io.ComfyNode):
+    """For each prompt the image of a pool that a guide finds nearest, or one of the nearest."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="TokenOpt_SeedRetrieval",
+            display_name="Seed Retrieval",
+            category=f"{CATEGORY}/optimize",
+            description="Chooses for each prompt an image to start from, out of a batch or a "
+            "folder: one that already shows much of the prompt needs fewer steps.",
+            search_aliases=["find image", "clip search", "best of", "text search"],
+            has_intermediate_output=True,
+            inputs=[
+                GuideSocket.Input("guide", tooltip="From Load CLIP Guide; it compares."),
+                io.String.Input(
+                    "prompts",
+                    multiline=True,
+                    default="a large green star in the middle, plain sky background, bright, sharp",
+                    tooltip="One a line; each gets an image. Of a prompt with weights the parts "
+                    "above 0 count.",
+                ),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="The images to choose from, as a batch; or name a folder.",
+                ),
+                folder_input(optional=True),
+                io.Combo.Input(
+                    "choose",
+                    options=list(CHOICES),
+                    default=CHOICES[0],
+                    tooltip="best: the most similar image. top percent: one of the most similar, "
+                    "drawn by seed: more variety. random: any, for comparison.",
+                ),
+                *_drawing(),
+                _size_input(),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="image",
+                    tooltip="One image per prompt, in the same order: for TiTok Encode.",
+                ),
+                io.String.Output(
+                    display_name="scores",
+                    tooltip="The table: one line per prompt below its head.",
+                ),
+                io.String.Output(
+                    display_name="chosen",
+                    tooltip="The chosen files, or numbers in the batch counted from 0, one a line.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, folder: str | None = "", **others) -> str | float:
+        return folder_fingerprint(folder)
+
+    @classmethod
+    def execute(
+        cls,
+        guide: LoadedGuide,
+        prompts: str,
+        choose: str,
+        image: Tensor | None = None,
+        folder: str = "",
+        percent: float = 10.0,
+        seed: int = 0,
+        size: int = 256,
+    ) -> io.NodeOutput:
+        texts = asked_for(prompt_lines(prompts, "prompts"))
+        check_words(guide, texts, "prompts")
+        if choose == "top percent":
+            top_count(1, percent)  # before a large folder is looked at
+        pool = _pool(guide, image, folder, size, len(texts))
+        with torch.inference_mode(False):
+            scores = _scores(guide, texts, pool)
+            chosen = choose_images(scores, choose, percent=percent, seed=seed)
+            images = _images(pool, chosen)
+        told = "\n".join([_table(texts, pool, scores, chosen), *_notes(guide, texts, pool)])
+        names = "\n".join(pool.names[index] for index in chosen)
+        return io.NodeOutput(images, told, names, ui={"tokenopt_notes": [told]})
+
+
+def _drawing() -> list[io.Input]:
+    return [
+        io.Float.Input(
+            "percent",
+            default=10.0,
+            min=0.0,
+            max=100.0,
+            step=1.0,
+            round=0.001,
+            optional=True,
+            tooltip="For top percent: the share of the images that is drawn from, in percent, "
+            "one image at least. More: more variety, a looser fit.",
+        ),
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=SEEDS - 1,
+            optional=True,
+            tooltip="Chooses the image for top percent and random: prompt k draws with seed + k, "
+            "so that the same prompt on several lines gets several images.",
+        ),
+    ]
+
+
+def _size_input() -> io.Input:
+    return advanced(
+        io.Int.Input(
+            "size",
+            default=256,
+            min=SIZES[0],
+            max=SIZES[1],
+            step=16,
+            optional=True,
+            tooltip="For a folder: the chosen images' central squares are resized to so many "
+            "pixels a side; more than the tokenizer's size brings nothing. Images of a batch keep "
+            "their size.",
+        )
+    )
+
+
+def _pool(guide: LoadedGuide, image: Tensor | None, folder: str, size: int, prompts: int) -> Pool:
+    """The images to choose from, from the one place that is named."""
+    named = bool(folder.strip())
+    if named and image is not None:
+        raise ValueError(
+            f"image is connected and folder is {folder[:60]!r}, expected one of the two; clear "
+            "folder or disconnect image."
+        )
+    if image is not None:
+        images = to_images(image)
+        _check_room(prompts, *images.shape[2:])
+        return pool_of_batch(guide, images)
+    if not named:
+        raise ValueError(
+            "image is not connected and folder is empty, expected one of the two; connect a batch "
+            "of images or name a folder of ComfyUI's input directory."
+        )
+    _check_room(prompts, size, size)
+    return pool_of_folder(guide, folder, size)
+
+
+def _check_room(prompts: int, height: int, width: int) -> None:
+    """Raises ValueError if so many chosen images were too many to hold."""
+    if prompts * height * width > MOST_PIXELS:
+        raise ValueError(
+            f"prompts has {prompts} lines, and as many images of {width} x {height} pixels are "
+            f"{prompts * height * width // 10**6} megapixels, expected at most "
+            f"{MOST_PIXELS // 10**6}; give fewer prompts or smaller images."
+        )
+
+
+def _scores(guide: LoadedGuide, texts: list[str], pool: Pool) -> Tensor:
+    """Similarities (p, i) of all prompts with all images."""
+    parts = []
+    for first in range(0, len(texts), TEXTS_AT_ONCE):
+        model_management.throw_exception_if_processing_interrupted()
+        some = texts[first : first + TEXTS_AT_ONCE]
+        parts.append(similarities(guide.module, some, pool.embeddings))
+    return torch.cat(parts)
+
+
+def _images(pool: Pool, chosen: list[int]) -> Tensor:
+    """IMAGE of the chosen ones; each is read once."""
+    pictures = {}
+    for index in dict.fromkeys(chosen):
+        model_management.throw_exception_if_processing_interrupted()
+        pictures[index] = from_images(pool.picture(index)[None])
+    return torch.cat([pictures[index] for index in chosen])
+
+
+def _table(texts: list[str], pool: Pool, scores: Tensor, chosen: list[int]) -> str:
+    """One line per prompt: what it got, how similar that is, and how the pool lies around it."""
+    head = ["prompt", "chosen", "CLIP", "rank", "best", "mean"]
+    rows = []
+    for text, index, row in zip(texts, chosen, scores, strict=True):
+        rank = int((row > row[index]).sum()) + 1
+        rows.append(
+            [
+                text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "...",
+                pool.names[index],
+                f"{row[index]:.3f}",
+                f"{rank} of {len(row)}",
+                f"{row.max():.3f}",
+                f"{row.mean():.3f}",
+            ]
+        )
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    ]
+    return "\n".join(lines)
+
+
+def _notes(guide: LoadedGuide, texts: list[str], pool: Pool) -> list[str]:
+    return [f"note: {note}" for note in (*pool.notes, *guide.module.remarks(texts))]

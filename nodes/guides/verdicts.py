@@ -1,0 +1,144 @@
+"""Scores of images against a prompt, and what they mean in words.
+
+CLIP, which a loss has pleased, proves nothing: an independent judge tells an edit from an
+adversarial image (arXiv 2506.08257, appendix C). The judge is a second guide, or for the demo world
+its own classifier of attributes.
+
+Axes: b images, h and w pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...tokenopt_core.checks import shown
+from ...tokenopt_core.demo.captions import mentioned
+from ...tokenopt_core.demo.judge import judge as demo_judge
+from ...tokenopt_core.demo.world import ATTRIBUTES, IMAGE_SIZE
+from ...tokenopt_core.losses.prompts import parse_prompt
+from ...tokenopt_core.tokenizers.base import fit_images
+from ..host.models import activation_bytes, gradient_scope
+from ..host.parts import in_parts, part_size
+from ..host.sockets import LoadedGuide
+
+SMALLEST_GAIN = 0.002  # of a similarity; less is noise of the resizing
+ONLY_CLIP = "only CLIP is pleased: probably an adversarial image"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a judge says about a batch: one number and one verdict per image."""
+
+    name: str
+    values: list[float]
+    verdicts: list[str]
+
+
+def asked_for(prompts: Sequence[str]) -> list[str]:
+    """The text that the finished image should fit, for each prompt: its parts of positive weight at
+    the end of the run, joined.
+
+    Raises:
+        ValueError: a prompt has no such part.
+    """
+    texts = []
+    for prompt in prompts:
+        parts = [part.text for part in parse_prompt(prompt) if part.weight_at(1.0) > 0]
+        if not parts:
+            raise ValueError(
+                f"prompt {shown(prompt)} asks for nothing at the end of the run; expected a part "
+                "with a weight above 0."
+            )
+        texts.append(", ".join(parts))
+    return texts
+
+
+def similarity(guide: LoadedGuide, images: Tensor, texts: Sequence[str]) -> Tensor:
+    """Cosine similarity (b,) of whole images (b, 3, h, w) with their texts (one, or one each)."""
+    count, size = len(images), guide.module.image_size
+    memory = activation_bytes(size, part_size(count, size), gradients=False)
+    with gradient_scope(guide, memory=memory) as device, torch.no_grad():
+
+        def look(part: slice) -> Tensor:
+            return guide.module.encode_image(fit_images(images[part], size).to(device)).cpu()
+
+        looks = torch.cat(in_parts(count, size, look))
+        return (looks * guide.module.encode_text(texts)).sum(-1)
+
+
+def guide_scores(
+    guide: LoadedGuide,
+    images: Tensor,
+    texts: Sequence[str],
+    before: Tensor | None,
+    clip_gain: Tensor | None,
+) -> Scores:
+    """What a second guide says; with the images `before` it says whether it agrees with CLIP."""
+    values = similarity(guide, images, texts)
+    likely = guide.module.probability(values)
+    if before is not None:
+        gain = values - similarity(guide, before, texts)
+        verdicts = [
+            _agreement(c, j) for c, j in zip(clip_gain.tolist(), gain.tolist(), strict=True)
+        ]
+    elif likely is not None:
+        verdicts = [_likely(p) for p in likely.tolist()]
+    else:
+        verdicts = ["connect `before` for a verdict: this judge only compares"] * len(values)
+    return Scores(f"judge {guide.name}", values.tolist(), verdicts)
+
+
+def demo_scores(images: Tensor, texts: Sequence[str]) -> Scores:
+    """What the demo judge says: the probability of a valid scene with all attributes named."""
+    texts = list(texts) * (len(images) if len(texts) == 1 else 1)
+
+    def judge(part: slice) -> list[tuple[float, str]]:
+        return _demo_part(images[part], texts[part])
+
+    told = sum(in_parts(len(images), IMAGE_SIZE, judge), [])
+    values, verdicts = zip(*told, strict=True)
+    return Scores("demo judge", list(values), list(verdicts))
+
+
+def _demo_part(images: Tensor, texts: Sequence[str]) -> list[tuple[float, str]]:
+    """Probability and verdict of each image with its text."""
+    seen = demo_judge(images)
+    names = seen.names()
+    told = []
+    for i, text in enumerate(texts):
+        wanted = mentioned(text)
+        chance = float(seen.valid[i])
+        for name, value in wanted.items():
+            column = list(ATTRIBUTES).index(name)
+            chance *= float(seen.probabilities[column][i, ATTRIBUTES[name].index(value)])
+        wrong = [f"{n} is {names[i][n]}, not {v}" for n, v in wanted.items() if names[i][n] != v]
+        told.append((chance, _demo_verdict(wanted, bool(seen.valid[i] > 0.5), wrong)))
+    return told
+
+
+def _demo_verdict(wanted: dict[str, str], valid: bool, wrong: list[str]) -> str:
+    if not wanted:
+        return "the prompt names nothing that the demo judge knows"
+    if not valid:
+        return f"no demo scene: {ONLY_CLIP}"
+    return "; ".join(wrong) or "as asked"
+
+
+def _agreement(clip_gain: float, judge_gain: float) -> str:
+    better = clip_gain > SMALLEST_GAIN, judge_gain > SMALLEST_GAIN
+    return {
+        (True, True): "CLIP and the judge both see it come closer",
+        (True, False): ONLY_CLIP,
+        (False, True): "only the judge sees it come closer",
+        (False, False): "neither sees it come closer",
+    }[better]
+
+
+def _likely(probability: float) -> str:
+    if probability >= 0.5:
+        return "the judge agrees"
+    return "the judge is in doubt" if probability >= 0.05 else "the judge disagrees"

@@ -1,0 +1,98 @@
+"""What a run does when memory does not suffice: the same again, with less of it at once.
+
+An image does not depend on its batch mates, nor a crop on the others, so the result is the same up
+to rounding. What still does not fit ends the run with the error as it came: ComfyUI knows it,
+unloads all models and tells the user.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from enum import IntEnum
+from typing import TypeVar
+
+from ...tokenopt_core.compute.memory import is_out_of_memory
+from ..losses.recipe import LossRecipe, Term
+from .compat import model_management
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Level(IntEnum):
+    """How much is computed at once."""
+
+    ALL = 0
+    ONE_IMAGE = 1  # and its crops
+    ONE_CROP = 2
+
+
+_TOLD = {
+    Level.ONE_IMAGE: "one image after the other",
+    Level.ONE_CROP: "one image and one crop after the other",
+}
+
+
+class Thrift:
+    """Tries with less at once when memory runs out, and begins with that the next time."""
+
+    def __init__(self) -> None:
+        self.level = Level.ALL
+
+    def run(self, attempt: Callable[[], T], recipe: LossRecipe) -> T:
+        """What `attempt` gives, which is called three times at most.
+
+        Args:
+            attempt: computes at once what `level` says, and asks `spare(recipe)`.
+        """
+        while True:
+            try:
+                return attempt()
+            except Exception as error:
+                following = self._following(recipe)
+                if following is None or not is_out_of_memory(error):
+                    raise
+            # Not inside `except`: the error holds all that the attempt had made.
+            model_management.soft_empty_cache()
+            self.level = following
+            log.warning("TokenOpt: memory did not suffice; trying %s.", _TOLD[following])
+
+    def spare(self, recipe: LossRecipe) -> LossRecipe:
+        """The recipe as it is at this level: its guides look at less in one pass."""
+        if not self.sparing:
+            return recipe
+        one_crop = self.level is Level.ONE_CROP
+
+        def less(term: Term) -> Term:
+            if not hasattr(term, "at_once"):
+                return term
+            return replace(term, at_once=1 if one_crop else max(1, term.crops))
+
+        return recipe.changed(less)
+
+    @property
+    def sparing(self) -> bool:
+        """Whether images are computed one after the other."""
+        return self.level is not Level.ALL
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for the user, where anything had to be done."""
+        if not self.sparing:
+            return ()
+        return (
+            f"memory did not suffice for everything at once: computed {_TOLD[self.level]}, which "
+            "takes longer and gives the same result.",
+        )
+
+    def _following(self, recipe: LossRecipe) -> Level | None:
+        if self.level is Level.ALL:
+            return Level.ONE_IMAGE
+        crops = max((getattr(term, "crops", 0) for term in recipe.every_term()), default=0)
+        return Level.ONE_CROP if self.level is Level.ONE_IMAGE and crops > 1 else None
+
+
+__all__ = ["Level", "Thrift"]

@@ -1,0 +1,1 @@
+"""Nodes that load tokenizers and guides."""

@@ -1,0 +1,1 @@
+"""Loss nodes, and the recipe that they hand to the optimizer."""

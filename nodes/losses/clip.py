@@ -1,0 +1,250 @@
+"""CLIP Loss, Image Prompt Loss and Combine Losses (arXiv 2506.08257, section 4)."""
+
+from __future__ import annotations
+
+import torch
+
+from ...tokenopt_core.losses.base import remarks
+from ..host.compat import CATEGORY, advanced, io, schema
+from ..host.images import to_images
+from ..host.sockets import GuideSocket, LoadedGuide, LossSocket
+from .prompts import check_words, optional_text, prompt_lines, readable_prompts
+from .recipe import ClipTerm, ImagePromptTerm, LossRecipe, recipe_of
+
+MOST_WEIGHT = 1000.0
+
+
+def weight_input(
+    tooltip: str, *, name: str = "weight", default: float = 1.0, least: float = 0.0, **more
+) -> io.Input:
+    """A loss's importance beside others."""
+    return io.Float.Input(
+        name,
+        default=default,
+        min=least,
+        max=MOST_WEIGHT,
+        step=0.05,
+        round=0.0001,
+        tooltip=f"{tooltip} 0: off.",
+        **more,
+    )
+
+
+def loss_output() -> io.Output:
+    return LossSocket.Output(
+        display_name="loss", tooltip="The loss, for Token Optimizer, Sweep or Combine Losses."
+    )
+
+
+def _crop_inputs() -> list[io.Input]:
+    return [
+        io.Boolean.Input(
+            "random_crops",
+            default=True,
+            tooltip="Compare random crops, mirrored at random: the strongest protection against "
+            "results that please only CLIP. Off: the whole image, once.",
+        ),
+        io.Int.Input(
+            "crops",
+            default=8,
+            min=1,
+            max=64,
+            tooltip="Random crops per image and step (paper: 8). More: smoother and "
+            "slower; ignored when random_crops is off.",
+        ),
+    ]
+
+
+def _mirror_input() -> io.Input:
+    return advanced(
+        io.Boolean.Input(
+            "mirror",
+            default=True,
+            tooltip="Mirror half of the random crops. Off: left and right in the "
+            "prompt count; results please CLIP alone a little more easily.",
+        )
+    )
+
+
+class ClipLoss(io.ComfyNode):
+    """Pulls images towards texts, and away from others."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="TokenOpt_ClipLoss",
+            display_name="CLIP Loss",
+            category=f"{CATEGORY}/loss",
+            description="Asks for images that match a text.",
+            search_aliases=["text edit", "prompt", "inpaint", "text to image", "guidance"],
+            has_intermediate_output=True,
+            inputs=[
+                GuideSocket.Input(
+                    "guide", tooltip="The model that looks at the images, from Load CLIP Guide."
+                ),
+                io.String.Input(
+                    "prompt",
+                    multiline=True,
+                    default="a large green star in the middle, plain sky background, bright, sharp",
+                    tooltip="What the whole result should show, not only the change. Several "
+                    "parts: a red fox:1 | blurry:-0.4, for a while: | snow:1@0.5-1. With a batch "
+                    "one line for all images or one line each.",
+                ),
+                io.String.Input(
+                    "negative_prompt",
+                    multiline=True,
+                    default="",
+                    tooltip="What the result should not look like; empty for none. Its similarity "
+                    "is subtracted: this is not classifier-free guidance.",
+                ),
+                *_crop_inputs(),
+                weight_input("Importance of this loss beside others: 2 counts twice as much as 1."),
+                advanced(
+                    io.Float.Input(
+                        "negative_weight",
+                        default=0.5,
+                        min=0.0,
+                        max=10.0,
+                        step=0.05,
+                        tooltip="Strength of negative_prompt relative to the prompt. More: "
+                        "further away from it. 0: it is ignored.",
+                    )
+                ),
+                _mirror_input(),
+            ],
+            outputs=[loss_output()],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        guide: LoadedGuide,
+        prompt: str,
+        negative_prompt: str,
+        random_crops: bool,
+        crops: int,
+        weight: float,
+        negative_weight: float = 0.5,
+        mirror: bool = True,
+    ) -> io.NodeOutput:
+        term = ClipTerm(
+            guide=guide,
+            lines=prompt_lines(prompt),
+            negative_prompt=optional_text(negative_prompt),
+            crops=crops if random_crops else 0,
+            weight=weight,
+            negative_weight=negative_weight,
+            mirror=mirror,
+        )
+        return io.NodeOutput(LossRecipe((term,)), ui={"tokenopt_notes": prompt_remarks(term)})
+
+
+def prompt_remarks(term: ClipTerm) -> list[str]:
+    """Sentences about the prompts for the user, before anything runs.
+
+    Raises:
+        ValueError: a prompt cannot be read, by its form or because the guide knows no word of it.
+    """
+    loss = term.loss(readable_prompts(term.lines))
+    check_words(term.guide, [part.text for parts in loss.prompts for part in parts if part.weight])
+    if term.negative_weight:
+        check_words(term.guide, loss.negative_texts, "negative_prompt")
+    return remarks(loss)
+
+
+class ImagePromptLoss(io.ComfyNode):
+    """Pulls images towards what another image shows."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="TokenOpt_ImagePromptLoss",
+            display_name="Image Prompt Loss",
+            category=f"{CATEGORY}/loss",
+            description="Asks for images that show what a given image shows, in CLIP's sense: its "
+            "content and style, not its pixels.",
+            search_aliases=["clip", "reference image", "style", "variation"],
+            inputs=[
+                GuideSocket.Input(
+                    "guide", tooltip="The model that looks at the images, from Load CLIP Guide."
+                ),
+                io.Image.Input(
+                    "image",
+                    tooltip="The image to resemble, any size; its central square is looked at. One "
+                    "for all optimized images, or one each.",
+                ),
+                *_crop_inputs(),
+                weight_input(
+                    "Importance of this loss beside others: 2 counts twice as much as 1. Below "
+                    "0: away from the image.",
+                    least=-MOST_WEIGHT,
+                ),
+                _mirror_input(),
+            ],
+            outputs=[loss_output()],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        guide: LoadedGuide,
+        image: torch.Tensor,
+        random_crops: bool,
+        crops: int,
+        weight: float,
+        mirror: bool = True,
+    ) -> io.NodeOutput:
+        looks = crops if random_crops else 0
+        term = ImagePromptTerm(guide, to_images(image), looks, weight, mirror)
+        return io.NodeOutput(LossRecipe((term,)))
+
+
+class CombineLosses(io.ComfyNode):
+    """The sum of two losses, each with its own weight; one alone is handed on."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        again = "multiplies the loss's own weight. Below 0: the opposite of what it asks."
+        return schema(
+            node_id="TokenOpt_CombineLosses",
+            display_name="Combine Losses",
+            category=f"{CATEGORY}/loss",
+            description="Adds two losses; chain several for more.",
+            search_aliases=["add losses", "weighted sum", "mix losses"],
+            inputs=[
+                LossSocket.Input(
+                    "loss_a",
+                    optional=True,
+                    tooltip="First loss; its own weight applies. One alone is handed on.",
+                ),
+                LossSocket.Input(
+                    "loss_b",
+                    optional=True,
+                    tooltip="Second loss; its own weight applies. One alone is handed on.",
+                ),
+                weight_input(
+                    f"For loss_a: {again}", name="weight_a", least=-MOST_WEIGHT, optional=True
+                ),
+                weight_input(
+                    f"For loss_b: {again}", name="weight_b", least=-MOST_WEIGHT, optional=True
+                ),
+            ],
+            outputs=[loss_output()],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        loss_a: LossRecipe | None = None,
+        loss_b: LossRecipe | None = None,
+        weight_a: float = 1.0,
+        weight_b: float = 1.0,
+    ) -> io.NodeOutput:
+        given = (("loss_a", loss_a, weight_a), ("loss_b", loss_b, weight_b))
+        recipes = [recipe_of(loss, name).times(w) for name, loss, w in given if loss is not None]
+        if not recipes:
+            raise ValueError(
+                "loss_a and loss_b are both not connected, expected one loss at least; connect "
+                "one, or bypass what needs the loss too."
+            )
+        return io.NodeOutput(LossRecipe(sum((recipe.terms for recipe in recipes), ())))

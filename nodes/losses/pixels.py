@@ -1,0 +1,56 @@
+"""Pixel Penalty: what pixels alone can be asked for."""
+
+from __future__ import annotations
+
+from ...tokenopt_core.losses.pixels import RangeLoss, TotalVariationLoss
+from ..host.compat import CATEGORY, io, schema
+from .clip import loss_output, weight_input
+from .recipe import CallableTerm, LossRecipe
+
+
+class PixelPenalty(io.ComfyNode):
+    """Keeps pixels from cheating: noise between neighbours, colours beyond white and black."""
+
+    NEEDS_CLAMP_OFF = (
+        "range counts only with clamp switched off in Token Optimizer Options: until then the "
+        "losses see no pixel outside 0 to 1."
+    )
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="TokenOpt_PixelPenalty",
+            display_name="Pixel Penalty",
+            category=f"{CATEGORY}/loss",
+            description="Penalizes noisy pixels and impossible colours. Combine it with a CLIP "
+            "Loss where results get grainy, or where clamp is off.",
+            search_aliases=["smooth", "total variation", "denoise", "artifacts"],
+            has_intermediate_output=True,
+            inputs=[
+                weight_input(
+                    "Strength against differences between neighbouring pixels (total variation): "
+                    "less grain, softer edges. Try 0.1 to 1.",
+                    name="total_variation",
+                    default=0.2,
+                ),
+                weight_input(
+                    "Strength against pixels outside 0 to 1. Losses see clamped pixels, so it "
+                    "counts only with clamp off in Token Optimizer Options.",
+                    name="range",
+                    default=0.0,
+                ),
+            ],
+            outputs=[loss_output()],
+        )
+
+    @classmethod
+    def execute(cls, total_variation: float, range: float) -> io.NodeOutput:
+        if not total_variation and not range:
+            raise ValueError(
+                "total_variation and range are both 0, so Pixel Penalty does nothing; raise one, "
+                "or remove the node."
+            )
+        weighted = ((TotalVariationLoss(), total_variation), (RangeLoss(), range))
+        terms = tuple(CallableTerm(loss, weight) for loss, weight in weighted if weight)
+        notes = [cls.NEEDS_CLAMP_OFF] if range else []
+        return io.NodeOutput(LossRecipe(terms), ui={"tokenopt_notes": notes})

@@ -1,0 +1,236 @@
+"""Losses as they travel between nodes: recipes, built where gradients are allowed.
+
+A recipe is a flat list of weighted terms. It holds no tensor on the GPU and no library loss: those
+are made by the optimizer, inside `gradient_scope`, for the batch and image size at hand. A plain
+function from another pack becomes a term of its own, see `recipe_of`.
+Axes: b images, h and w pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ...tokenopt_core.images.masks import feather
+from ...tokenopt_core.losses.base import Loss, MaskedL1Loss, MaskedL2Loss, MaskedLoss, WeightedSum
+from ...tokenopt_core.losses.clip import ClipImageLoss, ClipLoss
+from ...tokenopt_core.losses.pixels import MaskedComposite
+from ...tokenopt_core.tokenizers.base import fit_images
+from ..host.sockets import LoadedGuide
+from .checked_loss import CheckedLoss
+from .prompts import for_images
+
+NORMS = {"L1": MaskedL1Loss, "L2": MaskedL2Loss}
+
+
+class Term(Protocol):
+    """One loss of a recipe, with its weight."""
+
+    weight: float
+
+    @property
+    def guides(self) -> tuple[LoadedGuide, ...]:
+        """The models that the term looks with."""
+
+    def build(self, device: torch.device, image_size: int, batch: int) -> Loss:
+        """The library's loss for so many images; raises ValueError where the inputs do not fit."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClipTerm:
+    """Similarity with a prompt: `lines` of text, one for all images or one each."""
+
+    guide: LoadedGuide
+    lines: tuple[str, ...]
+    negative_prompt: str | None
+    crops: int
+    weight: float
+    negative_weight: float
+    mirror: bool
+    at_once: int = 0  # crops that the guide looks at in one pass, see `.scarce_memory`
+
+    @property
+    def guides(self) -> tuple[LoadedGuide, ...]:
+        return (self.guide,)
+
+    def build(self, device: torch.device, image_size: int, batch: int) -> ClipLoss:
+        return self.loss(for_images(self.lines, batch))
+
+    def loss(self, prompts: Sequence[str]) -> ClipLoss:
+        """The library's loss with these prompts; makes no tensor yet."""
+        return ClipLoss(
+            self.guide.module,
+            prompts,
+            self.negative_prompt,
+            crops=self.crops,
+            flip=self.mirror,
+            negative_weight=self.negative_weight,
+            at_once=self.at_once,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePromptTerm:
+    """Similarity with what an image shows."""
+
+    guide: LoadedGuide
+    image: Tensor = field(repr=False)  # (1 | b, 3, h, w)
+    crops: int
+    weight: float
+    mirror: bool
+    at_once: int = 0
+
+    @property
+    def guides(self) -> tuple[LoadedGuide, ...]:
+        return (self.guide,)
+
+    def build(self, device: torch.device, image_size: int, batch: int) -> ClipImageLoss:
+        _check_batch("Image Prompt Loss", batch, image=self.image)
+        module = self.guide.module
+        image = fit_images(self.image, module.image_size)
+        return ClipImageLoss(
+            module, image, crops=self.crops, flip=self.mirror, at_once=self.at_once
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedTerm:
+    """Distance to the target where the mask (1 = may change) is 0; `rim` feathers the mask."""
+
+    target: Tensor = field(repr=False)  # (1 | b, 3, h, w)
+    mask: Tensor = field(repr=False)  # (1 | b, 1, h, w)
+    weight: float
+    norm: str = "L1"
+    rim: int = 0
+
+    guides = ()
+
+    def build(self, device: torch.device, image_size: int, batch: int) -> MaskedLoss:
+        _check_batch("L1 Masked Loss", batch, image=self.target, mask=self.mask)
+        target, mask = _fitted(self.target, self.mask, self.rim, image_size, device)
+        return NORMS[self.norm](target, mask)
+
+
+@dataclass(frozen=True, eq=False)
+class CompositeTerm:
+    """Other losses, which see the target outside the mask."""
+
+    inner: LossRecipe
+    target: Tensor = field(repr=False)  # (1 | b, 3, h, w)
+    mask: Tensor = field(repr=False)  # (1 | b, 1, h, w)
+    rim: int = 0
+    weight: float = 1.0
+
+    @property
+    def guides(self) -> tuple[LoadedGuide, ...]:
+        return self.inner.guides
+
+    def build(self, device: torch.device, image_size: int, batch: int) -> MaskedComposite:
+        _check_batch("Masked Composite", batch, image=self.target, mask=self.mask)
+        inner = WeightedSum(self.inner.build(device, image_size, batch))
+        return MaskedComposite(
+            inner, *_fitted(self.target, self.mask, self.rim, image_size, device)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class CallableTerm:
+    """Any loss in the library's sense: images (b, 3, h, w) -> (b,)."""
+
+    function: Loss
+    weight: float = 1.0
+
+    guides = ()
+
+    def build(self, device: torch.device, image_size: int, batch: int) -> Loss:
+        plain = not any(
+            hasattr(self.function, name) for name in ("terms", "seeded", "at", "lowered")
+        )
+        return CheckedLoss(self.function) if plain else self.function
+
+
+@dataclass(frozen=True, eq=False)
+class LossRecipe:
+    """What a loss socket carries: terms to be added up."""
+
+    terms: tuple[Term, ...]
+
+    @property
+    def guides(self) -> tuple[LoadedGuide, ...]:
+        """The models that have to be loaded, each once."""
+        return tuple(dict.fromkeys(g for term in self.terms if term.weight for g in term.guides))
+
+    def build(self, device: torch.device, image_size: int, batch: int) -> list[tuple[float, Loss]]:
+        """Weight and library loss of each term, for so many images of this size.
+
+        A term of weight 0 is left out, unless it is a masked loss: those cost nothing, and a reset
+        takes the known pixels from them.
+        """
+        self.check_weights()
+        used = [term for term in self.terms if term.weight or isinstance(term, MaskedTerm)]
+        return [(term.weight, term.build(device, image_size, batch)) for term in used]
+
+    def check_weights(self) -> None:
+        """Raises ValueError if every term is switched off."""
+        if not any(term.weight for term in self.terms):
+            raise ValueError(
+                "every connected loss has the weight 0, so there is nothing to optimize; give one "
+                "of them a weight above 0."
+            )
+
+    def times(self, weight: float) -> LossRecipe:
+        """The recipe with all its weights multiplied."""
+        return LossRecipe(tuple(replace(term, weight=term.weight * weight) for term in self.terms))
+
+    def every_term(self) -> Iterator[Term]:
+        """All terms, those inside of composites too."""
+        for term in self.terms:
+            yield term
+            if isinstance(term, CompositeTerm):
+                yield from term.inner.every_term()
+
+    def changed(self, change: Callable[[Term], Term]) -> LossRecipe:
+        """The recipe with `change` made to every term, those inside of composites too."""
+        terms = []
+        for term in self.terms:
+            if isinstance(term, CompositeTerm):
+                term = replace(term, inner=term.inner.changed(change))
+            terms.append(change(term))
+        return LossRecipe(tuple(terms))
+
+
+def recipe_of(loss: object, name: str = "loss") -> LossRecipe:
+    """What came through a loss socket, as a recipe: one already, or any function of another pack.
+
+    Raises:
+        ValueError: it is neither; `name` is the input's name in the message.
+    """
+    if isinstance(loss, LossRecipe):
+        return loss
+    if callable(loss):
+        return LossRecipe((CallableTerm(loss),))
+    raise ValueError(
+        f"{name} is {type(loss).__name__}, expected a loss of this pack or a function from images "
+        "(b, 3, h, w) to one number each (b,)."
+    )
+
+
+def _check_batch(node: str, batch: int, **tensors: Tensor) -> None:
+    for name, tensor in tensors.items():
+        if len(tensor) not in (1, batch):
+            raise ValueError(
+                f"{name} of {node} has a batch of {len(tensor)}, but {batch} images are "
+                "optimized; expected one for all, or one each."
+            )
+
+
+def _fitted(
+    target: Tensor, mask: Tensor, rim: int, size: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Target and feathered mask as the tokenizer sees them, (1 | b, 3 and 1, size, size)."""
+    square = fit_images(mask.expand(-1, 3, -1, -1), size)[:, :1]
+    return fit_images(target, size).to(device), feather(square, rim).to(device)

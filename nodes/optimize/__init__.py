@@ -1,0 +1,1 @@
+"""Token Optimizer, its options, run and report."""

@@ -1,0 +1,130 @@
+"""The inputs that every node which runs the optimization has: Token Optimizer, and Sweep.
+
+`more` is a sentence of the node's own behind the explanation.
+"""
+
+from __future__ import annotations
+
+from ...tokenopt_core.optimize.config import KEEPS, REGULARIZERS
+from ..host.compat import io
+from ..tokens.random_tokens import SEEDS
+from .options import OptionsSocket
+
+MOST_STEPS = 10000
+
+
+def steps_input(default: int, tooltip: str) -> io.Input:
+    return io.Int.Input("steps", default=default, min=1, max=MOST_STEPS, tooltip=tooltip)
+
+
+def lr_input() -> io.Input:
+    return io.Float.Input(
+        "lr",
+        default=0.0,
+        min=0.0,
+        max=10.0,
+        step=0.01,
+        tooltip="Learning rate of Adam: how far tokens move in one step. More: faster and "
+        "rougher. 0: what suits the tokenizer (demo: 0.3 along a cosine; released ones: 0.1, as in "
+        "the paper's code).",
+    )
+
+
+def seed_input(more: str) -> io.Input:
+    return io.Int.Input(
+        "seed",
+        default=0,
+        min=0,
+        max=SEEDS - 1,
+        control_after_generate=True,
+        tooltip=f"Chooses crops and noise. {more}",
+    )
+
+
+def quantize_input() -> io.Input:
+    return io.Boolean.Input(
+        "quantize",
+        default=True,
+        tooltip="Decode only tokens of the codebook: keeps images natural. Off: tokens move "
+        "freely, which finds lower losses and worse images.",
+    )
+
+
+def ema_decay_input(more: str = "") -> io.Input:
+    return io.Float.Input(
+        "ema_decay",
+        default=0.95,
+        min=0.0,
+        max=0.9999,
+        step=0.01,
+        round=0.0001,
+        tooltip="Memory of the average: 0.95 spans about 20 steps, 0.98 (paper) about 50. "
+        f"More: steadier, and slower to follow.{more}",
+    )
+
+
+def noise_scale_input(default: float, more: str) -> io.Input:
+    return io.Float.Input(
+        "noise_scale",
+        default=default,
+        min=0.0,
+        max=10.0,
+        step=0.0001,
+        round=0.0001,
+        tooltip="Standard deviation of the noise at the start, in units of the tokens, fading out "
+        f"over two thirds of the run. More: larger jumps. {more}",
+    )
+
+
+def regularize_input(more: str) -> io.Input:
+    return io.Combo.Input(
+        "regularize",
+        options=list(REGULARIZERS),
+        default="none",
+        tooltip="Pull the tokens back: to where they started (seed: stays closer to the image) "
+        f"or to zero (keeps them small, so that late steps still count). none: free. {more}",
+    )
+
+
+def reg_weight_input() -> io.Input:
+    return io.Float.Input(
+        "reg_weight",
+        default=0.02,
+        min=0.0,
+        max=100.0,
+        step=0.001,
+        round=0.0001,
+        tooltip="Strength of that pull (paper: weak, about 0.02). More: smaller changes.",
+    )
+
+
+def reset_every_input() -> io.Input:
+    return io.Int.Input(
+        "reset_every",
+        default=0,
+        min=0,
+        max=MOST_STEPS,
+        tooltip="Every so many steps, put the known pixels of the L1 Masked Loss back and "
+        "encode again (paper: when inpainting; demo world: no gain shown). 0: never. Needs "
+        "an L1 Masked Loss.",
+    )
+
+
+def keep_input(average: str, **more) -> io.Input:
+    """`average` says what the average is of."""
+    return io.Combo.Input(
+        "keep",
+        options=list(KEEPS),
+        default="average",
+        tooltip=f"What a run returns. average: {average}. best: per image those with the lowest "
+        "smoothed loss. last: the tokens after the last step.",
+        **more,
+    )
+
+
+def options_input() -> io.Input:
+    return OptionsSocket.Input(
+        "options",
+        optional=True,
+        tooltip="More settings, from Token Optimizer Options; without it their defaults.",
+    )

@@ -1,0 +1,102 @@
+"""Token Optimizer: the loop of arXiv 2506.08257 (sections 4 and 5) with its tweaks."""
+
+from __future__ import annotations
+
+from ..host.compat import CATEGORY, io, schema
+from ..host.images import from_images
+from ..host.run_log import TimeLeft, tell_end
+from ..host.sockets import LoadedTokenizer, Tokens, TokensSocket
+from ..host.stop import stoppable
+from ..losses.recipe import LossRecipe, recipe_of
+from .optimizer_inputs import optimizer_inputs
+from .options import Options
+from .report import chart, notes, record_text, ui_report
+from .run import Follower, make_config, run_optimization
+
+
+class Optimize(io.ComfyNode):
+    """Changes tokens by gradient descent until the decoded image has a low loss."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="TokenOpt_Optimize",
+            display_name="Token Optimizer",
+            category=f"{CATEGORY}/optimize",
+            description="Changes the tokens step by step until the image that they decode to "
+            "satisfies the loss. Shows the image while it changes.",
+            search_aliases=[
+                "edit image",
+                "text edit",
+                "inpaint",
+                "text to image",
+                "sampler",
+                "gradient descent",
+            ],
+            has_intermediate_output=True,
+            inputs=optimizer_inputs(),
+            outputs=[
+                io.Image.Output(
+                    display_name="image", tooltip="The result, in the tokenizer's own size."
+                ),
+                TokensSocket.Output(
+                    display_name="tokens",
+                    tooltip="The result's tokens, to continue from or to copy.",
+                ),
+                io.Image.Output(
+                    display_name="chart", tooltip="The loss and each of its terms over the steps."
+                ),
+                io.Image.Output(
+                    display_name="trajectory",
+                    tooltip="Frames from the start to the result, for an animation (Save Animated "
+                    "WEBP). Of a batch the first four images, side by side.",
+                ),
+                io.String.Output(
+                    display_name="codes",
+                    tooltip="For each image the codes before and after, and which have changed.",
+                ),
+                io.String.Output(
+                    display_name="record",
+                    tooltip="Everything about the run as JSON: seeds, settings, curves, times, "
+                    "versions. Save Image with Record puts it into the file.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        tokenizer: LoadedTokenizer,
+        tokens: Tokens,
+        loss: LossRecipe,
+        seed: int,
+        preview_every: int,
+        options: Options | None = None,
+        **settings,
+    ) -> io.NodeOutput:
+        tokens.check_tokenizer(tokenizer)
+        loss = recipe_of(loss)
+        config = make_config(tokenizer, options, **settings)
+        follow = Follower(config.steps, preview_every, TimeLeft.of(config))
+        with stoppable() as stop:
+            outcome = run_optimization(
+                tokenizer,
+                tokens,
+                loss,
+                config,
+                seed=seed,
+                options=options,
+                follow=follow,
+                stop=stop,
+            )
+        report = ui_report(outcome)
+        tell_end(report)
+        return io.NodeOutput(
+            from_images(outcome.images),
+            outcome.tokens,
+            from_images(chart(outcome)),
+            from_images(outcome.frames),
+            outcome.recorder.changes_text(),
+            record_text(outcome, loss, tokenizer),
+            ui={"tokenopt": [report], "tokenopt_notes": notes(outcome), **follow.feed.ui()},
+        )

@@ -1,0 +1,257 @@
+"""One optimization from a node's point of view: models to the device, loop, progress, result.
+
+Token Optimizer makes one run, a sweep makes many. Axes: b images, s = the tokenizer's image size.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ...tokenopt_core.checks import writable
+from ...tokenopt_core.compute.memory import AtOnce
+from ...tokenopt_core.compute.seeds import image_seeds
+from ...tokenopt_core.compute.steady_memory import steady_memory
+from ...tokenopt_core.losses.base import Loss, MaskedLoss, WeightedSum
+from ...tokenopt_core.optimize.config import AUTO, OptimizeConfig, Step
+from ...tokenopt_core.optimize.loop import optimize, render
+from ...tokenopt_core.optimize.record import RunRecorder
+from ...tokenopt_core.optimize.state import RunState
+from ..host.compat import model_management
+from ..host.images import preview
+from ..host.loss_feed import LossFeed
+from ..host.memory import Thrift
+from ..host.models import activation_bytes, gradient_scope
+from ..host.progress import StepBar
+from ..host.run_log import TimeLeft
+from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.stop import StopFlag
+from ..losses.recipe import LossRecipe
+from .options import Options
+from .run_remarks import run_remarks
+from .trajectory import Trajectory
+
+log = logging.getLogger(__name__)
+
+PREVIEW_SIZE = 512
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gives, all of it on the CPU.
+
+    Args:
+        images: (b, 3, s, s) in [0, 1].
+        tokens: behind the images, with the state to go on from.
+        frames: (f, 3, H, W), from the start to the result.
+        recorder: has followed the run to its end.
+        stopped_by_user: the run ended early because a flag was raised.
+        remarks: sentences for the user, of the losses and about settings that do not fit them.
+    """
+
+    images: Tensor
+    tokens: Tokens
+    frames: Tensor
+    recorder: RunRecorder
+    stopped_by_user: bool
+    remarks: tuple[str, ...] = ()
+
+
+class Follower:
+    """Shows a run on its node: progress, loss, image, and an end within one step on cancel.
+
+    Args:
+        total: steps of the run.
+        preview_every: show the image every so many steps; 0 is never.
+        time_left: for the log, of a run that may end early.
+    """
+
+    def __init__(self, total: int, preview_every: int = 0, time_left: TimeLeft | None = None):
+        self.bar = StepBar(total, time_left)
+        self.preview_every, self.feed = preview_every, LossFeed(total)
+
+    def __call__(self, step: Step) -> None:
+        model_management.throw_exception_if_processing_interrupted()
+        self.feed.add(step)
+        done = step.index + 1
+        every = self.preview_every
+        show = every and (done % every == 0 or done == self.bar.total)
+        image = ("JPEG", preview(step.images), PREVIEW_SIZE) if show else None
+        self.bar.show(done, image)
+
+
+def run_optimization(
+    tokenizer: LoadedTokenizer,
+    tokens: Tokens,
+    loss: LossRecipe,
+    config: OptimizeConfig,
+    *,
+    seed: int = 0,
+    options: Options | None = None,
+    follow: Callable[[Step], None] = lambda step: None,
+    stop: StopFlag | None = None,
+    thrift: Thrift | None = None,
+) -> Outcome:
+    """The result of a run, whole or stopped; loads what it needs and leaves inference mode.
+
+    Where memory does not suffice the run begins anew and computes less at once, with copies of the
+    models' weights in place of the models.
+
+    Args:
+        seed: image k of the batch has seed + k.
+        options: only its warm restart and number of frames count here; see `make_config`.
+        follow: called after each step, for example a `Follower`; an exception out of it ends all.
+        stop: a raised flag ends the run after the step it is at, the first at the earliest.
+        thrift: of earlier runs of the same node; knows afterwards what this one had to do.
+
+    Raises:
+        ValueError: inputs that do not fit together; the message says what would.
+    """
+    options, thrift = options or Options(), thrift or Thrift()
+    config = _settled(config, tokenizer)
+    tokens.check_tokenizer(tokenizer)
+    tokenizer.check_decodable()
+    state = _state_of(tokens) if options.warm_restart else None
+
+    def attempt() -> Outcome:
+        size, batch = tokenizer.spec.image_size, len(tokens)
+        spared = replace(config, sparing=thrift.sparing)
+        memory = activation_bytes(size, 1 if thrift.sparing else batch, gradients=True)
+        scope = gradient_scope(tokenizer, *loss.guides, memory=memory, resident=not thrift.sparing)
+        with scope as device, steady_memory():
+            parts = thrift.spare(loss).build(device, size, batch)
+            run = _Run(tokenizer, WeightedSum(parts), spared, options, image_seeds(seed, batch))
+            start = tokens.values.to(device)
+            reset = known_pixels(parts) if config.reset_every else None
+            steps = optimize(
+                tokenizer.module,
+                run.loss,
+                start,
+                spared if reset else replace(spared, reset_every=0),
+                seeds=run.seeds,
+                reset=reset,
+                state=state,
+                quantized=tokens.quantized,
+                device=device if thrift.sparing else None,
+            )
+            return run.follow(steps, start if state is None else state.features, follow, stop)
+
+    outcome = thrift.run(attempt, loss)
+    return replace(outcome, remarks=outcome.remarks + thrift.notes)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One attempt at a run, on the device."""
+
+    tokenizer: LoadedTokenizer
+    loss: Loss
+    config: OptimizeConfig
+    options: Options
+    seeds: Sequence[int]
+
+    def follow(
+        self,
+        steps: Iterator[Step],
+        start: Tensor,
+        follow: Callable[[Step], None],
+        stop: StopFlag | None,
+    ) -> Outcome:
+        """What all `steps` from the features `start` (b, n, d) come to."""
+        recorder = _recorder(self.tokenizer, self.config, self.seeds, start)
+        trajectory = Trajectory(self.config.steps, self.options.trajectory_frames)
+        for step in steps:
+            recorder.add(step)
+            trajectory.add(step.index, step.images)
+            follow(step)
+            if stop is not None and stop.raised:
+                break
+        images, codes = self._rendered(step.result)
+        recorder.finish(codes)
+        values = step.result.float().cpu().clone()
+        state, quantized = step.state.to("cpu"), not self.config.quantize
+        return Outcome(
+            images=images,
+            tokens=Tokens(values, quantized, self.tokenizer.name, state),
+            frames=trajectory.finish(images),
+            recorder=recorder,
+            stopped_by_user=stop is not None and stop.raised,
+            remarks=tuple(run_remarks(self.loss, self.config)),
+        )
+
+    def _rendered(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Images (b, 3, s, s) on the CPU and codes (b, n) of the result."""
+
+        def work(rows: slice) -> tuple[Tensor, Tensor | None]:
+            module, quantize = self.tokenizer.module, self.config.quantize
+            images, quantized = render(module, features[rows], quantize=quantize)
+            return images.cpu(), quantized.codes
+
+        at_once = AtOnce(1 if self.config.sparing else len(features))
+        images, codes = zip(*(made for _, made in at_once.parts(len(features), work)), strict=True)
+        return torch.cat(images), None if codes[0] is None else torch.cat(codes)
+
+
+def make_config(
+    tokenizer: LoadedTokenizer,
+    options: Options | None = None,
+    *,
+    lr: float,
+    ema: bool,
+    ema_decay: float,
+    token_noise: bool,
+    noise_scale: float,
+    **fields,
+) -> OptimizeConfig:
+    """The library's settings from those of the nodes; what a toggle switches off is 0 there, and an
+    lr of 0 is the tokenizer's own."""
+    return OptimizeConfig(
+        lr=lr or AUTO,
+        ema_decay=ema_decay if ema else 0.0,
+        token_noise=noise_scale if token_noise else 0.0,
+        **fields,
+        **(options or Options()).config_fields(tokenizer.spec.num_tokens),
+    )
+
+
+def _settled(config: OptimizeConfig, tokenizer: LoadedTokenizer) -> OptimizeConfig:
+    """The settings without "auto" in the learning rate; the log tells what that came to."""
+    found = config.resolved(tokenizer.spec)
+    if config.lr == AUTO:
+        name = writable(tokenizer.name)
+        log.info("TokenOpt: lr %g, %s, as suits %s", found.lr, found.lr_schedule, name)
+    return found
+
+
+def known_pixels(parts: Sequence[tuple[float, Loss]]) -> Callable[[Tensor], Tensor] | None:
+    """The function that puts the known pixels back, from the one masked loss; None without any."""
+    masked = [loss for _, loss in parts if isinstance(loss, MaskedLoss)]
+    if len(masked) > 1:
+        raise ValueError(
+            f"reset_every needs exactly one L1 Masked Loss in the connected loss, found "
+            f"{len(masked)}; bypass the others, or set reset_every to 0."
+        )
+    return masked[0].composite if masked else None
+
+
+@torch.no_grad()
+def _recorder(
+    tokenizer: LoadedTokenizer, config: OptimizeConfig, seeds: Sequence[int], start: Tensor
+) -> RunRecorder:
+    """A recorder that knows the codes of the start, if there are any."""
+    device = next(tokenizer.module.parameters()).device
+    codes = tokenizer.module.quantize(start.to(device)).codes if config.quantize else None
+    return RunRecorder(config, seeds, codes, tokenizer=tokenizer.name)
+
+
+def _state_of(tokens: Tokens) -> RunState:
+    if tokens.state is None:
+        raise ValueError(
+            "warm_restart is on, but these tokens come from no Token Optimizer, so there is no run "
+            "to go on with; connect its tokens output directly, or switch warm_restart off."
+        )
+    return tokens.state.reopened()

@@ -1,0 +1,1 @@
+"""Nodes that study what a token means."""

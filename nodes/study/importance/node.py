@@ -1,0 +1,183 @@
+"""Token Importance: which positions carry what tells images apart (arXiv 2506.08257, section 3.1).
+
+Axes: b images, n tokens, d token size, p texts, s = the tokenizer's image size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from ....tokenopt_core.study.importance import REPLACEMENTS
+from ....tokenopt_core.tokenizers.base import fit_images
+from ...host.compat import CATEGORY, advanced, io, schema
+from ...host.image_folder import folder_fingerprint, folder_input, list_images, readable_images
+from ...host.images import from_images, to_images
+from ...host.sockets import GuideSocket, LoadedGuide, LoadedTokenizer, TokenizerSocket
+from ...losses.prompts import check_words
+from ...tokens.random_tokens import SEEDS
+from ..influence import check_codebook
+from .report import charts, notes, positions_text, table
+from .run import OFF, Effect, comparisons, measure
+
+MOST_BEST, MOST_IMAGES = 16, 1024
+PROMPTS = "bright\ndark\n\nsharp\nblurred"
+
+
+class TokenImportance(io.ComfyNode):
+    """Images partitioned by CLIP, and what that tells about the token at each position."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="TokenOpt_Importance",
+            display_name="Token Importance",
+            category=f"{CATEGORY}/editing",
+            description="Finds the tokens that carry a property: CLIP sorts images by prompts such "
+            "as bright and dark, and the positions whose tokens differ most between them win.",
+            search_aliases=["which token", "explain", "clip", "attribution"],
+            has_intermediate_output=True,
+            inputs=[
+                TokenizerSocket.Input(
+                    "tokenizer", tooltip="The tokenizer to use, from Load TiTok."
+                ),
+                GuideSocket.Input("guide", tooltip="From Load CLIP Guide; it sorts the images."),
+                io.String.Input(
+                    "prompts",
+                    multiline=True,
+                    default=PROMPTS,
+                    tooltip="Two or more, one a line; each image goes to the one it fits best. An "
+                    "empty line starts another comparison of the same images.",
+                ),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="The images to learn from, 30 or more of each kind if you can; or name "
+                    "a folder.",
+                ),
+                folder_input(optional=True),
+                io.Int.Input(
+                    "best",
+                    default=1,
+                    min=1,
+                    max=MOST_BEST,
+                    optional=True,
+                    tooltip="How many positions of each comparison go into the output positions. "
+                    "More: a stronger, less selective effect.",
+                ),
+                io.Combo.Input(
+                    "effect",
+                    options=[OFF, *REPLACEMENTS],
+                    default=OFF,
+                    optional=True,
+                    tooltip="Also measures what a token does: replaces it by the images' mean, "
+                    "or by random codes (not for a VAE), and looks whether the image still "
+                    "fits its prompt. Decodes every image once for each position. off: not "
+                    "measured.",
+                ),
+                *_advanced(),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="chart",
+                    tooltip="One bar chart per comparison, with a bar for each position.",
+                ),
+                io.String.Output(
+                    display_name="positions",
+                    tooltip="The best positions, for the positions input of Token Copy.",
+                ),
+                io.String.Output(
+                    display_name="table",
+                    tooltip="The figures of every position, as columns of text.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, folder: str | None = "", **others) -> str | float:
+        """Other files in the folder are another input."""
+        return folder_fingerprint(folder)
+
+    @classmethod
+    def execute(
+        cls,
+        tokenizer: LoadedTokenizer,
+        guide: LoadedGuide,
+        prompts: str,
+        image: Tensor | None = None,
+        folder: str = "",
+        best: int = 1,
+        effect: str = OFF,
+        effect_images: int = 32,
+        seed: int = 0,
+    ) -> io.NodeOutput:
+        groups = comparisons(prompts)
+        check_words(guide, sum(groups, ()), "prompts")
+        if effect != OFF:
+            tokenizer.check_decodable()
+        if effect == "random":
+            check_codebook(tokenizer)
+        skipped: list[str] = []
+        count, images = _images(image, folder, tokenizer.spec.image_size, skipped)
+        wanted = Effect(effect, effect_images, seed)
+        partitions, seen = measure(tokenizer, guide, groups, images, count, wanted)
+        best = min(best, tokenizer.spec.num_tokens)
+        told = table(partitions, seen)
+        shown = ["\n".join([told, *notes(partitions, skipped, best)])]
+        shown += guide.module.remarks(sum(groups, ()))
+        return io.NodeOutput(
+            from_images(charts(partitions, seen, effect, best)),
+            positions_text(partitions, best),
+            told,
+            ui={"tokenopt_notes": shown},
+        )
+
+
+def _advanced() -> list[io.Input]:
+    return [
+        advanced(
+            io.Int.Input(
+                "effect_images",
+                default=32,
+                min=1,
+                max=MOST_IMAGES,
+                optional=True,
+                tooltip="On how many of the images the effect is measured, spread over all. "
+                "More: surer figures, longer wait.",
+            )
+        ),
+        advanced(
+            io.Int.Input(
+                "seed",
+                default=0,
+                min=0,
+                max=SEEDS - 1,
+                optional=True,
+                tooltip="Chooses the random codes of the effect random.",
+            )
+        ),
+    ]
+
+
+def _images(
+    image: Tensor | None, folder: str, size: int, skipped: list[str]
+) -> tuple[int, Iterator[Tensor]]:
+    """How many images (3, size, size) there are at most, and the images one after the other."""
+    if (image is None) == (not folder.strip()):
+        state = "neither an image nor a folder" if image is None else "both an image and a folder"
+        raise ValueError(
+            f"Token Importance has {state}; connect the one or name the other, inside ComfyUI's "
+            "input directory."
+        )
+    if image is not None:
+        images = to_images(image)
+        found = (fit_images(one, size)[0] for one in images.split(1))
+        count = len(images)
+    else:
+        paths = list_images(folder)
+        found = (read for _, read in readable_images(paths, size, skipped))
+        count = len(paths)
+    if count < 2:
+        raise ValueError(f"there is only {count} image; expected 2 or more to compare.")
+    return count, found

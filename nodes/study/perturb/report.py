@@ -1,0 +1,164 @@
+"""What Token Perturb Search shows: the contact sheet, the table, and a few sentences.
+
+The sheet is the right part of figure 2 of arXiv 2506.08257: the original, each position's best
+edit, and where it differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from ....tokenopt_core.study.perturb import Found, SearchConfig
+from ...report.sheet import FAINT, PAPER, Tile, draw_grid
+from ..influence import heat
+
+COLUMNS = 8  # of positions side by side
+MOST_ROWS = 8  # positions that show all their results, one row each
+WIDEST, NARROWEST = 256, 128  # of a picture; at most the second where there are many
+MOST_PIXELS = 2**26  # of all pages: 800 MB as an IMAGE
+SEAM = 4  # between an edit and its difference
+
+
+def sheets(found: Sequence[Found]) -> Tensor:
+    """One page for each image, (b, 3, h, w) in [0, 1]; of many images the first ones."""
+    pages: list[Image.Image] = []
+    size = (0, 0)  # of the largest: fewer results make a page lower
+    for _, results in groupby(found, key=lambda result: result.image):
+        page = _page(list(results))
+        width, height = max(size[0], page.width), max(size[1], page.height)
+        if pages and (len(pages) + 1) * width * height > MOST_PIXELS:
+            break
+        pages.append(page)
+        size = (width, height)
+    sheet = np.stack([np.asarray(_padded(page, size)) for page in pages])
+    return torch.from_numpy(sheet).movedim(3, 1).float() / 255
+
+
+def live_sheet(found: Sequence[Found]) -> Image.Image:
+    """The best edit of each position so far of the image at work, small."""
+    own = [result for result in found if result.image == found[-1].image]
+    tiles = [Tile(_picture(r.images[0]), f"position {r.position}") for r in own]
+    return draw_grid([tiles[i : i + COLUMNS] for i in range(0, len(tiles), COLUMNS)], width=96)
+
+
+def table(found: Sequence[Found]) -> str:
+    """One line per result: position, rank, codes, loss (Markdown)."""
+    several = found[-1].image > 0
+    head = ["position", "rank", "old code", "new code", "loss", "before"]
+    rows = []
+    for result in found:
+        pairs = zip(result.codes.tolist(), result.losses.tolist(), strict=True)
+        for rank, (code, loss) in enumerate(pairs, 1):
+            cells = [result.position, rank, result.old_code, code]
+            cells += [_number(loss), _number(result.before)]
+            rows.append([str(result.image)] * several + list(map(str, cells)))
+    cells = [["image"] * several + head, *rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) + " |"
+        for row in cells
+    ]
+    rule = "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def codes_text(codes: Tensor) -> str:
+    """The codes of every result as TiTok Quantize writes them."""
+    return "\n".join(" ".join(map(str, row)) for row in codes.tolist())
+
+
+def notes(
+    found: Sequence[Found], config: SearchConfig, codebook: int, connected: bool, pages: int
+) -> list[str]:
+    """Sentences for the user: what was compared, and what may surprise."""
+    others = codebook - 1
+    compared = found[0].compared
+    lines = [
+        f"compared all {others} other codes of each position"
+        if compared == others
+        else f"compared {compared} of {others} other codes of each position ({config.method}): the "
+        "very best may be missing; exact compares all"
+    ]
+    if config.top_k > others:
+        lines.append(f"top_k is {config.top_k}, but there are only {others} other codes")
+    images = found[-1].image + 1
+    if pages < images:
+        lines.append(f"the sheet has room for the first {pages} of {images} images")
+    if connected and config.maximize:
+        lines.append(
+            "the connected loss is maximized: away from what it asks for; minimize looks for it"
+        )
+    return lines
+
+
+def _page(found: Sequence[Found]) -> Image.Image:
+    """The original and the results of one image, with their differences on one scale."""
+    original = found[0].original
+    many = len(found) > MOST_ROWS or len(found[0].codes) == 1
+    ranks = 1 if many else len(found[0].codes)
+    shown = [(result, k) for result in found for k in range(min(ranks, len(result.codes)))]
+    changes = [(result.images[k] - original).abs().mean(0) for result, k in shown]
+    top = max(change.max().item() for change in changes) or 1.0
+    width = WIDEST if len(shown) <= COLUMNS else NARROWEST
+    tiles = [
+        Tile(
+            _pair(_picture(result.images[k]), _picture(_colours(change / top)), width),
+            f"position {result.position}" + (f", rank {k + 1}" if ranks > 1 else ""),
+            f"{result.old_code} > {int(result.codes[k])}: {result.losses[k].item():.3f}",
+        )
+        for (result, k), change in zip(shown, changes, strict=True)
+    ]
+    columns = COLUMNS if many else min(COLUMNS, ranks)
+    first = Tile(
+        _pair(_picture(original), _scale(width, top), width), "original", "code > new: loss"
+    )
+    blank = Tile(Image.new("RGB", first.picture.size, PAPER))
+    rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
+    rows = [[first if i == 0 else blank, *row] for i, row in enumerate(rows)]
+    return draw_grid(rows, width=width)
+
+
+def _pair(upper: Image.Image, lower: Image.Image, width: int) -> Image.Image:
+    """Two square pictures, one below the other."""
+    pair = Image.new("RGB", (width, 2 * width + SEAM), PAPER)
+    for place, picture in ((0, upper), (width + SEAM, lower)):
+        pair.paste(picture.resize((width, width), Image.Resampling.BICUBIC), (0, place))
+    return pair
+
+
+def _scale(width: int, top: float) -> Image.Image:
+    """The colours of the differences, from 0 to `top`."""
+    picture = Image.new("RGB", (width, width), PAPER)
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(max(11, width // 14))
+    ramp = _colours(torch.linspace(0, 1, width - 24).repeat(14, 1))
+    height = width // 2
+    pen.text((12, height - 10), "difference", FAINT, font, anchor="ls")
+    picture.paste(_picture(ramp), (12, height))
+    pen.text((12, height + 20), "0", FAINT, font, anchor="lt")
+    pen.text((width - 12, height + 20), f"{top:.2f}", FAINT, font, anchor="rt")
+    return picture
+
+
+def _colours(change: Tensor) -> Tensor:
+    """Colours (3, h, w) of changes (h, w) from 0 to 1; by their root, so that small ones show."""
+    return heat(change.sqrt()[None])[0]
+
+
+def _padded(page: Image.Image, size: tuple[int, int]) -> Image.Image:
+    whole = Image.new("RGB", size, PAPER)
+    whole.paste(page, (0, 0))
+    return whole
+
+
+def _picture(image: Tensor) -> Image.Image:
+    return Image.fromarray((image.movedim(0, 2).clamp(0, 1) * 255).round().byte().numpy())
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if abs(value) >= 0.01 or not value else f"{value:.2e}"

@@ -1,0 +1,177 @@
+"""The work of Token Perturb Search: one loss for each image, batches that fit, progress, results.
+
+Axes: b images, n tokens, d token size, s = the tokenizer's image size.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ....tokenopt_core.losses.base import Loss, WeightedSum
+from ....tokenopt_core.optimize.config import OptimizeConfig
+from ....tokenopt_core.optimize.precision import compute_dtype
+from ....tokenopt_core.study.perturb import Found, SearchConfig, perturb_search
+from ....tokenopt_core.tokenizers.base import fit_images
+from ...host.compat import ProgressBar, model_management
+from ...host.models import activation_bytes, gradient_scope
+from ...host.parts import images_at_once
+from ...host.sockets import LoadedTokenizer, Tokens
+from ...losses.recipe import LossRecipe, Term
+from ..influence import look_bytes
+
+CPU_BATCH, MOST_AT_ONCE = 16, 128  # a CPU is as fast with 8 as with 256
+PREVIEW_SIZE, REDRAW = 1024, 0.5  # seconds between two pictures: each shows all results so far
+LOOK_SEED = 0  # of random crops: the same for every code, so that codes are compared, not crops
+
+
+class Outcome(NamedTuple):
+    """What a search gives, on the CPU; the r results by image, position and rank.
+
+    Args:
+        codes: (r, n), of the edited images.
+        values: (r, n, d), their tokens.
+    """
+
+    found: list[Found]
+    codes: Tensor
+    values: Tensor
+
+
+class Follower:
+    """Shows a search on its node: progress, what was found, and its end on cancel.
+
+    Args:
+        draw: a picture of all results so far.
+    """
+
+    def __init__(self, draw: Callable[[list[Found]], Image.Image]):
+        self.found: list[Found] = []
+        self._bar, self._draw = ProgressBar(1), draw
+        self._drawn, self._due = 0, 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        model_management.throw_exception_if_processing_interrupted()
+        fresh = len(self.found) > self._drawn and time.monotonic() >= self._due
+        self._bar.update_absolute(done, total, self._picture() if fresh else None)
+
+    def _picture(self) -> tuple[str, Image.Image, int]:
+        picture = self._draw(self.found)
+        self._drawn, self._due = len(self.found), time.monotonic() + REDRAW
+        return "JPEG", picture, PREVIEW_SIZE
+
+
+def run_search(
+    tokenizer: LoadedTokenizer,
+    tokens: Tokens,
+    positions: list[int],
+    config: SearchConfig,
+    *,
+    loss: LossRecipe | None,
+    mask: Tensor | None,
+    draw: Callable[[list[Found]], Image.Image],
+) -> Outcome:
+    """What was found; loads what it needs and leaves inference mode.
+
+    Args:
+        mask: (1 | b, 1, h, w), cropped and resized like the images.
+        draw: a picture of all results so far, shown in the node.
+    """
+    model_management.throw_exception_if_processing_interrupted()
+    size, module = tokenizer.spec.image_size, tokenizer.module
+    each = _candidate_bytes(size, loss, gradients=config.method == "gradient")
+    batch = _wanted_batch(tokenizer.patcher.load_device, size, each)
+    guides = loss.guides if loss else ()
+    with gradient_scope(tokenizer, *guides, memory=batch * each) as device:
+        with torch.no_grad():
+            codes = module.quantize(tokens.values.to(device)).codes
+        dtype = compute_dtype(OptimizeConfig(), device, module)
+        config = replace(config, batch=_fitting_batch(device, batch, each), dtype=dtype)
+        follower = Follower(draw)
+        search = perturb_search(
+            module,
+            codes,
+            positions,
+            config,
+            loss=_losses(loss, device, size, len(tokens)) if loss else None,
+            mask=None if mask is None else _square(mask, size).to(device),
+            seeds=LOOK_SEED,
+            progress=follower,
+        )
+        for result in search:
+            follower.found.append(result)
+        rows = edited_codes(codes.cpu(), follower.found)
+        values = module.lookup(rows.to(device)).float().cpu()
+        return Outcome(follower.found, rows, values)
+
+
+def edited_codes(codes: Tensor, found: list[Found]) -> Tensor:
+    """The codes (r, n) of all results, in their order."""
+    rows = []
+    for result in found:
+        own = codes[result.image].repeat(len(result.codes), 1)
+        own[:, result.position] = result.codes
+        rows.append(own)
+    return torch.cat(rows)
+
+
+def _losses(recipe: LossRecipe, device: torch.device, size: int, count: int) -> list[Loss]:
+    """A loss for each image, which can look at any number of its candidates."""
+    recipe.build(device, size, count)  # its messages speak of all images
+    losses = []
+    for image in range(count):
+        model_management.throw_exception_if_processing_interrupted()
+        losses.append(WeightedSum(_of_image(recipe, image, count).build(device, size, 1)))
+    return losses
+
+
+def _of_image(recipe: LossRecipe, image: int, count: int) -> LossRecipe:
+    """The recipe for one image of `count`: its own prompt, target and mask where it has any."""
+
+    def own(term: Term) -> Term:
+        changes = {}
+        for field in fields(term):
+            value = getattr(term, field.name)
+            each = isinstance(value, Tensor) or field.name == "lines"
+            if each and len(value) == count:
+                changes[field.name] = value[image : image + 1]
+        return replace(term, **changes)
+
+    return recipe.changed(own) if count > 1 else recipe
+
+
+def _square(mask: Tensor, size: int) -> Tensor:
+    """The mask (b, 1, size, size) as the tokenizer sees the image that it was painted on."""
+    return fit_images(mask.expand(-1, 3, -1, -1), size)[:, :1]
+
+
+def _candidate_bytes(size: int, loss: LossRecipe | None, *, gradients: bool) -> int:
+    """Bytes that one candidate needs besides the weights: to be decoded, and looked at by guides.
+
+    Gradients are taken of a quarter of a batch at a time, and need six times the memory.
+    """
+    plain = activation_bytes(size, 1, gradients=False)
+    for term in loss.every_term() if loss else ():
+        if term.weight and hasattr(term, "guide"):
+            plain += look_bytes(term.guide, max(1, term.crops))
+    return plain * 3 // 2 if gradients else plain
+
+
+def _wanted_batch(device: torch.device, size: int, each: int) -> int:
+    """How many images to decode at once: on an accelerator what half of its memory holds."""
+    if device.type == "cpu":
+        return min(CPU_BATCH, images_at_once(size))
+    return max(1, min(MOST_AT_ONCE, int(model_management.get_total_memory(device) / 2 // each)))
+
+
+def _fitting_batch(device: torch.device, wanted: int, each: int) -> int:
+    """As many of them as there is room for: others may use the accelerator too."""
+    if device.type == "cpu":
+        return wanted
+    return max(1, min(wanted, int(model_management.get_free_memory(device) // each)))

@@ -1,0 +1,147 @@
+"""The runs of a sweep one after the other, and what is kept of each.
+
+Axes: b images, s = the tokenizer's image size.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...tokenopt_core.compute.seeds import image_seeds
+from ...tokenopt_core.losses.base import WeightedSum, at, seeded
+from ...tokenopt_core.optimize.config import Step
+from ..host.compat import model_management
+from ..host.loss_feed import LossFeed
+from ..host.memory import Thrift
+from ..host.models import activation_bytes, gradient_scope
+from ..host.progress import StepBar
+from ..host.run_log import in_words
+from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.stop import StopFlag
+from ..losses.recipe import LossRecipe
+from ..optimize.options import Options
+from ..optimize.run import Outcome, run_optimization
+from .plan import Plan
+from .settings import Job
+
+log = logging.getLogger(__name__)
+
+LOOKS = 4  # with random crops a single value of a loss says little
+SCORE_SEED = 2**40  # of crops that no run is likely to have optimized
+PREVIEWS = 10  # of each run
+PREVIEW_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is kept of one run.
+
+    Args:
+        images: (b, 3, s, s) in [0, 1] on the CPU.
+        loss, terms: of the images, the mean over them, with the same crops for every run.
+        steps: made, of `planned`.
+        early: the run ended before its last step.
+        curve: of its loss, for the node's ui output.
+    """
+
+    images: Tensor = field(repr=False)
+    loss: float
+    terms: dict[str, float]
+    steps: int
+    planned: int
+    seconds: float
+    early: bool
+    remarks: tuple[str, ...]
+    curve: dict[str, list] = field(repr=False)
+
+
+def run_plan(
+    plan: Plan,
+    tokenizer: LoadedTokenizer,
+    tokens: Tokens,
+    options: Options | None,
+    stop: StopFlag,
+    draw: Callable[[Sequence[Result], Tensor], Image.Image],
+) -> list[Result]:
+    """The results of all jobs in order; of the first ones if `stop` is raised in between.
+
+    Args:
+        draw: a picture of the sweep so far, of its results and the images of the run under way.
+    """
+    options = replace(options or Options(), trajectory_frames=0)
+    bar, done, results, thrift = StepBar(plan.steps), 0, [], Thrift()
+    for number, job in enumerate(plan.jobs, 1):
+        every = max(1, job.config.steps // PREVIEWS)
+        feed = LossFeed(job.config.steps, f"run {number} of {len(plan.jobs)}")
+
+        def follow(step: Step, done: int = done, every: int = every, feed: LossFeed = feed) -> None:
+            model_management.throw_exception_if_processing_interrupted()
+            feed.add(step)
+            image = None
+            if step.index % every == 0:
+                image = ("JPEG", draw(results, step.images), PREVIEW_SIZE)
+            bar.show(done + step.index + 1, image)
+
+        outcome = run_optimization(
+            tokenizer,
+            tokens,
+            job.loss,
+            job.config,
+            seed=job.seed,
+            options=options,
+            follow=follow,
+            stop=stop,
+            thrift=thrift,
+        )
+        results.append(_result(plan, job, tokenizer, outcome, thrift, feed.ui()))
+        if stop.raised:
+            break
+        done += job.config.steps
+    seconds, lowest = sum(each.seconds for each in results), min(each.loss for each in results)
+    log.info("TokenOpt: %d runs in %s, lowest loss %.4g", len(results), in_words(seconds), lowest)
+    return results
+
+
+def _result(
+    plan: Plan,
+    job: Job,
+    tokenizer: LoadedTokenizer,
+    outcome: Outcome,
+    thrift: Thrift,
+    curve: dict[str, list],
+) -> Result:
+    judge = plan.judged_by(job)
+    terms = thrift.run(lambda: _scores(thrift.spare(judge), tokenizer, outcome.images), judge)
+    made, planned = len(outcome.recorder.loss_curve()), job.config.steps
+    return Result(
+        images=outcome.images,
+        loss=sum(terms.values()),
+        terms=terms,
+        steps=made,
+        planned=planned,
+        seconds=outcome.recorder.seconds,
+        early=made < planned,
+        remarks=outcome.remarks,
+        curve=curve,
+    )
+
+
+@torch.no_grad()
+def _scores(recipe: LossRecipe, tokenizer: LoadedTokenizer, images: Tensor) -> dict[str, float]:
+    """The loss's terms for images (b, 3, s, s), as at the end of a run: the mean over the images
+    and over a few looks, whose crops are the same for every run."""
+    size, batch = tokenizer.spec.image_size, len(images)
+    memory = activation_bytes(size, batch, gradients=False)
+    with gradient_scope(tokenizer, *recipe.guides, memory=memory) as device:
+        total = WeightedSum(recipe.build(device, size, batch))
+        loss = at(seeded(total, image_seeds(SCORE_SEED, batch)), 1.0)
+        looks = [loss.terms(images.to(device)) for _ in range(LOOKS)]
+        return {
+            name: torch.stack([look[name] for look in looks]).mean().item() for name in looks[0]
+        }

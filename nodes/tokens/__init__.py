@@ -1,0 +1,1 @@
+"""Nodes that encode, quantize, decode and draw tokens."""

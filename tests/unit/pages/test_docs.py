@@ -1,0 +1,114 @@
+"""The pages for readers: what they list is all there is, and their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from devtools.pages import messages
+from tokenopt_core.guides.files import KNOWN_GUIDES
+from tokenopt_core.tokenizers.registry import RELEASES
+from tokenopt_core.tokenizers.titok import TiTok
+from tokenopt_core.tokenizers.vqgan import MaskGitVqgan
+
+ROOT = Path(__file__).parents[3]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+PAGES += sorted((ROOT / "web" / "docs").glob("*.md"))
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def table(page: str, first: str) -> dict[str, list[str]]:
+    """First cell (in backticks) -> the other cells, of all tables whose first head is `first`."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    bodies = re.findall(rf"^\| {first} \|.*\n\| -.*\n((?:\|.*\n?)+)", text, flags=re.M)
+    lines = [line for body in bodies for line in body.splitlines()]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0].strip("`"): row[1:] for row in rows}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_to_a_file_leads_to_it(page):
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.S)
+    for target in LINK.findall(text):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_the_readme_leads_to_every_page():
+    linked = set(LINK.findall((ROOT / "README.md").read_text(encoding="utf-8")))
+    pages = {path.relative_to(ROOT).as_posix() for path in DOCS.glob("*.md")}
+    assert pages - linked <= {"docs/publishing.md"}  # for whoever publishes the pack
+
+
+def test_every_template_is_listed_with_its_thumbnail():
+    listed = table("templates.md", "template")
+    assert set(listed) == {path.stem for path in (ROOT / "workflows").glob("*.json")}
+    for name, (thumbnail, what, change) in listed.items():
+        assert thumbnail == f"![](../workflows/{name}.jpg)"
+        assert what
+        assert change
+
+
+def test_every_message_of_the_pack_has_its_cure():
+    there = set(messages.messages())
+    page = messages.explained(messages.PAGE.read_text(encoding="utf-8"))
+    assert len(there) > 250
+    assert there - set(page) == set(), "`python -m devtools.pages.messages` prints these lines"
+    assert set(page) - there == set(), "no code says these any more"
+    assert [text for text, cure in page.items() if not cure] == []
+
+
+def test_messages_are_read_from_the_source(tmp_path):
+    (tmp_path / "tokenopt_core").mkdir()
+    (tmp_path / "nodes").mkdir()
+    (tmp_path / "nodes" / "some.py").write_text(
+        "def check(name):\n"
+        "    said = f'{name} is wrong: '\n"
+        "    raise ValueError(said + ('try again.' if name else 'give a name.'))\n"
+        "def stop():\n"
+        "    log.warning('%s of %d', 1, 2)\n"
+        "    log.info('no trouble')\n"
+        "    raise broken('it')\n"
+        "def broken(what):\n"
+        "    return OSError(f'{what} broke')\n"
+    )
+    gap = messages.GAP
+    assert messages.messages(tmp_path) == {
+        f"{gap} is wrong: try again.": ["nodes/some.py:3"],
+        f"{gap} is wrong: give a name.": ["nodes/some.py:3"],
+        f"{gap} of {gap}": ["nodes/some.py:5"],
+        f"{gap} broke": ["nodes/some.py:7"],
+    }
+
+
+def test_every_model_is_listed_as_it_is():
+    listed = table("models.md", "name")
+    assert set(listed) == {"demo", *RELEASES}
+    for name, release in RELEASES.items():
+        spec = release.spec
+        tokens, codebook, parameters, size = listed[name][:4]
+        assert int(tokens) == spec.num_tokens
+        entries = f"{spec.codebook_size} x {spec.token_size}"
+        assert codebook == (entries if spec.codebook_size else "none (VAE)")
+        assert float(size.removesuffix(" GB")) == pytest.approx(
+            float(parameters) * 0.004, abs=0.006
+        )
+
+
+@pytest.mark.parametrize("name", ["titok-s128", "tatitok-sl128-vae", "maskgit-vqgan"])
+def test_the_parameters_are_counted(name):
+    spec = RELEASES[name].spec
+    kind = MaskGitVqgan if spec.layout == "maskgit-vqgan" else TiTok
+    with torch.device("meta"):
+        count = sum(tensor.numel() for tensor in kind(spec).state_dict().values())
+    assert float(table("models.md", "name")[name][2]) == pytest.approx(count / 1e6, abs=0.06)
+
+
+def test_every_guide_is_listed():
+    page = (DOCS / "models.md").read_text(encoding="utf-8")
+    guides = re.findall(r"^\| `([\w./-]+)` \| [\d.]+ \| [\d.]+ [GM]B \|", page, flags=re.M)
+    assert tuple(guides) == KNOWN_GUIDES

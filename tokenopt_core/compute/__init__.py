@@ -1,0 +1,1 @@
+"""How the networks run: attention, norms, mixed precision, gradients, memory and seeds."""

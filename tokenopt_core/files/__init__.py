@@ -1,0 +1,1 @@
+"""Files of others and small files of our own."""

@@ -1,0 +1,1 @@
+"""Image and text guides: CLIP and SigLIP models, their files, views and embeddings."""

@@ -1,0 +1,109 @@
+"""Masks: 1 = may change, 0 = known, between them soft. Axes: b images, h x w pixels."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..kinds import check_images, check_tensor, plain_numbers
+
+
+@plain_numbers
+def feather(mask: Tensor, radius: int) -> Tensor:
+    """The mask (b, 1, h, w) with a soft rim of `radius` pixels around it; 0 leaves it as it is.
+
+    The rim lies outside: what was 1 stays 1, so that a thin stroke is not lost and an object at the
+    edge of the hole can go completely; known pixels up to `radius` away may change a little. At
+    distance d a pixel gets exp(-d^2 / (2 (radius / 3)^2)) of the nearest hole, 1 % at the end.
+
+    Raises:
+        ValueError: not a mask of that shape and range, or a radius below 0 or no integer.
+    """
+    check_mask(mask)
+    if not isinstance(radius, int) or radius < 0:
+        raise ValueError(f"radius is {radius!r}: expected a number of pixels, an integer from 0.")
+    if radius == 0:
+        return mask.clone()
+    # The largest product over all pixels of mask and Gaussian, one axis after the other.
+    return _spread(_spread(mask, radius, 2), radius, 3)
+
+
+def check_mask(mask: Tensor, size: tuple[int, int] | None = None) -> None:
+    """Nothing; raises ValueError unless `mask` is (b, 1, h, w) in [0, 1], h x w = `size`."""
+    check_tensor(mask, "mask", "(1 or b, 1, h, w)")
+    fits = mask.ndim == 4 and mask.shape[1] == 1 and size in (None, tuple(mask.shape[2:]))
+    if not fits or 0 in mask.shape:
+        of_size = f" of the target's size, {size[0]} x {size[1]}" if size else ""
+        raise ValueError(
+            f"mask has shape {tuple(mask.shape)}: expected (1 or b, 1, h, w){of_size}."
+        )
+    if not mask.is_floating_point():
+        raise ValueError(f"mask has type {mask.dtype}, expected floating point in [0, 1].")
+    if not ((mask >= 0) & (mask <= 1)).all():
+        raise ValueError("mask has values outside [0, 1]: 1 = may change, 0 = known.")
+
+
+class KnownPixels:
+    """A target image and the share of each pixel that is known, on the device where images are."""
+
+    def __init__(self, target: Tensor, mask: Tensor):
+        """
+        Args:
+            target: (1 or b, 3, h, w) in [0, 1].
+            mask: (1 or b, 1, h, w) in [0, 1].
+        """
+        check_images(target, "target", "1 or b")
+        if not target.isfinite().all():
+            raise ValueError("target has pixels that are no numbers: check where it comes from.")
+        check_mask(mask, tuple(target.shape[2:]))
+        with torch.inference_mode(False):  # clones: both may come from a node, as inference tensors
+            self._target = target.detach().clone().float()
+            self._known = 1 - mask.detach().clone().float()
+
+    def any_known(self) -> bool:
+        """Whether any image has something to keep."""
+        return bool((self._known > 0).any())
+
+    def any_free(self) -> bool:
+        """Whether every image has something that may change."""
+        return bool((self._known < 1).flatten(1).any(1).all())
+
+    def on(self, images: Tensor, name: str) -> tuple[Tensor, Tensor]:
+        """Target and known share on the images' device, after a look at shapes; moved once.
+
+        Args:
+            images: (b, 3, h, w).
+            name: of the loss that asks, for the message.
+        """
+        check_tensor(images, f"images of {name}", "(b, 3, h, w)")
+        shape, counts = self._target.shape, {len(self._target), len(self._known)}
+        if images.shape[1:] != shape[1:] or not counts <= {1, len(images)}:
+            raise ValueError(
+                f"{name} compares images {tuple(images.shape)} with a target {tuple(shape)} "
+                f"and {len(self._known)} masks: resize the target to the images, and give one of "
+                "each or one per image."
+            )
+        with torch.inference_mode(False):
+            self._target = self._target.to(images.device)
+            self._known = self._known.to(images.device)
+        return self._target, self._known
+
+    def composite(self, images: Tensor, name: str) -> Tensor:
+        """The target where pixels are known, `images` where they may change: (b, 3, h, w)."""
+        target, known = self.on(images, name)
+        return target * known + images * (1 - known)
+
+
+def _spread(mask: Tensor, radius: int, axis: int) -> Tensor:
+    """The largest of all pixels' values along an axis, each times a Gaussian of the distance."""
+    length, result = mask.shape[axis], mask
+    pad = [radius, radius] if axis == 3 else [0, 0, radius, radius]
+    padded = F.pad(mask, pad)
+    for distance in range(1, min(radius, length - 1) + 1):
+        share = math.exp(-4.5 * (distance / radius) ** 2)
+        for start in (radius - distance, radius + distance):
+            result = torch.maximum(result, share * padded.narrow(axis, start, length))
+    return result

@@ -1,0 +1,1 @@
+"""Losses over images: CLIP, masked, pixel penalties, prompts and their weighted sums."""

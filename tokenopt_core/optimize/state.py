@@ -1,0 +1,121 @@
+"""Where a run stands: all that a later run needs to go on as if nothing had happened.
+
+Axes: b images, n tokens, d token size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..compute.seeds import send
+from .adam import Moments
+from .ema import Average
+from .stopping import LossWatch
+
+
+class Position(NamedTuple):
+    """Where the images are and how they got there; nothing ever changes these tensors."""
+
+    features: Tensor  # (b, n, d)
+    moments: Moments
+    average: Average
+    length: Tensor  # (b, n, 1), the token lengths that `hold_norm` keeps
+
+    @staticmethod
+    def at(features: Tensor) -> Position:
+        """The beginning."""
+        return Position(features, Moments.none(features), Average.none(features), length(features))
+
+
+@dataclass(frozen=True)
+class RunState:
+    """One moment of a run, shared with it: read it, give it to `optimize`, never change it.
+
+    A run that goes on from here makes `config.steps` more steps. With the same settings, loss and
+    seeds 50 and 50 steps are exactly 100, as long as nothing depends on how long a run is: the lr
+    schedule, noise, resets and prompt schedules follow each run's own steps.
+    """
+
+    position: Position
+    before: Position  # a step earlier: the state to return to if the next look fails
+    start: Tensor  # (b, n, d), anchor of the regularizer "seed"
+    best: Tensor  # (b, n, d), the features with the lowest smoothed loss
+    watches: tuple[LossWatch, ...]  # one per image
+    looks: int  # how often the loss was asked
+    draws: int  # how often noise was drawn
+    quantize: bool  # whether the features are meant to be quantized
+
+    @staticmethod
+    def begin(features: Tensor, quantize: bool) -> RunState:
+        """The state before the first step of features (b, n, d)."""
+        position, watches = Position.at(features), (LossWatch(),) * len(features)
+        return RunState(position, position, features, features, watches, 0, 0, quantize)
+
+    @property
+    def features(self) -> Tensor:
+        """(b, n, d) after the last step."""
+        return self.position.features
+
+    @property
+    def stopped(self) -> tuple[str | None, ...]:
+        """Per image why it stopped, None while it moves."""
+        return tuple(watch.stopped for watch in self.watches)
+
+    def reopened(self) -> RunState:
+        """The same for a new purpose: no image has stopped, and the loss may be another.
+
+        What is known about the old loss is forgotten, and with it which features were the best.
+        Otherwise an image that stopped stays so.
+        """
+        return replace(self, watches=tuple(watch.reopened() for watch in self.watches))
+
+    def with_scale(self, scale: float) -> RunState:
+        """The same for another precision: every image's loss scale begins at `scale`."""
+        if all((watch.scale > 1) == (scale > 1) for watch in self.watches):
+            return self
+        return replace(self, watches=tuple(replace(w, scale=scale) for w in self.watches))
+
+    def to(self, device: torch.device | str) -> RunState:
+        """The same on another device."""
+        tensors = {
+            name: move(getattr(self, name), device)
+            for name in ("position", "before", "start", "best")
+        }
+        return replace(self, **tensors)
+
+
+def choose(mask: Tensor | None, new, old):
+    """`new` where mask (b or 1, n or 1, 1) is true, else `old`; all `new` without a mask.
+
+    Of tensors (b, ., .), or of tuples of them, part by part.
+    """
+    if mask is None:
+        return new
+    if isinstance(new, Tensor):
+        return torch.where(mask, new, old)
+    return type(new)(*(choose(mask, a, b) for a, b in zip(new, old, strict=True)))
+
+
+def rows(flags: Sequence[bool], device: torch.device) -> Tensor | None:
+    """A mask (b, 1, 1) of the images for `choose`; None, which costs nothing, for all of them."""
+    if all(flags):
+        return None
+    return send(torch.tensor(flags), device).view(-1, 1, 1)
+
+
+def move(tensors, device: torch.device | str):
+    """A tensor, or a tuple of such, on `device`."""
+    if isinstance(tensors, Tensor):
+        return tensors.to(device)
+    return type(tensors)(*(move(tensor, device) for tensor in tensors))
+
+
+def length(features: Tensor) -> Tensor:
+    """Norms (b, n, 1) of the tokens; 1 for a token that is zero and has no direction."""
+    norm = features.norm(dim=-1, keepdim=True)
+    return norm.masked_fill(norm == 0, 1)

@@ -1,0 +1,1 @@
+"""What a token means: influence, importance and perturbation search."""

@@ -1,0 +1,47 @@
+"""What tells one tokenizer from another: codes mean something only to the one that made them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from . import Tokenizer
+
+_ENCODER = ("encoder.", "latent_tokens")
+_SAMPLE = 4096  # numbers looked at in each tensor
+_FACTS = (
+    "layout",
+    "kind",
+    "image_size",
+    "num_tokens",
+    "token_size",
+    "codebook_size",
+    "l2_normalized",
+    "legacy",
+)
+
+
+@torch.no_grad()
+def fingerprint(tokenizer: Tokenizer) -> bytes:
+    """32 bytes that are equal for tokenizers which make the same image of the same tokens.
+
+    They come from the codebook's numbers and from the signs of the decoder's weights. Signs stay
+    when weights are loaded as float16 or bfloat16; a name would stay when the file behind it is
+    replaced, so it does not count.
+    """
+    facts = [getattr(tokenizer.spec, name) for name in _FACTS]
+    digest = hashlib.sha256(repr(facts).encode())
+    for name, tensor in sorted(tokenizer.state_dict().items()):
+        if not name.startswith(_ENCODER):
+            digest.update(name.encode())
+            digest.update(_content(tensor, exact=name.startswith("quantize.")))
+    return digest.digest()
+
+
+def _content(tensor: Tensor, *, exact: bool) -> bytes:
+    if exact:
+        return tensor.float().cpu().contiguous().numpy().astype("<f4").tobytes()
+    sample = tensor.flatten()[:_SAMPLE]
+    return sample.float().signbit().cpu().numpy().tobytes()

@@ -1,0 +1,1 @@
+"""Edits of tokens: copies, blends, attribute vectors, text, files and positions."""
