@@ -8,15 +8,16 @@ PyTorch: tokenizers, losses, the optimization loop, and a small demo world.
 from .guides.guide import Guide, load_guide
 from .guides.retrieval import choose, embed_images, similarities
 from .images.masks import feather
-from .losses.base import Loss, MaskedL1Loss, MaskedL2Loss, WeightedSum
+from .losses.base import Loss, WeightedSum
 from .losses.clip import ClipImageLoss, ClipLoss
-from .losses.pixels import MaskedComposite, RangeLoss, TotalVariationLoss
+from .losses.masked import MaskedComposite, MaskedL1Loss, MaskedL2Loss
+from .losses.pixels import RangeLoss, TotalVariationLoss
 from .losses.prompts import WeightedText, parse_prompt
-from .optimize.config import OptimizeConfig, Step
+from .optimize.config import OptimizeConfig
 from .optimize.loop import optimize, render
 from .optimize.record import RunRecorder
 from .optimize.starts import best_of, random_codes, random_features, sample_features
-from .optimize.state import RunState
+from .optimize.state import RunState, Step
 from .study.importance import Importance, importance, responses
 from .study.influence import pixel_influence
 from .study.perturb import Found, SearchConfig, perturb_search
@@ -29,10 +30,9 @@ from .tokenizers import (
     load_tokenizer,
     save_tokenizer,
 )
-from .tokens.attribute_files import load_attribute, save_attribute
 from .tokens.attributes import Attribute, add_attribute, attribute_vector
 from .tokens.edits import blend_tokens, copy_tokens, set_codes
-from .tokens.files import load_tokens, save_tokens
+from .tokens.files import load_attribute, load_tokens, save_attribute, save_tokens
 from .tokens.text import codes_to_text, exact_codes, text_to_codes
 
 __all__ = [

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
+from numbers import Integral, Real
+from pathlib import Path
 from reprlib import Repr
+from typing import TypeVar
+
+from torch import Tensor
 
 SUGGESTIONS = 3
 _SHORT = Repr()
@@ -34,3 +41,107 @@ def nearest(name: str, known: Sequence[str]) -> str:
     by_key = {each.lower(): each for each in known}
     matches = get_close_matches(name.lower()[:100], by_key, SUGGESTIONS, cutoff=0.2)
     return ", ".join([by_key[match] for match in matches] or known[:SUGGESTIONS])
+
+
+def shortened(text: str, longest: int = 40) -> str:
+    """The text, or its start and dots: what a message can quote."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+Function = TypeVar("Function", bound=Callable)
+
+
+def plain(value: object) -> object:
+    """A number of another library (NumPy's, a Fraction) as Python's own; anything else as it is.
+
+    Such pass for numbers until they meet JSON, a random generator or a tensor's operator.
+    """
+    try:
+        if isinstance(value, Integral):
+            return value if isinstance(value, bool) else int(value)
+        if isinstance(value, Real):
+            return float(value)
+    except (OverflowError, TypeError):
+        return value  # a Fraction that no float holds, a time of NumPy: no range has room for it
+    numpy = type(value).__module__ == "numpy"
+    return bool(value) if numpy and type(value).__name__ in ("bool", "bool_") else value
+
+
+def plain_numbers(function: Function) -> Function:
+    """`function`, which gets numbers as Python's own."""
+
+    @functools.wraps(function)
+    def called(*first: object, **named: object) -> object:
+        return function(*map(plain, first), **{key: plain(each) for key, each in named.items()})
+
+    return called
+
+
+def hold_plain(record: object) -> None:
+    """Turns the numbers in the fields of a frozen dataclass into Python's own."""
+    for name, value in vars(record).items():
+        object.__setattr__(record, name, plain(value))
+
+
+def check_tensor(value: object, name: str, shape: str) -> None:
+    """Nothing; raises ValueError unless `value` is a tensor.
+
+    Args:
+        name: of the input, for the message.
+        shape: what it should have, for example "(b, n, d)".
+    """
+    if not isinstance(value, Tensor):
+        raise ValueError(
+            f"{name}: found the type {type(value).__name__}, expected a torch.Tensor {shape}; "
+            "torch.as_tensor makes one of an array or a list."
+        )
+
+
+def check_images(images: object, name: str = "images", batch: str = "b") -> None:
+    """Nothing; raises ValueError unless `images` is a tensor (b, 3, h, w).
+
+    Args:
+        name: of the input, for the message.
+        batch: the first axis in the message.
+    """
+    shape = f"({batch}, 3, h, w)"
+    check_tensor(images, name, shape)
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"{name}: found the shape {tuple(images.shape)}, expected {shape}.")
+
+
+# Those of requirements.txt, for a library that was installed without that file (a test compares).
+PACKAGES = (
+    "filelock",
+    "huggingface_hub",
+    "numpy",
+    "open_clip_torch",
+    "Pillow",
+    "safetensors",
+    "transformers",
+)
+
+
+@contextmanager
+def packages() -> Iterator[None]:
+    """Around what imports them; raises ImportError with the command that installs what lacks."""
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(
+            f"a Python package cannot be imported ({str(error).rstrip('.')}); run: "
+            f"{install_command()} and start again; if pip finds all of it there, the package is "
+            "damaged or too old, see docs/troubleshooting.md.",
+            name=error.name,
+        ) from error
+
+
+def install_command() -> str:
+    """The command that installs the requirements, by the Python that runs now."""
+    file = Path(__file__).parents[1] / "requirements.txt"
+    what = f"-r {_quoted(str(file))}" if file.is_file() else " ".join(PACKAGES)
+    return f"{_quoted(sys.executable)} -m pip install {what}"
+
+
+def _quoted(path: str) -> str:
+    return f'"{path}"' if " " in path else path

@@ -26,7 +26,7 @@ from tokenopt_core.demo import sample
 from tokenopt_core.optimize.objective import look
 from tokenopt_core.losses.base import lowered, seeded
 from tokenopt_core.optimize.precision import first_scale
-from tokenopt_core.optimize.run import device_of
+from tokenopt_core.optimize.loop import device_of
 
 from ..speed.clock import exact_float32, wait_for
 from ..speed.models import DEMO, Models

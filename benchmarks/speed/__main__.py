@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from tokenopt_core.compute.steady_memory import steady_memory
+from tokenopt_core.compute.memory import steady_memory
 
 from . import loop as speed_loop
 from . import nodes as speed_nodes

@@ -19,7 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from tokenopt_core.compute.steady_memory import give_back
+from tokenopt_core.compute.memory import give_back
 from tokenopt_core.optimize.precision import bfloat16_gain
 
 Call = Callable[[], object]

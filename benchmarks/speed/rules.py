@@ -22,8 +22,8 @@ from torch.nn import functional as F
 from tokenopt_core import load_tokenizer
 from tokenopt_core.compute.attention import _PlainAttention
 from tokenopt_core.compute.lowered import half_copy
+from tokenopt_core.compute.memory import steady_memory
 from tokenopt_core.compute.norm_silu import _NormSilu
-from tokenopt_core.compute.steady_memory import steady_memory
 from tokenopt_core.optimize.precision import WORTH, bfloat16_gain
 from tokenopt_core.tokenizers.vqgan import EnlargingConv, group_norm
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from tokenopt_core import Guide, Tokenizer
 from tokenopt_core.demo import ATTRIBUTES, Attributes, render
 from tokenopt_core.demo.captions import compose
+from tokenopt_core.images.fit import fit_images
 from tokenopt_core.study.importance import Importance, importance
-from tokenopt_core.tokenizers.base import fit_images
 
 from .copying import CELLS, NAMES, Scenes, copied, merged, pairs
 

@@ -9,11 +9,11 @@ import re
 
 import torch
 
+from ...tokenopt_core.checks import shortened
 from ...tokenopt_core.tokens.attributes import Attribute, add_attribute
-from ...tokenopt_core.tokens.positions import parse_positions, shortened
+from ...tokenopt_core.tokens.positions import parse_positions
 from ..host.compat import CATEGORY, io, schema
-from ..host.sockets import Tokens, TokensSocket
-from .vector import AttributeSocket
+from ..host.sockets import AttributeSocket, Tokens, TokensSocket
 
 MOST = 100.0
 MOST_STRENGTHS = 64

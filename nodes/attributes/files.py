@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ...tokenopt_core.tokens.attribute_files import load_attribute, save_attribute
 from ...tokenopt_core.tokens.attributes import Attribute
+from ...tokenopt_core.tokens.files import load_attribute, save_attribute
 from ..host.compat import CATEGORY, io, schema
 from ..host.files import file_facts, new_output_file, saved_file, saved_files
 from ..host.models import gradient_scope
-from ..host.sockets import LoadedTokenizer, TokenizerSocket
+from ..host.sockets import AttributeSocket, LoadedTokenizer, TokenizerSocket
 from .report import notes
-from .vector import AttributeSocket
 
 SUFFIX = ".attribute.safetensors"
 

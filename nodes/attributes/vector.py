@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import torch
 
+from ...tokenopt_core.checks import shortened
 from ...tokenopt_core.tokens.attributes import attribute_vector
-from ...tokenopt_core.tokens.positions import parse_positions, shortened
+from ...tokenopt_core.tokens.positions import parse_positions
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.models import gradient_scope
-from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+from ..host.sockets import AttributeSocket, LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 from .report import notes, table
 
 MOST_POSITIONS = 4096
-
-AttributeSocket = io.Custom("TOKENOPT_ATTRIBUTE")
 
 
 class AttributeVector(io.ComfyNode):

@@ -6,9 +6,10 @@ from torch import Tensor
 
 from ...tokenopt_core.images.fit import MODES
 from ..host.compat import CATEGORY, advanced, io, schema
+from ..host.guard import check_choice
 from ..host.images import to_images
 from ..host.sockets import LoadedGuide, LoadedTokenizer
-from ..images.fitted import check_choice, fitted_picture
+from ..images.fitted import fitted_picture
 from ..loaders.load import fingerprint_of
 from ..losses.recipe import LossRecipe
 from .inputs import MODELS, easy_outputs, model_sockets, prompt_input, run_inputs

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...tokenopt_core.checks import shortened
 from ...tokenopt_core.tokenizers.spec import TokenizerSpec
 from ...tokenopt_core.tokens.edits import parse_codes
-from ...tokenopt_core.tokens.positions import parse_positions, shortened
+from ...tokenopt_core.tokens.positions import parse_positions
 from ..host.compat import CATEGORY, io, schema, ui
 from ..host.models import gradient_scope
 from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...tokenopt_core.tokens.position_presets import PRESETS, PROPERTIES, preset_positions
+from ...tokenopt_core.tokens.positions import PRESETS, PROPERTIES, preset_positions
 from ..host.compat import CATEGORY, io, schema
 from ..host.sockets import LoadedTokenizer, TokenizerSocket
 

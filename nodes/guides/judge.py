@@ -7,10 +7,9 @@ from torch import Tensor
 
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images
-from ..host.run_log import tell_verdicts
 from ..host.sockets import GuideSocket, LoadedGuide
 from ..losses.prompts import for_images, prompt_lines
-from .verdicts import Scores, asked_for, demo_scores, guide_scores, similarity
+from .verdicts import Scores, asked_for, demo_scores, guide_scores, similarity, tell_verdicts
 
 DEMO = "demo"
 

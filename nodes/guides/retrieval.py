@@ -11,8 +11,8 @@ from ..host.compat import CATEGORY, advanced, io, model_management, schema
 from ..host.image_folder import folder_fingerprint, folder_input
 from ..host.images import from_images, to_images
 from ..host.sockets import GuideSocket, LoadedGuide
+from ..host.widgets import SEEDS
 from ..losses.prompts import check_words, prompt_lines
-from ..tokens.random_tokens import SEEDS
 from .pool import Pool, pool_of_batch, pool_of_folder
 from .verdicts import asked_for
 

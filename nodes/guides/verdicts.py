@@ -9,6 +9,8 @@ Axes: b images, h and w pixels.
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,14 +21,17 @@ from ...tokenopt_core.checks import shown
 from ...tokenopt_core.demo.captions import mentioned
 from ...tokenopt_core.demo.judge import judge as demo_judge
 from ...tokenopt_core.demo.world import ATTRIBUTES, IMAGE_SIZE
+from ...tokenopt_core.images.fit import fit_images
 from ...tokenopt_core.losses.prompts import parse_prompt
-from ...tokenopt_core.tokenizers.base import fit_images
+from ..host.memory import in_parts, part_size
 from ..host.models import activation_bytes, gradient_scope
-from ..host.parts import in_parts, part_size
 from ..host.sockets import LoadedGuide
+from ..report.words import mean as mean_text
 
 SMALLEST_GAIN = 0.002  # of a similarity; less is noise of the resizing
 ONLY_CLIP = "only CLIP is pleased: probably an adversarial image"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -142,3 +147,14 @@ def _likely(probability: float) -> str:
     if probability >= 0.5:
         return "the judge agrees"
     return "the judge is in doubt" if probability >= 0.05 else "the judge disagrees"
+
+
+def tell_verdicts(clip: Sequence[float], scores: Scores | None) -> None:
+    """One line about what CLIP and a judge, if there is one, say of a batch of images."""
+    told = [f"CLIP {mean_text(clip, '.3f')}"]
+    if scores is not None:
+        common = Counter(scores.verdicts).most_common(3)
+        told.append(f"{scores.name} {mean_text(scores.values, '.3f')}")
+        told += [f"{count} x {verdict}" for verdict, count in common]
+    images = f"{len(clip)} images" if len(clip) > 1 else "1 image"
+    log.info("TokenOpt: judged %s: %s", images, ", ".join(told))

@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from ...tokenopt_core.checks import nearest, shown
-from ...tokenopt_core.tokens.positions import shortened
+from ...tokenopt_core.checks import nearest, shortened, shown
 from .compat import folder_paths
 from .file_names import dated, stays_inside
 

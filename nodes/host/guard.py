@@ -12,31 +12,32 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from types import UnionType
 
 import torch
 
-from ...tokenopt_core.checks import shown
-from ...tokenopt_core.kinds import plain
+from ...tokenopt_core.checks import plain, shortened, shown, writable
 from ...tokenopt_core.optimize.state import RunState
 from ...tokenopt_core.tokenizers.base import check_tokens
 from ...tokenopt_core.tokens.attributes import Attribute
-from ...tokenopt_core.tokens.positions import shortened
-from ..attributes.vector import AttributeSocket
-from ..images.fitted import FitSocket, FittedPicture
-from ..optimize.options import Options, OptionsSocket
 from .compat import io
 from .files import writing
 from .sockets import (
+    AttributeSocket,
+    FitSocket,
+    FittedPicture,
     GuideSocket,
     LoadedGuide,
     LoadedTokenizer,
+    Options,
+    OptionsSocket,
     TokenizerSocket,
     Tokens,
     TokensSocket,
 )
-from .told import told
 
 LARGEST = 1e6  # of a token; those of every tokenizer are about 1, and squares must not overflow
 LONGEST_CHOICE = 1000  # nodes quote what they do not know, and file names are no longer
@@ -171,3 +172,31 @@ def _described(value: object) -> str:
     """A number or text as it is, of anything else its kind."""
     plain = isinstance(value, str | int | float)
     return shown(value) if plain else f"of the kind {type(value).__name__}"
+
+
+def check_choice(name: str, value: str, known: Iterable[str]) -> None:
+    """Raises ValueError for another value of the input `name` than its menu has."""
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}; expected one of: {', '.join(known)}.")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Errors pass as they are, except those that quote a letter which the log cannot write, or come
+    of such: they come with its escape, and without the errors that led to them."""
+    try:
+        yield
+    except Exception as error:
+        if all(writable(text) == text for text in _messages(error)):
+            raise
+        if writable(str(error)) == str(error):
+            raise error from None  # of its own kind: ComfyUI knows cancels and full memory by it
+        kind = ValueError if isinstance(error, ValueError) else RuntimeError
+        raise kind(writable(str(error))).with_traceback(error.__traceback__) from None
+
+
+def _messages(error: BaseException | None) -> Iterator[str]:
+    """Of an error and of those that led to it, all of which the log shows."""
+    while error is not None:
+        yield str(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

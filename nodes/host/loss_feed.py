@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...tokenopt_core.optimize.config import Step
+from ...tokenopt_core.optimize.state import Step
 from .compat import PromptServer, executing
 
 EVENT = "tokenopt.loss"

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import statistics
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ...tokenopt_core.optimize.config import OptimizeConfig
-    from ..guides.verdicts import Scores
 
 log = logging.getLogger(__name__)
 
@@ -77,30 +73,3 @@ def in_words(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = seconds / 60
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
-
-
-def tell_end(report: str) -> None:
-    """One line about a run, from the report that its node gives to scripts (`ui_report`)."""
-    told = json.loads(report)
-    made, planned = told["steps"], told["steps_planned"]
-    steps = f"{made} steps" if made == planned else f"{made} of {planned} steps"
-    losses = [_mean(told[name]) for name in ("loss_first", "loss_last")]
-    images = len(told["loss_last"])
-    mean = f" (mean of {images} images)" if images > 1 else ""
-    log.info("TokenOpt: %s in %.1f s, loss %s -> %s%s", steps, told["seconds"], *losses, mean)
-
-
-def tell_verdicts(clip: Sequence[float], scores: Scores | None) -> None:
-    """One line about what CLIP and a judge, if there is one, say of a batch of images."""
-    told = [f"CLIP {_mean(clip, '.3f')}"]
-    if scores is not None:
-        common = Counter(scores.verdicts).most_common(3)
-        told.append(f"{scores.name} {_mean(scores.values, '.3f')}")
-        told += [f"{count} x {verdict}" for verdict, count in common]
-    images = f"{len(clip)} images" if len(clip) > 1 else "1 image"
-    log.info("TokenOpt: judged %s: %s", images, ", ".join(told))
-
-
-def _mean(values: Sequence[float | None], digits: str = ".4g") -> str:
-    found = [value for value in values if value is not None]
-    return format(statistics.fmean(found), digits) if found else "not a number"

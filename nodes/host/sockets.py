@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
+from torch import Tensor
 
+from ...tokenopt_core.images.fit import FAINT, SEEN, Fit, without_faint
 from ...tokenopt_core.optimize.state import RunState
 from ...tokenopt_core.tokenizers.spec import TokenizerSpec
+from ...tokenopt_core.tokens.positions import parse_positions
 from .compat import ModelPatcher, io
 
 TokenizerSocket = io.Custom("TOKENOPT_TOKENIZER")
@@ -90,3 +94,79 @@ class Tokens:
 
     def __len__(self) -> int:
         return self.values.shape[0]
+
+
+AttributeSocket = io.Custom("TOKENOPT_ATTRIBUTE")
+
+
+OptionsSocket = io.Custom("TOKENOPT_OPTIONS")
+
+
+FRAMES = 24
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the options node adds to a run; as it stands, what a run without that node does.
+
+    Args:
+        settings: fields of `OptimizeConfig`.
+        locked: positions that may not move, as text; "" for none.
+        warm_restart: go on with the state that the tokens carry.
+        trajectory_frames: how many images of the run are kept, 0 for none.
+    """
+
+    settings: tuple[tuple[str, Any], ...] = ()
+    locked: str = ""
+    warm_restart: bool = False
+    trajectory_frames: int = FRAMES
+
+    def config_fields(self, num_tokens: int) -> dict[str, Any]:
+        """Fields of `OptimizeConfig`, for a tokenizer with so many tokens."""
+        locked = parse_positions(self.locked, num_tokens, "locked") if self.locked.strip() else ()
+        return {**dict(self.settings), "locked": tuple(locked)}
+
+
+FitSocket = io.Custom("TOKENOPT_FIT")
+
+HALF = 0.5  # a mask that is lighter everywhere is meant to be white
+
+
+@dataclass(frozen=True, eq=False)
+class FittedPicture:
+    """What Fit Image did with a batch of pictures.
+
+    Args:
+        fit: which part of the pictures the squares show.
+        mask: (1 or b, 1, h, w), what may change; None is everything.
+    """
+
+    fit: Fit
+    mask: Tensor | None = field(default=None, repr=False)
+
+    @property
+    def remarks(self) -> list[str]:
+        """A sentence for the user if a mask is dark somewhere, but black nowhere."""
+        if self.mask is None:
+            return []
+        lowest = self.mask.amin((1, 2, 3))
+        grey = self.mask[(lowest > SEEN) & (lowest < HALF)]
+        if not len(grey):
+            return []
+        mask = grey[grey.amin((1, 2, 3)).argmax()][None]
+        darkest = float(mask.amin())
+        nearly = not without_faint(mask).all()
+        done = f"what is {FAINT:g} or less counts as black" if nearly else "so all of it may change"
+        return [
+            f"mask is nowhere 0 (black): its darkest value is {darkest:.2g}, {done}; make it black "
+            "where nothing may change"
+        ]
+
+
+def check_codebook(tokenizer: LoadedTokenizer) -> None:
+    """Raises ValueError if the tokenizer has no codes to vary."""
+    if tokenizer.spec.kind == "vae":
+        raise ValueError(
+            f"tokenizer {tokenizer.name!r} is a VAE, which has no codes to vary; choose one with a "
+            "codebook, whose name has no 'vae'."
+        )

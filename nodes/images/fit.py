@@ -6,9 +6,10 @@ from torch import Tensor
 
 from ...tokenopt_core.images.fit import FILLS, MODES
 from ..host.compat import CATEGORY, advanced, io, schema
+from ..host.guard import check_choice
 from ..host.images import from_images, from_masks, to_images
-from ..host.sockets import LoadedTokenizer, TokenizerSocket
-from .fitted import FitSocket, check_choice, fitted_picture, squares_of
+from ..host.sockets import FitSocket, LoadedTokenizer, TokenizerSocket
+from .fitted import fitted_picture, squares_of
 
 
 class FitImage(io.ComfyNode):

@@ -5,60 +5,19 @@ Axes: b images, h x w pixels of the picture, s x s of the tokenizer's square.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-
 import torch
 from torch import Tensor
 
 from ...tokenopt_core.images.fit import (
-    FAINT,
-    SEEN,
-    Fit,
     fit_around,
     fit_whole,
     white_part,
-    without_faint,
 )
 from ...tokenopt_core.images.paste import into_square, mask_into_square, paste
-from ..host.compat import io
 from ..host.images import from_images, to_images, to_masks
-
-FitSocket = io.Custom("TOKENOPT_FIT")
+from ..host.sockets import FittedPicture
 
 SOFT_EDGE = 4.0  # percent
-HALF = 0.5  # a mask that is lighter everywhere is meant to be white
-
-
-@dataclass(frozen=True, eq=False)
-class FittedPicture:
-    """What Fit Image did with a batch of pictures.
-
-    Args:
-        fit: which part of the pictures the squares show.
-        mask: (1 or b, 1, h, w), what may change; None is everything.
-    """
-
-    fit: Fit
-    mask: Tensor | None = field(default=None, repr=False)
-
-    @property
-    def remarks(self) -> list[str]:
-        """A sentence for the user if a mask is dark somewhere, but black nowhere."""
-        if self.mask is None:
-            return []
-        lowest = self.mask.amin((1, 2, 3))
-        grey = self.mask[(lowest > SEEN) & (lowest < HALF)]
-        if not len(grey):
-            return []
-        mask = grey[grey.amin((1, 2, 3)).argmax()][None]
-        darkest = float(mask.amin())
-        nearly = not without_faint(mask).all()
-        done = f"what is {FAINT:g} or less counts as black" if nearly else "so all of it may change"
-        return [
-            f"mask is nowhere 0 (black): its darkest value is {darkest:.2g}, {done}; make it black "
-            "where nothing may change"
-        ]
 
 
 def fitted_picture(
@@ -127,12 +86,6 @@ def pasted_back(
     given, made = original.to(made.device, kind), made.to(kind)
     made = torch.where(same, given[..., :3], made)
     return torch.cat([made, given[..., 3:].expand(len(made), -1, -1, -1)], dim=3)
-
-
-def check_choice(name: str, value: str, known: Iterable[str]) -> None:
-    """Raises ValueError for another value of the input `name` than its menu has."""
-    if value not in known:
-        raise ValueError(f"{name} is {value!r}; expected one of: {', '.join(known)}.")
 
 
 def _check_masks(masks: Tensor, images: int) -> None:

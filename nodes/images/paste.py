@@ -6,7 +6,8 @@ from torch import Tensor
 
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images, to_masks
-from .fitted import SOFT_EDGE, FitSocket, FittedPicture, pasted_back
+from ..host.sockets import FitSocket, FittedPicture
+from .fitted import SOFT_EDGE, pasted_back
 
 
 class PasteBack(io.ComfyNode):

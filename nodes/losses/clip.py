@@ -4,36 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from ...tokenopt_core.losses.base import remarks
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import to_images
 from ..host.sockets import GuideSocket, LoadedGuide, LossSocket
-from .prompts import check_words, optional_text, prompt_lines, readable_prompts
-from .recipe import ClipTerm, ImagePromptTerm, LossRecipe, recipe_of
-
-MOST_WEIGHT = 1000.0
-
-
-def weight_input(
-    tooltip: str, *, name: str = "weight", default: float = 1.0, least: float = 0.0, **more
-) -> io.Input:
-    """A loss's importance beside others."""
-    return io.Float.Input(
-        name,
-        default=default,
-        min=least,
-        max=MOST_WEIGHT,
-        step=0.05,
-        round=0.0001,
-        tooltip=f"{tooltip} 0: off.",
-        **more,
-    )
-
-
-def loss_output() -> io.Output:
-    return LossSocket.Output(
-        display_name="loss", tooltip="The loss, for Token Optimizer, Sweep or Combine Losses."
-    )
+from ..host.widgets import MOST_WEIGHT, loss_output, weight_input
+from .prompts import optional_text, prompt_lines
+from .recipe import ClipTerm, ImagePromptTerm, LossRecipe, prompt_remarks, recipe_of
 
 
 def _crop_inputs() -> list[io.Input]:
@@ -137,19 +113,6 @@ class ClipLoss(io.ComfyNode):
             mirror=mirror,
         )
         return io.NodeOutput(LossRecipe((term,)), ui={"tokenopt_notes": prompt_remarks(term)})
-
-
-def prompt_remarks(term: ClipTerm) -> list[str]:
-    """Sentences about the prompts for the user, before anything runs.
-
-    Raises:
-        ValueError: a prompt cannot be read, by its form or because the guide knows no word of it.
-    """
-    loss = term.loss(readable_prompts(term.lines))
-    check_words(term.guide, [part.text for parts in loss.prompts for part in parts if part.weight])
-    if term.negative_weight:
-        check_words(term.guide, loss.negative_texts, "negative_prompt")
-    return remarks(loss)
 
 
 class ImagePromptLoss(io.ComfyNode):

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images, to_masks
 from ..host.sockets import LossSocket
-from .clip import loss_output, weight_input
+from ..host.widgets import loss_output, weight_input
 from .recipe import NORMS, CompositeTerm, LossRecipe, MaskedTerm, recipe_of
 
 WIDEST_RIM = 256

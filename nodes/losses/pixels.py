@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...tokenopt_core.losses.pixels import RangeLoss, TotalVariationLoss
 from ..host.compat import CATEGORY, io, schema
-from .clip import loss_output, weight_input
+from ..host.widgets import loss_output, weight_input
 from .recipe import CallableTerm, LossRecipe
 
 

@@ -15,14 +15,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ...tokenopt_core.images.fit import fit_images
 from ...tokenopt_core.images.masks import feather
-from ...tokenopt_core.losses.base import Loss, MaskedL1Loss, MaskedL2Loss, MaskedLoss, WeightedSum
+from ...tokenopt_core.losses.base import Loss, WeightedSum, remarks
 from ...tokenopt_core.losses.clip import ClipImageLoss, ClipLoss
-from ...tokenopt_core.losses.pixels import MaskedComposite
-from ...tokenopt_core.tokenizers.base import fit_images
+from ...tokenopt_core.losses.masked import MaskedComposite, MaskedL1Loss, MaskedL2Loss, MaskedLoss
 from ..host.sockets import LoadedGuide
-from .checked_loss import CheckedLoss
-from .prompts import for_images
+from .prompts import check_words, for_images, readable_prompts
 
 NORMS = {"L1": MaskedL1Loss, "L2": MaskedL2Loss}
 
@@ -234,3 +233,34 @@ def _fitted(
     """Target and feathered mask as the tokenizer sees them, (1 | b, 3 and 1, size, size)."""
     square = fit_images(mask.expand(-1, 3, -1, -1), size)[:, :1]
     return fit_images(target, size).to(device), feather(square, rim).to(device)
+
+
+def prompt_remarks(term: ClipTerm) -> list[str]:
+    """Sentences about the prompts for the user, before anything runs.
+
+    Raises:
+        ValueError: a prompt cannot be read, by its form or because the guide knows no word of it.
+    """
+    loss = term.loss(readable_prompts(term.lines))
+    check_words(term.guide, [part.text for parts in loss.prompts for part in parts if part.weight])
+    if term.negative_weight:
+        check_words(term.guide, loss.negative_texts, "negative_prompt")
+    return remarks(loss)
+
+
+class CheckedLoss:
+    """A function of another pack, with a look at what it gives."""
+
+    def __init__(self, function: Loss):
+        self._function = function
+        self.name = getattr(function, "name", None) or getattr(function, "__name__", "loss")
+
+    def __call__(self, images: Tensor) -> Tensor:
+        value = self._function(images)
+        if not isinstance(value, Tensor) or value.shape != images.shape[:1]:
+            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(
+                f"the loss {self.name!r} gave {found} for {len(images)} images; expected a tensor "
+                f"with one number per image, ({len(images)},)."
+            )
+        return value

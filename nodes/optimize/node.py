@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import from_images
-from ..host.run_log import TimeLeft, tell_end
-from ..host.sockets import LoadedTokenizer, Tokens, TokensSocket
+from ..host.run_log import TimeLeft
+from ..host.sockets import LoadedTokenizer, Options, Tokens, TokensSocket
 from ..host.stop import stoppable
 from ..losses.recipe import LossRecipe, recipe_of
-from .optimizer_inputs import optimizer_inputs
-from .options import Options
-from .report import chart, notes, record_text, ui_report
+from .inputs import optimizer_inputs
+from .report import chart, notes, record_text, tell_end, ui_report
 from .run import Follower, make_config, run_optimization
 
 

@@ -3,40 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
 
 from ...tokenopt_core.checks import shown
 from ...tokenopt_core.optimize.config import AUTO, LR_SCHEDULES, PRECISIONS
-from ...tokenopt_core.tokens.positions import parse_positions
 from ..host.compat import CATEGORY, io, schema
+from ..host.sockets import FRAMES, Options, OptionsSocket
 
-OptionsSocket = io.Custom("TOKENOPT_OPTIONS")
-
-FRAMES = 24
 MOST_FRAMES = 240
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the options node adds to a run; as it stands, what a run without that node does.
-
-    Args:
-        settings: fields of `OptimizeConfig`.
-        locked: positions that may not move, as text; "" for none.
-        warm_restart: go on with the state that the tokens carry.
-        trajectory_frames: how many images of the run are kept, 0 for none.
-    """
-
-    settings: tuple[tuple[str, Any], ...] = ()
-    locked: str = ""
-    warm_restart: bool = False
-    trajectory_frames: int = FRAMES
-
-    def config_fields(self, num_tokens: int) -> dict[str, Any]:
-        """Fields of `OptimizeConfig`, for a tokenizer with so many tokens."""
-        locked = parse_positions(self.locked, num_tokens, "locked") if self.locked.strip() else ()
-        return {**dict(self.settings), "locked": tuple(locked)}
 
 
 class OptimizeOptions(io.ComfyNode):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 import re
 from functools import lru_cache
@@ -20,9 +21,12 @@ from ..host.sockets import LoadedGuide, LoadedTokenizer
 from ..host.stop import STOPPED
 from ..losses.recipe import LossRecipe
 from ..report.chart import Curve, draw_chart
+from ..report.words import mean as mean_text
 from .run import Outcome
 
 _PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+log = logging.getLogger(__name__)
 
 
 def chart(outcome: Outcome) -> Tensor:
@@ -140,3 +144,14 @@ def _last(column: tuple[float, ...]) -> float:
 
 def _rounded(value: float) -> float | None:
     return round(value, 6) if math.isfinite(value) else None
+
+
+def tell_end(report: str) -> None:
+    """One line about a run, from the report that its node gives to scripts (`ui_report`)."""
+    told = json.loads(report)
+    made, planned = told["steps"], told["steps_planned"]
+    steps = f"{made} steps" if made == planned else f"{made} of {planned} steps"
+    losses = [mean_text(told[name]) for name in ("loss_first", "loss_last")]
+    images = len(told["loss_last"])
+    mean = f" (mean of {images} images)" if images > 1 else ""
+    log.info("TokenOpt: %s in %.1f s, loss %s -> %s%s", steps, told["seconds"], *losses, mean)

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from ...tokenopt_core.checks import writable
-from ...tokenopt_core.compute.memory import AtOnce
+from ...tokenopt_core.compute.memory import AtOnce, steady_memory
 from ...tokenopt_core.compute.seeds import image_seeds
-from ...tokenopt_core.compute.steady_memory import steady_memory
-from ...tokenopt_core.losses.base import Loss, MaskedLoss, WeightedSum
-from ...tokenopt_core.optimize.config import AUTO, OptimizeConfig, Step
+from ...tokenopt_core.losses.base import Loss, WeightedSum, is_scheduled, remarks
+from ...tokenopt_core.losses.masked import MaskedLoss
+from ...tokenopt_core.optimize.config import AUTO, OptimizeConfig
 from ...tokenopt_core.optimize.loop import optimize, render
 from ...tokenopt_core.optimize.record import RunRecorder
-from ...tokenopt_core.optimize.state import RunState
+from ...tokenopt_core.optimize.state import RunState, Step
 from ..host.compat import model_management
 from ..host.images import preview
 from ..host.loss_feed import LossFeed
@@ -28,11 +28,9 @@ from ..host.memory import Thrift
 from ..host.models import activation_bytes, gradient_scope
 from ..host.progress import StepBar
 from ..host.run_log import TimeLeft
-from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.sockets import LoadedTokenizer, Options, Tokens
 from ..host.stop import StopFlag
 from ..losses.recipe import LossRecipe
-from .options import Options
-from .run_remarks import run_remarks
 from .trajectory import Trajectory
 
 log = logging.getLogger(__name__)
@@ -255,3 +253,34 @@ def _state_of(tokens: Tokens) -> RunState:
             "to go on with; connect its tokens output directly, or switch warm_restart off."
         )
     return tokens.state.reopened()
+
+
+def run_remarks(loss: WeightedSum, config: OptimizeConfig) -> list[str]:
+    """What the loss remarks, and what does not go together with it, each once."""
+    found = [*remarks(loss), *_resetting(loss, config), *_comparing(loss, config)]
+    return list(dict.fromkeys(found))
+
+
+def _resetting(loss: WeightedSum, config: OptimizeConfig) -> list[str]:
+    if not config.reset_every or any(isinstance(part, MaskedLoss) for _, part in loss.parts):
+        return []
+    return [
+        f"reset_every is {config.reset_every}, but does nothing: there is no L1 Masked Loss in the "
+        "connected loss, whose known pixels it would put back."
+    ]
+
+
+def _comparing(loss: WeightedSum, config: OptimizeConfig) -> list[str]:
+    """Settings that compare losses of different steps, under a loss that changes between them."""
+    comparing = {
+        "keep = best": config.keep == "best",
+        "target": config.target is not None,
+        "patience": config.patience > 0,
+    }
+    found = ", ".join(name for name, used in comparing.items() if used)
+    if not found or not is_scheduled(loss):
+        return []
+    return [
+        f"the loss asks for something else later in the run (a prompt with @), but {found} "
+        "compares losses of different steps: the result may belong to another part of the prompt."
+    ]

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 PAPER, FRAME, TEXT, FAINT = (37, 39, 43), (70, 73, 79), (236, 236, 232), (160, 162, 166)
 BEST = (64, 214, 164)
@@ -150,3 +152,17 @@ def _tile(
     place = (x + size[0] / 2, y + size[1] + 6 + fonts.caption_height / 2)
     caption = _cut(tile.caption, fonts.caption, size[0])
     pen.text(place, caption, BEST if tile.best else FAINT, fonts.caption, anchor="mm")
+
+
+# Dark to light like heat, in steps that stay apart without colour too (as "inferno" does).
+_HEAT = ((0.00, 0.00, 0.02), (0.26, 0.04, 0.41), (0.58, 0.15, 0.40), (0.87, 0.32, 0.23),
+         (0.99, 0.65, 0.04), (0.99, 1.00, 0.64))  # fmt: skip
+
+
+def heat(maps: Tensor) -> Tensor:
+    """Colours (n, 3, s, s) in [0, 1] of maps (n, s, s) from 0 to 1."""
+    colours = torch.tensor(_HEAT)
+    place = maps.clamp(0, 1) * (len(colours) - 1)
+    low = place.floor().long().clamp(max=len(colours) - 2)
+    part = (place - low).unsqueeze(-1)
+    return ((1 - part) * colours[low] + part * colours[low + 1]).movedim(-1, 1)

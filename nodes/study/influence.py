@@ -13,18 +13,20 @@ from torch import Tensor
 from ...tokenopt_core.study.influence import pixel_influence
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import from_images
+from ..host.memory import Counter, images_at_once
 from ..host.models import activation_bytes, gradient_scope
-from ..host.parts import Counter, images_at_once
-from ..host.sockets import LoadedGuide, LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
-from ..report.sheet import Tile, draw_grid
-from ..tokens.random_tokens import SEEDS
+from ..host.sockets import (
+    LoadedTokenizer,
+    TokenizerSocket,
+    Tokens,
+    TokensSocket,
+    check_codebook,
+)
+from ..host.widgets import SEEDS
+from ..report.sheet import Tile, draw_grid, heat
 
-LOOK_BYTES = 640  # of a pixel that a guide sees: 40 with ViT-B-32, 633 with SO400M-14-SigLIP-384
 MOST_SAMPLES = 1024
 SHEET_WIDTH, WIDEST_TILE = 1600, 160
-# Dark to light like heat, in steps that stay apart without colour too (as "inferno" does).
-_HEAT = ((0.00, 0.00, 0.02), (0.26, 0.04, 0.41), (0.58, 0.15, 0.40), (0.87, 0.32, 0.23),
-         (0.99, 0.65, 0.04), (0.99, 1.00, 0.64))  # fmt: skip
 
 
 class PixelInfluence(io.ComfyNode):
@@ -106,21 +108,6 @@ class PixelInfluence(io.ComfyNode):
         )
 
 
-def look_bytes(guide: LoadedGuide, looks: int) -> int:
-    """Bytes that a guide needs besides its weights to look at so many pictures at once, without
-    gradients."""
-    return looks * guide.module.image_size**2 * LOOK_BYTES
-
-
-def check_codebook(tokenizer: LoadedTokenizer) -> None:
-    """Raises ValueError if the tokenizer has no codes to vary."""
-    if tokenizer.spec.kind == "vae":
-        raise ValueError(
-            f"tokenizer {tokenizer.name!r} is a VAE, which has no codes to vary; choose one with a "
-            "codebook, whose name has no 'vae'."
-        )
-
-
 def sheet(maps: Tensor) -> Tensor:
     """All maps (n, s, s) with position and mean on one page, (1, 3, h, w) in [0, 1]."""
     pictures = heat(maps / maps.max().clamp(min=1e-12))
@@ -134,15 +121,6 @@ def sheet(maps: Tensor) -> Tensor:
     rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
     drawn = draw_grid(rows, width=width)
     return torch.from_numpy(np.asarray(drawn).copy()).movedim(2, 0)[None].float() / 255
-
-
-def heat(maps: Tensor) -> Tensor:
-    """Colours (n, 3, s, s) in [0, 1] of maps (n, s, s) from 0 to 1."""
-    colours = torch.tensor(_HEAT)
-    place = maps.clamp(0, 1) * (len(colours) - 1)
-    low = place.floor().long().clamp(max=len(colours) - 2)
-    part = (place - low).unsqueeze(-1)
-    return ((1 - part) * colours[low] + part * colours[low + 1]).movedim(-1, 1)
 
 
 def _picture(image: Tensor) -> Image.Image:

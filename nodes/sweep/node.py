@@ -6,7 +6,14 @@ import torch
 
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import from_images
-from ..host.sockets import LoadedTokenizer, LossSocket, TokenizerSocket, Tokens, TokensSocket
+from ..host.sockets import (
+    LoadedTokenizer,
+    LossSocket,
+    Options,
+    TokenizerSocket,
+    Tokens,
+    TokensSocket,
+)
 from ..host.stop import stoppable
 from ..losses.recipe import LossRecipe, recipe_of
 from ..optimize.inputs import (
@@ -22,7 +29,6 @@ from ..optimize.inputs import (
     seed_input,
     steps_input,
 )
-from ..optimize.options import Options
 from ..optimize.run import make_config
 from .plan import MOST_CELLS, NONE, make_plan
 from .report import grid, live_grid, notes, table

@@ -15,17 +15,16 @@ from torch import Tensor
 
 from ...tokenopt_core.compute.seeds import image_seeds
 from ...tokenopt_core.losses.base import WeightedSum, at, seeded
-from ...tokenopt_core.optimize.config import Step
+from ...tokenopt_core.optimize.state import Step
 from ..host.compat import model_management
 from ..host.loss_feed import LossFeed
 from ..host.memory import Thrift
 from ..host.models import activation_bytes, gradient_scope
 from ..host.progress import StepBar
 from ..host.run_log import in_words
-from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.sockets import LoadedTokenizer, Options, Tokens
 from ..host.stop import StopFlag
 from ..losses.recipe import LossRecipe
-from ..optimize.options import Options
 from ..optimize.run import Outcome, run_optimization
 from .plan import Plan
 from .settings import Job

@@ -10,10 +10,9 @@ from typing import Any
 
 from ...tokenopt_core.checks import shown
 from ...tokenopt_core.optimize.config import KEEPS, REGULARIZERS, SCHEDULES, OptimizeConfig
-from ..losses.clip import MOST_WEIGHT, prompt_remarks
+from ..host.widgets import MOST_WEIGHT, SEEDS
 from ..losses.prompts import prompt_lines
-from ..losses.recipe import ClipTerm, ImagePromptTerm, LossRecipe, MaskedTerm
-from ..tokens.random_tokens import SEEDS
+from ..losses.recipe import ClipTerm, ImagePromptTerm, LossRecipe, MaskedTerm, prompt_remarks
 
 _DECIMAL_COMMA = re.compile(r"\d+,\d+")
 SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 
 from ...tokenopt_core.compute.seeds import image_seeds
+from ...tokenopt_core.images.fit import fit_images
 from ...tokenopt_core.optimize.starts import sample_features
-from ...tokenopt_core.tokenizers.base import fit_images
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import from_images, to_images
+from ..host.memory import in_parts, part_size
 from ..host.models import activation_bytes, gradient_scope
-from ..host.parts import in_parts, part_size
 from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
-from .random_tokens import SEEDS
+from ..host.widgets import SEEDS
 
 
 def _tokenizer_input() -> io.Input:

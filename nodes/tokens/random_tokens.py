@@ -9,13 +9,12 @@ from ...tokenopt_core.compute.seeds import image_seeds
 from ...tokenopt_core.losses.base import WeightedSum
 from ...tokenopt_core.optimize.starts import best_of, random_codes, random_features
 from ..host.compat import CATEGORY, advanced, io, schema
-from ..host.memory import Thrift
+from ..host.memory import Counter, Thrift
 from ..host.models import activation_bytes, gradient_scope
-from ..host.parts import Counter
 from ..host.sockets import LoadedTokenizer, LossSocket, TokenizerSocket, Tokens, TokensSocket
+from ..host.widgets import SEEDS
 from ..losses.recipe import LossRecipe, recipe_of
 
-SEEDS = 2**64
 KINDS = ("features", "codes")
 MOST_STARTS = 256
 _NEXT_START = 0x5851F42D4C957F2D  # from the seed of one start to that of the image's next

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.tokens import copying
 from tokenopt_core import load_tokenizer
-from tokenopt_core.tokens.position_presets import PRESETS
+from tokenopt_core.tokens.positions import PRESETS
 
 PAIRS = 24
 SHOWS = {"lighting": "light", "blur": "focus", "object position": "position"}

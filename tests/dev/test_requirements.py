@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from devtools.comfyui.layout import ROOT
-from tokenopt_core import packages
+from tokenopt_core import checks as packages
 
 
 def _lines(name: str) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tokenopt_core.losses.base import MaskedL1Loss
+from tokenopt_core.losses.masked import MaskedL1Loss
 from tokenopt_core.optimize.config import OptimizeConfig
 from tokenopt_core.optimize.loop import optimize, render
 from tokenopt_core.tokenizers import load_tokenizer

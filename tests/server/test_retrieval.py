@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from devtools.comfyui.checks import fails_with, node, pixels, succeed, table
 from tokenopt_core.demo import Attributes, caption, render, sample
-from tokenopt_core.tokenizers.base import fit_images
+from tokenopt_core.images.fit import fit_images
 
 COUNT = 12
 

@@ -6,6 +6,7 @@ a step. The copies share with the original whatever is already of the type.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -124,3 +125,15 @@ def _rounded(
     if isinstance(value, nn.Parameter):
         return nn.Parameter(rounded, requires_grad=False)
     return rounded
+
+
+def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager:
+    """The scope in which the models compute in `dtype`; with float32 autocast is off.
+
+    A device without autocast, DirectML for one, computes in the types that its tensors have.
+    """
+    lowers = dtype != torch.float32
+    try:
+        return torch.autocast(device.type, dtype=dtype if lowers else None, enabled=lowers)
+    except (AssertionError, RuntimeError):  # how torch says that the device has none
+        return nullcontext()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..kinds import plain_numbers
+from ..checks import plain_numbers
 from .shapes import signed_distance
 
 IMAGE_SIZE = 64

@@ -1,4 +1,4 @@
-"""Small safetensors files that people exchange: read whole, checked, and written whole or not."""
+"""Small files, safetensors and JSON: read whole and checked, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
+from ..checks import shown
+
 MOST_BYTES = 64 * 2**20
+MOST_JSON_BYTES = 16 * 2**20  # the longest in use, a tokenizer's special words, has 1 to 2 MiB
 PARTIAL, STALE_SECONDS = ".tokenopt-partial", 86_400
 
 
@@ -70,3 +74,32 @@ def read_tensors(path: Path, most_bytes: int = MOST_BYTES) -> tuple[dict, dict[s
             f"file {path.name!r} is damaged or no safetensors file; save or copy it again."
         ) from error
     return header.get("__metadata__") or {}, tensors
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file.
+
+    Raises:
+        ValueError: no file, too large, no JSON, nested too deeply, or no object.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MOST_JSON_BYTES:
+            raise ValueError(
+                f"{path} has {size / 2**20:.0f} MiB, expected at most "
+                f"{MOST_JSON_BYTES // 2**20}: it is no file of settings; get it again."
+            )
+        text = path.read_text(encoding="utf-8-sig")  # Windows editors write a BOM
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not valid JSON ({error}): get it again.") from error
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}): get it again.") from error
+    try:
+        content = json.loads(text)
+    except RecursionError as error:
+        raise ValueError(f"{path} is nested too deeply to be settings: get it again.") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON ({error}): get it again.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {shown(content)}, expected a JSON object.")
+    return content

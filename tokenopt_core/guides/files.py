@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checks import nearest, shown
-from ..files.json_files import read_json
+from ..files.small import read_json
 from ..files.weights import read_weights
 from ..hub.fetch import HubFile, Progress, fetch_files
 from .checks import check_numbers, check_room

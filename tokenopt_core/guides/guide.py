@@ -18,13 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..checks import writable
-from ..compute.autocasting import autocast
-from ..compute.lowered import half_copy, shallow_copy
+from ..checks import check_tensor, packages, writable
+from ..compute.lowered import autocast, half_copy, shallow_copy
 from ..compute.memory import is_out_of_memory
 from ..hub.fetch import Progress
-from ..kinds import check_tensor
-from ..packages import packages
 from .checks import (
     check_ids,
     check_model,

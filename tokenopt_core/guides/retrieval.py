@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ..checks import plain_numbers
 from ..compute.memory import AtOnce
 from ..compute.seeds import RETRIEVAL_STREAM, generators, image_seeds
-from ..kinds import plain_numbers
-from ..tokenizers.base import fit_images
+from ..images.fit import fit_images
 from .guide import Guide
 
 CHOICES = ("best", "top percent", "random")

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor
 
+from ..checks import plain_numbers
 from ..compute.gradients import require_normal_weights
 from ..compute.memory import in_turn
 from ..compute.seeds import CROP_STREAM, generators
 from ..images.crops import crop_side, draw_crops, resize, take_crops
-from ..kinds import plain_numbers
 from .guide import Guide
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import email.utils
 import errno
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-
-from .staging import Damaged
-from .transfer import CannotWrite, asked_wait, status_of
-from .waiting import BEAT_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -150,3 +149,31 @@ def _answer(status: int, kind: str, wait: float, repo: str) -> str:
         asked = f" and asks to wait {in_time(wait)}" if wait else ""
         return f"the hub answers 429: too many requests{asked}; try again later"
     return f"the hub answers {status}" + ("; try again later" if status >= 500 else "")
+
+
+class CannotWrite(Exception):
+    """The disk does not take what came over the network; `__cause__` says why."""
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an error reports, if a server answered at all."""
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def asked_wait(error: BaseException) -> float:
+    """Seconds that the server asks to wait: a number, a date, or the hub's RateLimit; else 0."""
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    asked = str(headers.get("Retry-After", "")).strip()
+    if re.fullmatch(r"\d{1,9}", asked):
+        return float(asked)
+    with contextlib.suppress(TypeError, ValueError):
+        return max(0.0, email.utils.parsedate_to_datetime(asked).timestamp() - time.time())
+    reset = re.search(r"\bt=(\d{1,9})\b", str(headers.get("RateLimit", "")))
+    return float(reset[1]) if reset and status_of(error) == 429 else 0.0
+
+
+class Damaged(OSError):
+    """A file is not what the hub announced; it is gone again."""
+
+
+BEAT_SECONDS = 0.2

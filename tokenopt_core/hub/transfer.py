@@ -8,18 +8,22 @@ long the server stays silent.
 from __future__ import annotations
 
 import contextlib
-import email.utils
+import hashlib
 import io
+import json
 import logging
 import os
+import queue
 import re
+import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from .waiting import BEAT_SECONDS, Beat, in_background
+from .messages import BEAT_SECONDS, CannotWrite, Damaged, asked_wait, status_of
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +33,6 @@ FIRST_WAIT = 1.0  # seconds before the second attempt, doubled before each furth
 LONGEST_WAIT = 120.0  # a server that asks for more is not waited for
 PASSING = (408, 429, 500, 502, 503, 504)  # answers that may be another one soon
 PIECE = 2**16  # bytes
-
-
-class CannotWrite(Exception):
-    """The disk does not take what came over the network; `__cause__` says why."""
 
 
 @dataclass(frozen=True)
@@ -106,23 +106,6 @@ def failures() -> tuple[type[Exception], ...]:
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
     return (OSError, EntryNotFoundError, *HfHubHTTPError.__bases__)
-
-
-def status_of(error: BaseException) -> int | None:
-    """The HTTP status that an error reports, if a server answered at all."""
-    return getattr(getattr(error, "response", None), "status_code", None)
-
-
-def asked_wait(error: BaseException) -> float:
-    """Seconds that the server asks to wait: a number, a date, or the hub's RateLimit; else 0."""
-    headers = getattr(getattr(error, "response", None), "headers", {})
-    asked = str(headers.get("Retry-After", "")).strip()
-    if re.fullmatch(r"\d{1,9}", asked):
-        return float(asked)
-    with contextlib.suppress(TypeError, ValueError):
-        return max(0.0, email.utils.parsedate_to_datetime(asked).timestamp() - time.time())
-    reset = re.search(r"\bt=(\d{1,9})\b", str(headers.get("RateLimit", "")))
-    return float(reset[1]) if reset and status_of(error) == 429 else 0.0
 
 
 def _pieces(remote: RemoteFile, start: int, beat: Beat) -> Iterator[tuple[int, bytes]]:
@@ -208,3 +191,166 @@ def _wait(seconds: float, what: str, beat: Beat) -> None:
     while time.monotonic() < until:
         beat()
         time.sleep(max(0.0, min(BEAT_SECONDS, until - time.monotonic())))
+
+
+Beat = Callable[[], None]
+
+
+T = TypeVar("T")
+
+
+AHEAD = 64  # items that may wait to be taken
+
+
+def in_background(source: Callable[[], Iterator[T]], beat: Beat) -> Iterator[T]:
+    """The items of an iterator that is run in another thread; `beat()` is called while it waits.
+
+    When the caller stops early the thread ends at its next item, or when its server's silence has
+    lasted long enough.
+    """
+    items: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(AHEAD)
+    unwanted = threading.Event()
+
+    def put(item: T | None, error: BaseException | None = None) -> None:
+        while not unwanted.is_set():
+            with contextlib.suppress(queue.Full):
+                return items.put((item, error), timeout=BEAT_SECONDS)
+
+    def work() -> None:
+        try:
+            for item in source():
+                put(item)
+                if unwanted.is_set():
+                    return
+            put(None, StopIteration())
+        except BaseException as error:  # handed to the caller's thread
+            put(None, error)
+
+    threading.Thread(target=work, name="tokenopt download", daemon=True).start()
+    try:
+        while True:
+            beat()
+            try:
+                item, error = items.get(timeout=BEAT_SECONDS)
+            except queue.Empty:
+                continue
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item
+    finally:
+        unwanted.set()
+
+
+logger = logging.getLogger(__name__)
+
+
+READ = 2**22  # bytes at a time
+
+
+WORTH_KEEPING = 2**20  # bytes
+
+
+MOVES = 10  # attempts: on Windows a virus scanner may still hold a new file for a moment
+
+
+VERSION = 16  # characters; Windows often takes no path of more than 259
+
+
+@contextlib.contextmanager
+def locked(path: Path, beat: Beat) -> Iterator[None]:
+    """Holds a lock file, and waits (`beat()` may cancel that) while another process holds it.
+
+    The system lets go of the lock of a process that died.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock, waiting = FileLock(path), False
+    while True:
+        beat()
+        try:
+            lock.acquire(timeout=0)
+            break
+        except Timeout:
+            if not waiting:
+                logger.info("Another process is downloading this model: waiting for it (%s).", path)
+            waiting = True
+            time.sleep(BEAT_SECONDS)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows removes it when it is let go of
+            path.unlink()
+        lock.release()
+
+
+def partial_path(staging: Path, remote: RemoteFile) -> Path:
+    """Where a file grows: never onto the bytes of another version."""
+    return staging / f"{remote.name}.{remote.version[:VERSION]}"
+
+
+def kept_in(staging: Path) -> int:
+    """Bytes from which the next download can go on; 0 if there are too few to keep."""
+    files = staging.iterdir() if staging.is_dir() else ()
+    size = sum(file.stat().st_size for file in files)
+    return size if size >= WORTH_KEEPING else 0
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Raise CannotWrite unless the disk of a folder (that may not exist yet) has `needed` bytes."""
+    from .messages import in_bytes
+
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        raise CannotWrite(f"it needs {in_bytes(needed)}, and {there} has {in_bytes(free)} free")
+
+
+def check(path: Path, remote: RemoteFile, beat: Beat) -> None:
+    """Remove a file and raise Damaged unless it is whole: size, SHA-256 and form are right."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        size = path.stat().st_size
+        if remote.size not in (None, size):
+            raise ValueError(f"it has {size} bytes, expected {remote.size}")
+        if re.fullmatch("[0-9a-f]{64}", remote.version):  # else the hub announces none
+            found = _sha256(path, beat)
+            if found != remote.version:
+                raise ValueError(
+                    f"its SHA-256 is {found[:8]}..., the hub announces {remote.version[:8]}..."
+                )
+        if remote.name.endswith(".safetensors"):
+            with safe_open(path, framework="pt"):
+                pass
+        elif remote.name.endswith(".json"):
+            json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError, SafetensorError) as error:
+        path.resolve().unlink(missing_ok=True)  # in the hub's cache, path is a link
+        path.unlink(missing_ok=True)
+        raise Damaged(
+            f"what came is damaged or incomplete and was removed ({error}); run again"
+        ) from error
+
+
+def move_in(path: Path, target: Path) -> None:
+    """Put a checked file in its place, at once and whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(MOVES):
+        try:
+            return os.replace(path, target)
+        except PermissionError:
+            if attempt == MOVES - 1:
+                raise
+            time.sleep(BEAT_SECONDS)
+
+
+def _sha256(path: Path, beat: Beat) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(READ):
+            beat()
+            digest.update(piece)
+    return digest.hexdigest()

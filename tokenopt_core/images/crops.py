@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ..compute.autocasting import autocast
+from ..compute.lowered import autocast
 from ..compute.seeds import send, uniform
 
 

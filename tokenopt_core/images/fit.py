@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from ..kinds import plain_numbers
+from ..checks import check_images, plain_numbers
 from .masks import check_mask
 
 MODES = ("crop", "pad", "stretch")
@@ -189,3 +190,29 @@ def _check(picture: tuple[int, int], size: int, mode: str, position: float, fill
         raise ValueError(f"fill is {fill!r}: expected one of {', '.join(FILLS)}.")
     if not 0 <= position <= 1:
         raise ValueError(f"position is {position!r}: expected a number from 0 to 1.")
+
+
+LARGEST = 1e4  # of a pixel: whatever is in a picture, networks overflow far beyond
+
+
+def fit_images(images: Tensor, size: int) -> Tensor:
+    """Images (b, 3, size, size): the central square of `images`, resized with antialiasing."""
+    check_images(images)
+    if not images.is_floating_point():
+        raise ValueError(f"images have type {images.dtype}, expected floating point in [0, 1].")
+    if images.numel() and not images.abs().amax() <= LARGEST:  # NaN too; its codes mean nothing
+        raise ValueError("images have NaN, infinite or huge numbers, expected those from 0 to 1.")
+    height, width = images.shape[2:]
+    if (height, width) == (size, size):
+        return images
+    side = min(height, width)
+    if side == 0:
+        raise ValueError(f"images have shape {tuple(images.shape)}, expected at least one pixel.")
+    top, left = (height - side) // 2, (width - side) // 2
+    square = images[:, :, top : top + side, left : left + side].float()
+    if side == size:
+        return square
+    resized = F.interpolate(
+        square, (size, size), mode="bicubic", align_corners=False, antialias=True
+    )
+    return resized.clamp(0, 1)

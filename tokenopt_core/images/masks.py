@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..kinds import check_images, check_tensor, plain_numbers
+from ..checks import check_tensor, plain_numbers
 
 
 @plain_numbers
@@ -44,57 +44,6 @@ def check_mask(mask: Tensor, size: tuple[int, int] | None = None) -> None:
         raise ValueError(f"mask has type {mask.dtype}, expected floating point in [0, 1].")
     if not ((mask >= 0) & (mask <= 1)).all():
         raise ValueError("mask has values outside [0, 1]: 1 = may change, 0 = known.")
-
-
-class KnownPixels:
-    """A target image and the share of each pixel that is known, on the device where images are."""
-
-    def __init__(self, target: Tensor, mask: Tensor):
-        """
-        Args:
-            target: (1 or b, 3, h, w) in [0, 1].
-            mask: (1 or b, 1, h, w) in [0, 1].
-        """
-        check_images(target, "target", "1 or b")
-        if not target.isfinite().all():
-            raise ValueError("target has pixels that are no numbers: check where it comes from.")
-        check_mask(mask, tuple(target.shape[2:]))
-        with torch.inference_mode(False):  # clones: both may come from a node, as inference tensors
-            self._target = target.detach().clone().float()
-            self._known = 1 - mask.detach().clone().float()
-
-    def any_known(self) -> bool:
-        """Whether any image has something to keep."""
-        return bool((self._known > 0).any())
-
-    def any_free(self) -> bool:
-        """Whether every image has something that may change."""
-        return bool((self._known < 1).flatten(1).any(1).all())
-
-    def on(self, images: Tensor, name: str) -> tuple[Tensor, Tensor]:
-        """Target and known share on the images' device, after a look at shapes; moved once.
-
-        Args:
-            images: (b, 3, h, w).
-            name: of the loss that asks, for the message.
-        """
-        check_tensor(images, f"images of {name}", "(b, 3, h, w)")
-        shape, counts = self._target.shape, {len(self._target), len(self._known)}
-        if images.shape[1:] != shape[1:] or not counts <= {1, len(images)}:
-            raise ValueError(
-                f"{name} compares images {tuple(images.shape)} with a target {tuple(shape)} "
-                f"and {len(self._known)} masks: resize the target to the images, and give one of "
-                "each or one per image."
-            )
-        with torch.inference_mode(False):
-            self._target = self._target.to(images.device)
-            self._known = self._known.to(images.device)
-        return self._target, self._known
-
-    def composite(self, images: Tensor, name: str) -> Tensor:
-        """The target where pixels are known, `images` where they may change: (b, 3, h, w)."""
-        target, known = self.on(images, name)
-        return target * known + images * (1 - known)
 
 
 def _spread(mask: Tensor, radius: int, axis: int) -> Tensor:

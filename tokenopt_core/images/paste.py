@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..kinds import plain_numbers
+from ..checks import plain_numbers
 from .fit import FILLS, Box, Fit, Place, white_part, without_faint
 from .masks import check_mask, feather
 

@@ -34,8 +34,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..images.masks import KnownPixels
-
 
 class Loss(Protocol):
     """Images (b, 3, h, w) in [0, 1] -> loss (b,), lower is better, differentiable."""
@@ -96,63 +94,6 @@ def free_name(name: str, taken: Container[str]) -> str:
         number += 1
         candidate = f"{name} {number}"
     return candidate
-
-
-class MaskedLoss:
-    """The mean distance to `target` over the known pixels of each image.
-
-    A soft mask weights the pixels; the mean is over the known share, so the size of the hole does
-    not change the loss's scale (the published experiments divide by all pixels). An image without
-    a known pixel has the loss 0; a mask that leaves none to any image is an error.
-    """
-
-    def __init__(self, target: Tensor, mask: Tensor, name: str | None = None):
-        """
-        Args:
-            target: (1 or b, 3, h, w) in [0, 1], the image that known pixels should have.
-            mask: (1 or b, 1, h, w) in [0, 1]; 1 = may change, 0 = known. See `feather`.
-            name: the loss's name among the terms, "l1" or "l2" unless given.
-        """
-        self._known = KnownPixels(target, mask)
-        if not self._known.any_known():
-            raise ValueError(
-                "mask lets every pixel change, so no known pixel is left to compare with."
-            )
-        self.name = name or self.name
-
-    def __call__(self, images: Tensor) -> Tensor:
-        target, known = self._known.on(images, self.name)
-        difference = (self._distance(images - target) * known).sum((1, 2, 3))
-        pixels = known.sum((1, 2, 3)) * images.shape[1]
-        return difference / torch.where(pixels > 0, pixels, 1)
-
-    def composite(self, images: Tensor) -> Tensor:
-        """The target where pixels are known, `images` where they may change: (b, 3, h, w)."""
-        return self._known.composite(images, self.name)
-
-    def _distance(self, difference: Tensor) -> Tensor:
-        raise NotImplementedError
-
-
-class MaskedL1Loss(MaskedLoss):
-    """The mean absolute difference to `target` over the known pixels of each image."""
-
-    name = "l1"
-
-    def _distance(self, difference: Tensor) -> Tensor:
-        return difference.abs()
-
-
-class MaskedL2Loss(MaskedLoss):
-    """The mean squared difference to `target` over the known pixels of each image.
-
-    Large differences count more than with L1, small ones hardly at all.
-    """
-
-    name = "l2"
-
-    def _distance(self, difference: Tensor) -> Tensor:
-        return difference.square()
 
 
 class WeightedSum:

@@ -12,12 +12,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..checks import check_images, plain_numbers
 from ..guides.guide import Guide
 from ..guides.views import FixedFeatures, Views
-from ..kinds import check_images, plain_numbers
 from .base import free_name
-from .prompt_terms import Prompt, PromptTerm, listed, parse_prompts, prompt_remarks, prompt_terms
-from .prompts import MAX_WEIGHT, WeightedText
+from .prompts import (
+    MAX_WEIGHT,
+    Prompt,
+    PromptTerm,
+    WeightedText,
+    listed,
+    parse_prompts,
+    prompt_remarks,
+    prompt_terms,
+)
 
 
 class ClipLoss:

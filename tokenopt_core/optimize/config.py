@@ -5,18 +5,15 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from ..checks import shown
-from ..kinds import hold_plain, plain
+from ..checks import hold_plain, plain, shown
 from ..tokenizers.spec import SCHEDULES, TokenizerSpec
 
 if TYPE_CHECKING:
-    from .state import RunState
+    pass
 
 MOST = sys.float_info.max
 REGULARIZERS = ("none", "seed", "zero")
@@ -152,33 +149,6 @@ class OptimizeConfig:
     def _check(self, name: str, valid: bool, expected: str) -> None:
         if not valid:
             raise ValueError(f"{name} is {shown(getattr(self, name))}: expected {expected}.")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step: what was looked at, how good it was, and where the features went. Detached copies.
-
-    `images`, `loss`, `terms`, `penalty` and `codes` belong to `features`; `next_features`,
-    `averaged`, `result`, `best_loss`, `stopped` and `state` are as they are after the step. An
-    image that stopped is still decoded, but moves no more.
-    """
-
-    index: int
-    features: Tensor  # (b, n, d), noise included
-    codes: Tensor | None  # (b, n) int64, None where nothing is quantized
-    images: Tensor  # (b, 3, s, s) in [0, 1] (as decoded under official_rules or without clamp)
-    loss: Tensor  # (b,), the sum of the terms, without the penalty
-    terms: dict[str, Tensor] = field(repr=False)  # (b,) each
-    penalty: Tensor  # (b,), the weighted regularizer
-    lr: float
-    active: Tensor  # (b,) bool on the CPU: which images had not stopped before this step
-    next_features: Tensor  # (b, n, d)
-    averaged: Tensor  # (b, n, d), next_features where there is no average
-    result: Tensor  # (b, n, d), the features to `render` if the run ends here, by `config.keep`
-    best_loss: Tensor  # (b,) on the CPU: the lowest smoothed loss so far
-    stopped: tuple[str | None, ...]  # per image: why it stopped, None while it moves
-    config: OptimizeConfig = field(repr=False)  # of the run, without "auto" in the learning rate
-    state: RunState = field(repr=False)  # for optimize(..., state=step.state) to go on from here
 
 
 def _is_finite(value: object) -> bool:

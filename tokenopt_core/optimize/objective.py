@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..compute.autocasting import autocast
 from ..compute.gradients import clamp_images
+from ..compute.lowered import autocast
 from ..compute.memory import in_turn
 from ..compute.seeds import send
 from ..losses.base import Loss, loss_terms

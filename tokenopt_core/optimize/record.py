@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..kinds import plain
-from .config import OptimizeConfig, Step
+from ..checks import plain
+from .config import OptimizeConfig
+from .state import Step
 
 Curve = list[list[float]]  # [step][image]
 

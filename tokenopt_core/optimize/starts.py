@@ -15,11 +15,10 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from ..compute.memory import AtOnce
+from ..checks import plain_numbers
+from ..compute.memory import AtOnce, Progress
 from ..compute.seeds import SAMPLE_STREAM, generators, image_seeds, normal
-from ..kinds import plain_numbers
 from ..losses.base import Loss, at, seeded
-from ..study.influence import Progress
 from ..tokenizers import Tokenizer, TokenizerSpec
 from .loop import render
 

@@ -6,15 +6,16 @@ Axes: b images, n tokens, d token size.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..compute.seeds import send
-from .adam import Moments
-from .ema import Average
+from ..tokenizers.base import length
+from .adam import Average, Moments
+from .config import OptimizeConfig
 from .stopping import LossWatch
 
 
@@ -115,7 +116,28 @@ def move(tensors, device: torch.device | str):
     return type(tensors)(*(move(tensor, device) for tensor in tensors))
 
 
-def length(features: Tensor) -> Tensor:
-    """Norms (b, n, 1) of the tokens; 1 for a token that is zero and has no direction."""
-    norm = features.norm(dim=-1, keepdim=True)
-    return norm.masked_fill(norm == 0, 1)
+@dataclass(frozen=True)
+class Step:
+    """One step: what was looked at, how good it was, and where the features went. Detached copies.
+
+    `images`, `loss`, `terms`, `penalty` and `codes` belong to `features`; `next_features`,
+    `averaged`, `result`, `best_loss`, `stopped` and `state` are as they are after the step. An
+    image that stopped is still decoded, but moves no more.
+    """
+
+    index: int
+    features: Tensor  # (b, n, d), noise included
+    codes: Tensor | None  # (b, n) int64, None where nothing is quantized
+    images: Tensor  # (b, 3, s, s) in [0, 1] (as decoded under official_rules or without clamp)
+    loss: Tensor  # (b,), the sum of the terms, without the penalty
+    terms: dict[str, Tensor] = field(repr=False)  # (b,) each
+    penalty: Tensor  # (b,), the weighted regularizer
+    lr: float
+    active: Tensor  # (b,) bool on the CPU: which images had not stopped before this step
+    next_features: Tensor  # (b, n, d)
+    averaged: Tensor  # (b, n, d), next_features where there is no average
+    result: Tensor  # (b, n, d), the features to `render` if the run ends here, by `config.keep`
+    best_loss: Tensor  # (b,) on the CPU: the lowest smoothed loss so far
+    stopped: tuple[str | None, ...]  # per image: why it stopped, None while it moves
+    config: OptimizeConfig = field(repr=False)  # of the run, without "auto" in the learning rate
+    state: RunState = field(repr=False)  # for optimize(..., state=step.state) to go on from here

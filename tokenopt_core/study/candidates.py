@@ -16,12 +16,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ..compute.autocasting import autocast
-from ..compute.memory import AtOnce
+from ..compute.lowered import autocast
+from ..compute.memory import AtOnce, Progress
 from ..compute.seeds import send
 from ..losses.base import Loss
 from ..tokenizers import Tokenizer
-from .influence import Progress, replaced
+from .influence import replaced
 
 T = TypeVar("T")
 

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..compute.memory import AtOnce
-from ..kinds import plain_numbers
+from ..checks import plain_numbers
+from ..compute.memory import AtOnce, Progress
 from ..tokenizers import Tokenizer
-from .influence import Progress, other_codes, variations
+from .influence import other_codes, variations
 
 REPLACEMENTS = ("mean", "random")
 SHUFFLES = 200

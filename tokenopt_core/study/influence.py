@@ -15,13 +15,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ..compute.memory import AtOnce
+from ..checks import plain_numbers
+from ..compute.memory import AtOnce, Progress
 from ..compute.seeds import VARY_STREAM, generators, image_seeds, send
-from ..kinds import plain_numbers
 from ..tokenizers import Tokenizer
 
 T = TypeVar("T")
-Progress = Callable[[int, int], None]  # done, total; what it raises ends the work
 
 
 @plain_numbers

@@ -16,16 +16,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ..checks import hold_plain
+from ..compute.memory import Progress
 from ..compute.seeds import image_seeds
 from ..images.masks import check_mask
-from ..kinds import hold_plain
-from ..losses.base import Loss, MaskedL1Loss, at, lowered, seeded
-from ..losses.pixels import MaskedComposite
+from ..losses.base import Loss, at, lowered, seeded
+from ..losses.masked import MaskedComposite, MaskedL1Loss
 from ..tokenizers import Tokenizer
 from ..tokenizers.base import check_codes
 from .candidates import Looker
 from .guided import gradient_search, guided_search
-from .influence import Progress
 
 METHODS = ("exact", "guided", "gradient")
 LEAST_BUDGET = 8  # codes that even the smallest share compares

@@ -1,9 +1,9 @@
 """TiTok, TA-TiTok and MaskGIT-VQGAN behind one `Tokenizer`."""
 
+from ..hub.fetch import DownloadError
 from .base import Posterior, Quantized, Tokenizer
 from .config import config_of
-from .hub import DownloadError, find_release
-from .loading import build_tokenizer, load_tokenizer, save_tokenizer
+from .loading import build_tokenizer, find_release, load_tokenizer, save_tokenizer
 from .quantize import QuantizerLoss
 from .registry import RELEASES, Release, known_tokenizers
 from .spec import VIT_SIZES, PixelStage, TokenizerSpec, ViTSize

@@ -12,13 +12,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from ..checks import check_tensor
 from ..compute.lowered import half_copy, shallow_copy
-from ..kinds import check_images, check_tensor
 from .spec import TokenizerSpec
-
-LARGEST = 1e4  # of a pixel: whatever is in a picture, networks overflow far beyond
 
 
 class Quantized(NamedTuple):
@@ -165,24 +162,7 @@ def check_text(spec: TokenizerSpec, text: Tensor | None, batch: int) -> Tensor |
     return text.expand(batch, -1, -1)
 
 
-def fit_images(images: Tensor, size: int) -> Tensor:
-    """Images (b, 3, size, size): the central square of `images`, resized with antialiasing."""
-    check_images(images)
-    if not images.is_floating_point():
-        raise ValueError(f"images have type {images.dtype}, expected floating point in [0, 1].")
-    if images.numel() and not images.abs().amax() <= LARGEST:  # NaN too; its codes mean nothing
-        raise ValueError("images have NaN, infinite or huge numbers, expected those from 0 to 1.")
-    height, width = images.shape[2:]
-    if (height, width) == (size, size):
-        return images
-    side = min(height, width)
-    if side == 0:
-        raise ValueError(f"images have shape {tuple(images.shape)}, expected at least one pixel.")
-    top, left = (height - side) // 2, (width - side) // 2
-    square = images[:, :, top : top + side, left : left + side].float()
-    if side == size:
-        return square
-    resized = F.interpolate(
-        square, (size, size), mode="bicubic", align_corners=False, antialias=True
-    )
-    return resized.clamp(0, 1)
+def length(features: Tensor) -> Tensor:
+    """Norms (b, n, 1) of the tokens; 1 for a token that is zero and has no direction."""
+    norm = features.norm(dim=-1, keepdim=True)
+    return norm.masked_fill(norm == 0, 1)

@@ -14,14 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import nearest
-from ..files.json_files import read_json
+from ..checks import nearest, packages
+from ..files.small import read_json
 from ..files.weights import SUFFIXES, Weights, check_finite, check_weights, read_weights
-from ..packages import packages
+from ..hub.fetch import HubFile, Progress, fetch_files, find_file
 from .base import Tokenizer
 from .config import config_of, make_spec
-from .hub import Progress, fetch_release
-from .registry import DEMO, DEMO_FOLDER, RELEASES, known_tokenizers
+from .registry import DEMO, DEMO_FOLDER, RELEASES, Release, known_tokenizers
 from .spec import TokenizerSpec
 from .titok import TiTok
 from .vqgan import MaskGitVqgan
@@ -195,3 +194,48 @@ def _make_spec(
 def _dtype_of(key: str, dtype: torch.dtype) -> torch.dtype:
     """The codebook stays float32 whatever the networks are: rounding it would change codes."""
     return torch.float32 if key.startswith("quantize.") else dtype
+
+
+def find_release(release: Release, models_dir: str | Path | None = None) -> Path | None:
+    """The folder that has the weights of a release, or None. Never uses the network.
+
+    Args:
+        models_dir: the folder that has (or will have) one folder per tokenizer, called by its
+            name; None means the hub's own cache.
+    """
+    folder = Path(models_dir) / release.spec.name if models_dir is not None else None
+    weights = find_file(HubFile(release.repo, (release.weights,)), folder)
+    return weights.parent if weights else None
+
+
+def fetch_release(
+    release: Release,
+    models_dir: str | Path | None = None,
+    progress: Progress | None = None,
+    *,
+    download: bool = True,
+) -> Path:
+    """The folder that has the weights of a release, downloaded first if they are not there.
+
+    See `fetch_files` for how, for the arguments, and for what it raises.
+    """
+    folder = find_release(release, models_dir)
+    if folder is not None:
+        return folder
+    *others, weights = release.files
+    wanted = [HubFile(release.repo, (file,)) for file in others]
+    wanted += [HubFile(release.repo, (weights,), size=_size(release))]
+    folder = Path(models_dir) / release.spec.name if models_dir is not None else None
+    *_, path = fetch_files(release.spec.name, wanted, folder, progress, download=download)
+    return path.parent
+
+
+def _size(release: Release) -> int:
+    """About the bytes of its weights, without asking for them: its tensors in float32."""
+    import torch
+
+    pass
+
+    with torch.device("meta"):
+        tensors = build_tokenizer(release.spec).state_dict().values()
+    return sum(4 * tensor.numel() for tensor in tensors)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .base import Posterior, Tokenizer, check_text, check_tokens, fit_images
+from ..images.fit import fit_images
+from .base import Posterior, Tokenizer, check_text, check_tokens
 from .quantize import Codebook, ContinuousTokens, VectorQuantizer
 from .spec import TokenizerSpec
 from .transformer import make_blocks, run_blocks

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..compute.norm_silu import norm_silu
-from .base import Tokenizer, check_text, check_tokens, fit_images
+from ..images.fit import fit_images
+from .base import Tokenizer, check_text, check_tokens
 from .quantize import VectorQuantizer
 from .spec import NORM_GROUPS, PixelStage, TokenizerSpec
 

@@ -17,11 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..checks import plain_numbers
 from ..compute.seeds import send
-from ..kinds import plain_numbers
-from ..optimize.state import length
 from ..tokenizers import Tokenizer
-from ..tokenizers.base import check_tokens
+from ..tokenizers.base import check_tokens, length
 from ..tokenizers.identity import fingerprint
 
 _NOTHING = 1e-6  # shorter differences are rounding

@@ -16,10 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..checks import shown
+from ..checks import shortened, shown
 from ..compute.seeds import send
 from ..tokenizers import Tokenizer, TokenizerSpec
-from .positions import shortened
 
 Positions = Sequence[int] | Tensor  # the same for all images, or true in (b or 1, n)
 

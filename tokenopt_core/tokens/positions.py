@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
+
+from ..checks import shortened
+from ..tokenizers.registry import DEMO
 
 ALL = "all"
 _RANGE = re.compile(r"([0-9]+)(?:\s*-\s*([0-9]+))?")
@@ -37,6 +41,45 @@ def parse_positions(text: str, num_tokens: int, name: str = "positions") -> list
     return sorted(positions)
 
 
-def shortened(text: str, longest: int = 40) -> str:
-    """The text, or its start and dots: what a message can quote."""
-    return text if len(text) <= longest else text[: longest - 3] + "..."
+PRESETS = MappingProxyType(
+    {
+        "titok-l32": {
+            "lighting": (31,),
+            "blur": (18,),
+            "sharpness": (12,),
+            "colourization": (12, 24, 27),
+            "pose": (21,),
+        },
+        DEMO: {
+            "lighting": (6,),
+            "blur": (15,),
+            "object position": (8, 9),
+        },
+    }
+)
+
+
+PROPERTIES = tuple(dict.fromkeys(name for known in PRESETS.values() for name in known))
+
+
+def preset_positions(preset: str, *names: str) -> tuple[int, ...]:
+    """The positions of a property.
+
+    Args:
+        names: of the tokenizer: as loaded, and as its files call it.
+
+    Raises:
+        ValueError: nothing is known for this tokenizer, or not this property.
+    """
+    known = next((PRESETS[name] for name in names if name in PRESETS), None)
+    if known is None:
+        raise ValueError(
+            f"preset: no positions are known for the tokenizer {names[0]!r}, only for "
+            f"{' and '.join(PRESETS)}; find some with Token Importance, or type positions."
+        )
+    if preset not in known:
+        raise ValueError(
+            f"preset is {preset!r}, which is not known for the tokenizer {names[0]!r}; it has: "
+            f"{', '.join(known)}."
+        )
+    return known[preset]

@@ -19,9 +19,9 @@ import zlib
 import torch
 from torch import Tensor
 
+from ..checks import shortened
 from ..tokenizers import Tokenizer, TokenizerSpec
 from ..tokenizers.identity import fingerprint
-from .positions import shortened
 
 VERSION = 1
 TAG_BYTES = 4

@@ -9,15 +9,20 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
+from ....tokenopt_core.images.fit import fit_images
 from ....tokenopt_core.study.importance import REPLACEMENTS
-from ....tokenopt_core.tokenizers.base import fit_images
 from ...host.compat import CATEGORY, advanced, io, schema
 from ...host.image_folder import folder_fingerprint, folder_input, list_images, readable_images
 from ...host.images import from_images, to_images
-from ...host.sockets import GuideSocket, LoadedGuide, LoadedTokenizer, TokenizerSocket
+from ...host.sockets import (
+    GuideSocket,
+    LoadedGuide,
+    LoadedTokenizer,
+    TokenizerSocket,
+    check_codebook,
+)
+from ...host.widgets import SEEDS
 from ...losses.prompts import check_words
-from ...tokens.random_tokens import SEEDS
-from ..influence import check_codebook
 from .report import charts, notes, positions_text, table
 from .run import OFF, Effect, comparisons, measure
 

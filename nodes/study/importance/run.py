@@ -14,12 +14,11 @@ from torch import Tensor
 
 from ....tokenopt_core.checks import shown
 from ....tokenopt_core.compute.memory import AtOnce
+from ....tokenopt_core.images.fit import fit_images
 from ....tokenopt_core.study.importance import Responses, importance, responses
-from ....tokenopt_core.tokenizers.base import fit_images
-from ...host.models import activation_bytes, gradient_scope
-from ...host.parts import Counter, images_at_once
+from ...host.memory import Counter, images_at_once
+from ...host.models import activation_bytes, gradient_scope, look_bytes
 from ...host.sockets import LoadedGuide, LoadedTokenizer
-from ..influence import look_bytes
 from .report import Partition
 
 OFF = "off"

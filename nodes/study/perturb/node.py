@@ -9,9 +9,15 @@ from ....tokenopt_core.study.perturb import METHODS, SearchConfig
 from ....tokenopt_core.tokens.positions import parse_positions
 from ...host.compat import CATEGORY, io, schema
 from ...host.images import from_images, to_masks
-from ...host.sockets import LoadedTokenizer, LossSocket, TokenizerSocket, Tokens, TokensSocket
+from ...host.sockets import (
+    LoadedTokenizer,
+    LossSocket,
+    TokenizerSocket,
+    Tokens,
+    TokensSocket,
+    check_codebook,
+)
 from ...losses.recipe import LossRecipe, recipe_of
-from ..influence import check_codebook
 from .report import codes_text, live_sheet, notes, sheets, table
 from .run import run_search
 

@@ -15,8 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ....tokenopt_core.study.perturb import Found, SearchConfig
-from ...report.sheet import FAINT, PAPER, Tile, draw_grid
-from ..influence import heat
+from ...report.sheet import FAINT, PAPER, Tile, draw_grid, heat
 
 COLUMNS = 8  # of positions side by side
 MOST_ROWS = 8  # positions that show all their results, one row each

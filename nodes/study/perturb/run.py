@@ -14,17 +14,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ....tokenopt_core.images.fit import fit_images
 from ....tokenopt_core.losses.base import Loss, WeightedSum
 from ....tokenopt_core.optimize.config import OptimizeConfig
 from ....tokenopt_core.optimize.precision import compute_dtype
 from ....tokenopt_core.study.perturb import Found, SearchConfig, perturb_search
-from ....tokenopt_core.tokenizers.base import fit_images
 from ...host.compat import ProgressBar, model_management
-from ...host.models import activation_bytes, gradient_scope
-from ...host.parts import images_at_once
+from ...host.memory import images_at_once
+from ...host.models import activation_bytes, gradient_scope, look_bytes
 from ...host.sockets import LoadedTokenizer, Tokens
 from ...losses.recipe import LossRecipe, Term
-from ..influence import look_bytes
 
 CPU_BATCH, MOST_AT_ONCE = 16, 128  # a CPU is as fast with 8 as with 256
 PREVIEW_SIZE, REDRAW = 1024, 0.5  # seconds between two pictures: each shows all results so far

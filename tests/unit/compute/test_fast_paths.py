@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from tokenopt_core.compute.attention import attend
+from tokenopt_core.compute.memory import steady_memory
 from tokenopt_core.compute.norm_silu import LEAST_PIXELS, norm_silu
-from tokenopt_core.compute.steady_memory import steady_memory
 from tokenopt_core.tokenizers.quantize import nearest
 from tokenopt_core.tokenizers.vqgan import EnlargingConv, to_grid
 

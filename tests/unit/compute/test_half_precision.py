@@ -17,7 +17,7 @@ from tokenopt_core.compute.lowered import half_copy
 from tokenopt_core.guides.guide import load_guide
 from tokenopt_core.losses.base import WeightedSum, lowered
 from tokenopt_core.losses.clip import ClipImageLoss, ClipLoss
-from tokenopt_core.losses.pixels import MaskedComposite
+from tokenopt_core.losses.masked import MaskedComposite
 from tokenopt_core.optimize import precision
 from tokenopt_core.optimize.config import OptimizeConfig
 from tokenopt_core.optimize.loop import optimize

@@ -14,10 +14,9 @@ from safetensors.torch import save_file
 from tests.unit.hostile_files import change_header, refused
 from tokenopt_core.files.small import read_tensors
 from tokenopt_core.tokenizers.identity import fingerprint
-from tokenopt_core.tokens.attribute_files import FORMAT as ATTRIBUTE
-from tokenopt_core.tokens.attribute_files import load_attribute
+from tokenopt_core.tokens.files import ATTRIBUTE_FORMAT as ATTRIBUTE
 from tokenopt_core.tokens.files import FORMAT as TOKENS
-from tokenopt_core.tokens.files import load_tokens, save_tokens
+from tokenopt_core.tokens.files import load_attribute, load_tokens, save_tokens
 
 
 @pytest.fixture

@@ -35,8 +35,8 @@ def prepare(address: str) -> None:
     os.environ |= {"HF_ENDPOINT": address, "HF_HOME": str(WORK / "home"), "HF_TOKEN": TOKEN}
     os.environ |= {"NO_PROXY": "127.0.0.1"}
     from tokenopt_core.hub import messages as download_report
-    from tokenopt_core.hub import staging
     from tokenopt_core.hub import transfer as hub_http
+    from tokenopt_core.hub import transfer as staging
 
     hub_http.FIRST_WAIT, hub_http.SILENCE = 0.05, 0.5
     staging.WORTH_KEEPING = 50_000

@@ -8,9 +8,17 @@ import random
 import pytest
 import torch
 
-from tokenopt_core.images.fit import FILLS, MODES, Box, Fit, fit_around, fit_whole, white_part
+from tokenopt_core.images.fit import (
+    FILLS,
+    MODES,
+    Box,
+    Fit,
+    fit_around,
+    fit_images,
+    fit_whole,
+    white_part,
+)
 from tokenopt_core.images.paste import into_square, mask_into_square, paste
-from tokenopt_core.tokenizers.base import fit_images
 
 SIZES = [(1, 1), (17, 1500), (40, 24), (64, 64), (65, 97), (300, 200)]
 

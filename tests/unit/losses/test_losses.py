@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tokenopt_core.losses.base import MaskedL1Loss, WeightedSum, loss_terms, seeded
+from tokenopt_core.losses.base import WeightedSum, loss_terms, seeded
 from tokenopt_core.losses.clip import ClipLoss
+from tokenopt_core.losses.masked import MaskedL1Loss
 
 PROMPTS = ["a red circle", "a blue square", "a green circle on the left"]
 

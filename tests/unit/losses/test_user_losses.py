@@ -7,7 +7,7 @@ import torch
 
 from tokenopt_core import ClipLoss, OptimizeConfig, WeightedSum, optimize
 from tokenopt_core.losses.base import is_scheduled
-from tokenopt_core.losses.pixels import MaskedComposite
+from tokenopt_core.losses.masked import MaskedComposite
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

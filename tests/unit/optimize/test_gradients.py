@@ -8,8 +8,7 @@ import torch
 
 from tokenopt_core.compute.gradients import clamp_images, require_normal_weights
 from tokenopt_core.compute.seeds import generators, image_seeds, normal
-from tokenopt_core.optimize.adam import Moments, adam_step
-from tokenopt_core.optimize.ema import Average, add_to_average
+from tokenopt_core.optimize.adam import Average, Moments, adam_step, add_to_average
 
 
 class TestRange:

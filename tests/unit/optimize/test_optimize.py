@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tokenopt_core.losses.base import MaskedL1Loss, WeightedSum
+from tokenopt_core.losses.base import WeightedSum
 from tokenopt_core.losses.clip import ClipLoss
+from tokenopt_core.losses.masked import MaskedL1Loss
 from tokenopt_core.optimize.config import OptimizeConfig
 from tokenopt_core.optimize.loop import optimize, render
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tokenopt_core.losses.base import MaskedL1Loss
+from tokenopt_core.losses.masked import MaskedL1Loss
 from tokenopt_core.losses.pixels import TotalVariationLoss
 from tokenopt_core.study.perturb import SearchConfig, perturb_search
 

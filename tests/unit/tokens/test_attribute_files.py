@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from tokenopt_core.tokenizers import build_tokenizer
-from tokenopt_core.tokens.attribute_files import load_attribute, save_attribute
 from tokenopt_core.tokens.attributes import attribute_vector
+from tokenopt_core.tokens.files import load_attribute, save_attribute
 
 from ..tokenizer_specs import VAE, VQ
 

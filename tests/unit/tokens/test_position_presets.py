@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tokenopt_core.tokenizers import known_tokenizers
-from tokenopt_core.tokens.position_presets import PRESETS, PROPERTIES, preset_positions
+from tokenopt_core.tokens.positions import PRESETS, PROPERTIES, preset_positions
 
 
 def test_the_paper():
