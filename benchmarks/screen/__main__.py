@@ -115,12 +115,12 @@ def _cases(name: str, model: Model, folder: Path) -> Iterator[Case]:
 def _measure(model: Model, image: int) -> dict[str, Tensor]:
     """Loss by kind (positions, codes) of all codes of the pool, decoded in bfloat16."""
     entries = model.tokenizer.quantize.codebook()
-    tokenizer = model.tokenizer.lowered(torch.bfloat16)
+    tokenizer = model.tokenizer.cast(torch.bfloat16)
     tokens = tokenizer.lookup(model.images[image][None])
     losses = {}
     if model.prompts:
         clip = ClipLoss(load_guide("demo"), model.prompts[image], crops=0)
-        losses["clip"] = clip.lowered(torch.bfloat16)
+        losses["clip"] = clip.cast(torch.bfloat16)
     with plain_attention():
         original = tokenizer.decode(tokens).clamp(0, 1)
         found: dict[str, list] = {}

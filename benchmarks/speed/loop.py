@@ -33,7 +33,7 @@ class Task(NamedTuple):
 
     @property
     def device(self) -> torch.device:
-        return next(self.tokenizer.parameters()).device
+        return self.tokenizer.device
 
     def features(self) -> Tensor:
         spec = self.tokenizer.spec

@@ -42,7 +42,7 @@ def models(
     dtype = compute_dtype(OptimizeConfig(), device, tokenizer)
     fast, fast_vqgan = tokenizer, vqgan
     if dtype != torch.float32:
-        fast, fast_vqgan = tokenizer.lowered(dtype), vqgan.lowered(dtype)
+        fast, fast_vqgan = tokenizer.cast(dtype), vqgan.cast(dtype)
     side = tokenizer.spec.image_size
     image = torch.rand(1, 3, side, side).to(device)
     tokens, grid = (_tokens(module, image) for module in (tokenizer, vqgan))

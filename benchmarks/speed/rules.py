@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from tokenopt_core import load_tokenizer
 from tokenopt_core.compute.attention import _PlainAttention
-from tokenopt_core.compute.lowered import half_copy
+from tokenopt_core.compute.half_precision import half_copy
 from tokenopt_core.compute.memory import steady_memory
 from tokenopt_core.compute.norm_silu import _NormSilu
 from tokenopt_core.optimize.precision import WORTH, bfloat16_gain
@@ -115,7 +115,7 @@ def _attention(dtype: torch.dtype) -> Iterator[Pair]:
 
 
 def _decoders(dtype: torch.dtype) -> Iterator[Pair]:
-    vqgan = speed_models.tokenizer("maskgit-vqgan", CPU).lowered(dtype)
+    vqgan = speed_models.tokenizer("maskgit-vqgan", CPU).cast(dtype)
     tokens = torch.randn(1, 256, 256)
     grid = tokens.transpose(1, 2).unflatten(2, (16, 16)).to(dtype).contiguous()
     yield (
@@ -135,7 +135,7 @@ def _decoders(dtype: torch.dtype) -> Iterator[Pair]:
         return
     for name in ("demo", "titok-s128", "titok-b64"):
         whole = load_tokenizer("demo") if name == "demo" else speed_models.tokenizer(name, CPU)
-        other = whole.lowered(torch.bfloat16 if dtype == torch.float32 else dtype)
+        other = whole.cast(torch.bfloat16 if dtype == torch.float32 else dtype)
         tokens = torch.randn(1, whole.spec.num_tokens, whole.spec.token_size)
         if dtype == torch.float32:
             yield (

@@ -142,7 +142,7 @@ def as_decoded(tokenizer: LoadedTokenizer, tokens: Tokens) -> Tensor:
     """The tokens (b, n, d) that a decoder would get, on the CPU; call it in a `gradient_scope`."""
     if tokens.quantized:
         return tokens.values.clone()
-    device = next(tokenizer.module.parameters()).device
+    device = tokenizer.module.device
     return tokenizer.module.quantize(tokens.values.to(device)).tokens.float().cpu()
 
 

@@ -23,7 +23,7 @@ from ...tokenopt_core.demo.judge import judge as demo_judge
 from ...tokenopt_core.demo.world import ATTRIBUTES, IMAGE_SIZE
 from ...tokenopt_core.images.fit import fit_images
 from ...tokenopt_core.losses.prompts import parse_prompt
-from ..host.memory import in_parts, part_size
+from ..host.memory import in_chunks, part_size
 from ..host.models import activation_bytes, gradient_scope
 from ..host.sockets import LoadedGuide
 from ..report.words import mean as mean_text
@@ -71,7 +71,7 @@ def similarity(guide: LoadedGuide, images: Tensor, texts: Sequence[str]) -> Tens
         def look(part: slice) -> Tensor:
             return guide.module.encode_image(fit_images(images[part], size).to(device)).cpu()
 
-        looks = torch.cat(in_parts(count, size, look))
+        looks = torch.cat(in_chunks(count, size, look))
         return (looks * guide.module.encode_text(texts)).sum(-1)
 
 
@@ -104,7 +104,7 @@ def demo_scores(images: Tensor, texts: Sequence[str]) -> Scores:
     def judge(part: slice) -> list[tuple[float, str]]:
         return _demo_part(images[part], texts[part])
 
-    told = sum(in_parts(len(images), IMAGE_SIZE, judge), [])
+    told = sum(in_chunks(len(images), IMAGE_SIZE, judge), [])
     values, verdicts = zip(*told, strict=True)
     return Scores("demo judge", list(values), list(verdicts))
 

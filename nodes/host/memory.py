@@ -13,7 +13,7 @@ from dataclasses import replace
 from enum import IntEnum
 from typing import TypeVar
 
-from ...tokenopt_core.compute.memory import AtOnce, is_out_of_memory
+from ...tokenopt_core.compute.memory import Chunks, is_out_of_memory
 from ..losses.recipe import LossRecipe, Term
 from .compat import ProgressBar, model_management
 
@@ -36,7 +36,7 @@ _TOLD = {
 }
 
 
-class Thrift:
+class MemoryRetry:
     """Tries with less at once when memory runs out, and begins with that the next time."""
 
     def __init__(self) -> None:
@@ -62,26 +62,26 @@ class Thrift:
 
     def spare(self, recipe: LossRecipe) -> LossRecipe:
         """The recipe as it is at this level: its guides look at less in one pass."""
-        if not self.sparing:
+        if not self.low_memory:
             return recipe
         one_crop = self.level is Level.ONE_CROP
 
         def less(term: Term) -> Term:
-            if not hasattr(term, "at_once"):
+            if not hasattr(term, "chunk_size"):
                 return term
-            return replace(term, at_once=1 if one_crop else max(1, term.crops))
+            return replace(term, chunk_size=1 if one_crop else max(1, term.crops))
 
         return recipe.changed(less)
 
     @property
-    def sparing(self) -> bool:
+    def low_memory(self) -> bool:
         """Whether images are computed one after the other."""
         return self.level is not Level.ALL
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for the user, where anything had to be done."""
-        if not self.sparing:
+        if not self.low_memory:
             return ()
         return (
             f"memory did not suffice for everything at once: computed {_TOLD[self.level]}, which "
@@ -100,10 +100,10 @@ PIXELS_AT_ONCE = 2**19  # 128 images of the demo tokenizer, 8 of a released one
 
 def part_size(total: int, size: int) -> int:
     """How many of `total` images of size x size pixels are computed at once."""
-    return min(total, images_at_once(size))
+    return min(total, images_per_chunk(size))
 
 
-def in_parts(total: int, size: int, work: Callable[[slice], T]) -> list[T]:
+def in_chunks(total: int, size: int, work: Callable[[slice], T]) -> list[T]:
     """What `work` makes of a batch of `total` images of size x size pixels, a part at a time.
 
     A batch of several parts shows its progress on the node, and each next part ends on a cancel.
@@ -113,7 +113,7 @@ def in_parts(total: int, size: int, work: Callable[[slice], T]) -> list[T]:
         work: which images -> what is kept of them.
     """
     made, follow = [], None
-    for rows, result in AtOnce(part_size(total, size)).parts(total, work):
+    for rows, result in Chunks(part_size(total, size)).parts(total, work):
         made.append(result)
         if follow is None and rows.stop < total:
             follow = Counter(total)
@@ -122,7 +122,7 @@ def in_parts(total: int, size: int, work: Callable[[slice], T]) -> list[T]:
     return made
 
 
-def images_at_once(size: int) -> int:
+def images_per_chunk(size: int) -> int:
     """How many images of size x size pixels a node decodes at once."""
     return max(1, PIXELS_AT_ONCE // size**2)
 

@@ -50,7 +50,7 @@ class ClipTerm:
     weight: float
     negative_weight: float
     mirror: bool
-    at_once: int = 0  # crops that the guide looks at in one pass, see `.scarce_memory`
+    chunk_size: int = 0  # crops that the guide looks at in one pass, see `.scarce_memory`
 
     @property
     def guides(self) -> tuple[LoadedGuide, ...]:
@@ -68,7 +68,7 @@ class ClipTerm:
             crops=self.crops,
             flip=self.mirror,
             negative_weight=self.negative_weight,
-            at_once=self.at_once,
+            chunk_size=self.chunk_size,
         )
 
 
@@ -81,7 +81,7 @@ class ImagePromptTerm:
     crops: int
     weight: float
     mirror: bool
-    at_once: int = 0
+    chunk_size: int = 0
 
     @property
     def guides(self) -> tuple[LoadedGuide, ...]:
@@ -92,7 +92,7 @@ class ImagePromptTerm:
         module = self.guide.module
         image = fit_images(self.image, module.image_size)
         return ClipImageLoss(
-            module, image, crops=self.crops, flip=self.mirror, at_once=self.at_once
+            module, image, crops=self.crops, flip=self.mirror, chunk_size=self.chunk_size
         )
 
 
@@ -146,9 +146,7 @@ class CallableTerm:
     guides = ()
 
     def build(self, device: torch.device, image_size: int, batch: int) -> Loss:
-        plain = not any(
-            hasattr(self.function, name) for name in ("terms", "seeded", "at", "lowered")
-        )
+        plain = not any(hasattr(self.function, name) for name in ("terms", "seeded", "at", "cast"))
         return CheckedLoss(self.function) if plain else self.function
 
 

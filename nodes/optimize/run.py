@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...tokenopt_core.checks import writable
-from ...tokenopt_core.compute.memory import AtOnce, steady_memory
+from ...tokenopt_core.compute.memory import Chunks, steady_memory
 from ...tokenopt_core.compute.seeds import image_seeds
 from ...tokenopt_core.losses.base import Loss, WeightedSum, is_scheduled, remarks
 from ...tokenopt_core.losses.masked import MaskedLoss
@@ -24,7 +24,7 @@ from ...tokenopt_core.optimize.state import RunState, Step
 from ..host.compat import model_management
 from ..host.images import preview
 from ..host.loss_feed import LossFeed
-from ..host.memory import Thrift
+from ..host.memory import MemoryRetry
 from ..host.models import activation_bytes, gradient_scope
 from ..host.progress import StepBar
 from ..host.run_log import TimeLeft
@@ -92,7 +92,7 @@ def run_optimization(
     options: Options | None = None,
     follow: Callable[[Step], None] = lambda step: None,
     stop: StopFlag | None = None,
-    thrift: Thrift | None = None,
+    retry: MemoryRetry | None = None,
 ) -> Outcome:
     """The result of a run, whole or stopped; loads what it needs and leaves inference mode.
 
@@ -104,12 +104,12 @@ def run_optimization(
         options: only its warm restart and number of frames count here; see `make_config`.
         follow: called after each step, for example a `Follower`; an exception out of it ends all.
         stop: a raised flag ends the run after the step it is at, the first at the earliest.
-        thrift: of earlier runs of the same node; knows afterwards what this one had to do.
+        retry: of earlier runs of the same node; knows afterwards what this one had to do.
 
     Raises:
         ValueError: inputs that do not fit together; the message says what would.
     """
-    options, thrift = options or Options(), thrift or Thrift()
+    options, retry = options or Options(), retry or MemoryRetry()
     config = _settled(config, tokenizer)
     tokens.check_tokenizer(tokenizer)
     tokenizer.check_decodable()
@@ -117,11 +117,13 @@ def run_optimization(
 
     def attempt() -> Outcome:
         size, batch = tokenizer.spec.image_size, len(tokens)
-        spared = replace(config, sparing=thrift.sparing)
-        memory = activation_bytes(size, 1 if thrift.sparing else batch, gradients=True)
-        scope = gradient_scope(tokenizer, *loss.guides, memory=memory, resident=not thrift.sparing)
+        spared = replace(config, low_memory=retry.low_memory)
+        memory = activation_bytes(size, 1 if retry.low_memory else batch, gradients=True)
+        scope = gradient_scope(
+            tokenizer, *loss.guides, memory=memory, resident=not retry.low_memory
+        )
         with scope as device, steady_memory():
-            parts = thrift.spare(loss).build(device, size, batch)
+            parts = retry.spare(loss).build(device, size, batch)
             run = _Run(tokenizer, WeightedSum(parts), spared, options, image_seeds(seed, batch))
             start = tokens.values.to(device)
             reset = known_pixels(parts) if config.reset_every else None
@@ -134,12 +136,12 @@ def run_optimization(
                 reset=reset,
                 state=state,
                 quantized=tokens.quantized,
-                device=device if thrift.sparing else None,
+                device=device if retry.low_memory else None,
             )
             return run.follow(steps, start if state is None else state.features, follow, stop)
 
-    outcome = thrift.run(attempt, loss)
-    return replace(outcome, remarks=outcome.remarks + thrift.notes)
+    outcome = retry.run(attempt, loss)
+    return replace(outcome, remarks=outcome.remarks + retry.notes)
 
 
 @dataclass(frozen=True)
@@ -189,8 +191,10 @@ class _Run:
             images, quantized = render(module, features[rows], quantize=quantize)
             return images.cpu(), quantized.codes
 
-        at_once = AtOnce(1 if self.config.sparing else len(features))
-        images, codes = zip(*(made for _, made in at_once.parts(len(features), work)), strict=True)
+        chunk_size = Chunks(1 if self.config.low_memory else len(features))
+        images, codes = zip(
+            *(made for _, made in chunk_size.parts(len(features), work)), strict=True
+        )
         return torch.cat(images), None if codes[0] is None else torch.cat(codes)
 
 
@@ -241,7 +245,7 @@ def _recorder(
     tokenizer: LoadedTokenizer, config: OptimizeConfig, seeds: Sequence[int], start: Tensor
 ) -> RunRecorder:
     """A recorder that knows the codes of the start, if there are any."""
-    device = next(tokenizer.module.parameters()).device
+    device = tokenizer.module.device
     codes = tokenizer.module.quantize(start.to(device)).codes if config.quantize else None
     return RunRecorder(config, seeds, codes, tokenizer=tokenizer.name)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...tokenopt_core.study.influence import pixel_influence
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import from_images
-from ..host.memory import Counter, images_at_once
+from ..host.memory import Counter, images_per_chunk
 from ..host.models import activation_bytes, gradient_scope
 from ..host.sockets import (
     LoadedTokenizer,
@@ -87,7 +87,7 @@ class PixelInfluence(io.ComfyNode):
         tokenizer.check_decodable()
         check_codebook(tokenizer)
         size = tokenizer.spec.image_size
-        batch = images_at_once(size)
+        batch = images_per_chunk(size)
         memory = activation_bytes(size, batch, gradients=False)
         with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
             values = tokens.values.to(device)

@@ -18,7 +18,7 @@ from ...tokenopt_core.losses.base import WeightedSum, at, seeded
 from ...tokenopt_core.optimize.state import Step
 from ..host.compat import model_management
 from ..host.loss_feed import LossFeed
-from ..host.memory import Thrift
+from ..host.memory import MemoryRetry
 from ..host.models import activation_bytes, gradient_scope
 from ..host.progress import StepBar
 from ..host.run_log import in_words
@@ -74,7 +74,7 @@ def run_plan(
         draw: a picture of the sweep so far, of its results and the images of the run under way.
     """
     options = replace(options or Options(), trajectory_frames=0)
-    bar, done, results, thrift = StepBar(plan.steps), 0, [], Thrift()
+    bar, done, results, retry = StepBar(plan.steps), 0, [], MemoryRetry()
     for number, job in enumerate(plan.jobs, 1):
         every = max(1, job.config.steps // PREVIEWS)
         feed = LossFeed(job.config.steps, f"run {number} of {len(plan.jobs)}")
@@ -96,9 +96,9 @@ def run_plan(
             options=options,
             follow=follow,
             stop=stop,
-            thrift=thrift,
+            retry=retry,
         )
-        results.append(_result(plan, job, tokenizer, outcome, thrift, feed.ui()))
+        results.append(_result(plan, job, tokenizer, outcome, retry, feed.ui()))
         if stop.raised:
             break
         done += job.config.steps
@@ -112,11 +112,11 @@ def _result(
     job: Job,
     tokenizer: LoadedTokenizer,
     outcome: Outcome,
-    thrift: Thrift,
+    retry: MemoryRetry,
     curve: dict[str, list],
 ) -> Result:
     judge = plan.judged_by(job)
-    terms = thrift.run(lambda: _scores(thrift.spare(judge), tokenizer, outcome.images), judge)
+    terms = retry.run(lambda: _scores(retry.spare(judge), tokenizer, outcome.images), judge)
     made, planned = len(outcome.recorder.loss_curve()), job.config.steps
     return Result(
         images=outcome.images,

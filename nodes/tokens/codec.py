@@ -9,7 +9,7 @@ from ...tokenopt_core.images.fit import fit_images
 from ...tokenopt_core.optimize.starts import sample_features
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import from_images, to_images
-from ..host.memory import in_parts, part_size
+from ..host.memory import in_chunks, part_size
 from ..host.models import activation_bytes, gradient_scope
 from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
 from ..host.widgets import SEEDS
@@ -173,7 +173,7 @@ def encoded(tokenizer: LoadedTokenizer, images: torch.Tensor, seed: int | None =
                 return sample_features(tokenizer.module, fitted, seeds[part]).float().cpu()
             return tokenizer.module.encode(fitted).float().cpu()
 
-        features = torch.cat(in_parts(count, size, encode))
+        features = torch.cat(in_chunks(count, size, encode))
         return Tokens(features, False, tokenizer.name)
 
 
@@ -189,4 +189,4 @@ def decoded(tokenizer: LoadedTokenizer, tokens: Tokens) -> torch.Tensor:
                 values = module.quantize(values).tokens
             return from_images(module.decode(values))
 
-        return torch.cat(in_parts(len(tokens), size, decode))
+        return torch.cat(in_chunks(len(tokens), size, decode))

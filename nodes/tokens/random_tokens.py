@@ -9,7 +9,7 @@ from ...tokenopt_core.compute.seeds import image_seeds
 from ...tokenopt_core.losses.base import WeightedSum
 from ...tokenopt_core.optimize.starts import best_of, random_codes, random_features
 from ..host.compat import CATEGORY, advanced, io, schema
-from ..host.memory import Counter, Thrift
+from ..host.memory import Counter, MemoryRetry
 from ..host.models import activation_bytes, gradient_scope
 from ..host.sockets import LoadedTokenizer, LossSocket, TokenizerSocket, Tokens, TokensSocket
 from ..host.widgets import SEEDS
@@ -145,7 +145,7 @@ def _best_starts(
     """The best of `count` starts for each seed; the first is the one that `_starts` gives."""
     tokenizer.check_decodable()
     size, batch = tokenizer.spec.image_size, len(seeds)
-    memory, thrift = activation_bytes(size, batch, gradients=False), Thrift()
+    memory, retry = activation_bytes(size, batch, gradients=False), MemoryRetry()
 
     def attempt() -> Tensor:
         with gradient_scope(tokenizer, *recipe.guides, memory=memory) as device, torch.no_grad():
@@ -154,8 +154,8 @@ def _best_starts(
                 for k in range(count)
             ]
             candidates = torch.stack(rounds, dim=1).to(device)  # (b, k, n, d)
-            loss = WeightedSum(thrift.spare(recipe).build(device, size, batch))
+            loss = WeightedSum(retry.spare(recipe).build(device, size, batch))
             module, follow = tokenizer.module, Counter(count)
             return best_of(module, loss, candidates, seeds=seeds, progress=follow)[0].clone()
 
-    return thrift.run(attempt, recipe)
+    return retry.run(attempt, recipe)

@@ -22,7 +22,7 @@ from tests.unit.pretended_device import NAME, PretendedDevice, There, register
 STEPS = 3
 VARIANTS = {
     "plain": {},
-    "sparing": {"sparing": True},
+    "low_memory": {"low_memory": True},
     "all options": {
         "reset_every": 1,
         "regularize": "seed",
@@ -39,7 +39,7 @@ VARIANTS = {
 class OwnLoss:
     """Of another maker, who knows of types and not of devices."""
 
-    def lowered(self, dtype: torch.dtype) -> OwnLoss:
+    def cast(self, dtype: torch.dtype) -> OwnLoss:
         return self
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def computations(device: str, clip: Path) -> Iterator[tuple[str, Callable[[], Te
     losses = [
         tc.ClipLoss(guide, ["a red circle", "blue | dark:-0.5"], "small", crops=3),
         tc.ClipLoss(guide, "green", crops=0, name="whole"),
-        tc.ClipLoss(guide, "green", crops=2, at_once=1, name="in turn"),
+        tc.ClipLoss(guide, "green", crops=2, chunk_size=1, name="in turn"),
         tc.ClipImageLoss(guide, images[:1], crops=1),
         tc.MaskedComposite(tc.ClipLoss(guide, "square", crops=1), images, mask),
         known,

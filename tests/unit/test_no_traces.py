@@ -43,7 +43,7 @@ from tokenopt_core.demo.world import render, sample
 from tokenopt_core.study.importance import importance, responses
 from tokenopt_core.study.influence import pixel_influence
 from tokenopt_core.study.perturb import SearchConfig, perturb_search
-from tokenopt_core.compute.memory import AtOnce
+from tokenopt_core.compute.memory import Chunks
 from tokenopt_core.optimize.starts import best_of, random_codes, random_features
 from tokenopt_core.tokens.files import load_tokens, save_tokens
 
@@ -52,7 +52,7 @@ images = scenes[0] if isinstance(scenes, tuple) else scenes
 judge(images)
 tokens = tokenizer.quantize(tokenizer.encode(images))
 loss = core.ClipLoss(guide, "a red circle | dark:-0.5", crops=2)
-for changes in ({{}}, {{"sparing": True}}, {{"precision": "bfloat16"}}, {{"quantize": False}}):
+for changes in ({{}}, {{"low_memory": True}}, {{"precision": "bfloat16"}}, {{"quantize": False}}):
     config = core.OptimizeConfig(steps=2, token_noise=0.1, ema_decay=0.9, **changes)
     steps = core.optimize(tokenizer, loss, tokens.tokens[:1], config, seeds=3)
     next(steps)
@@ -76,7 +76,7 @@ def small(rows):
     raise ValueError("an error")
 
 try:
-    list(AtOnce(2).parts(2, small))
+    list(Chunks(2).parts(2, small))
 except ValueError:
     pass
 with tempfile.TemporaryDirectory() as folder:

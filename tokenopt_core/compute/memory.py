@@ -39,7 +39,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _WORDS)
 
 
-class AtOnce:
+class Chunks:
     """How many rows are computed at once, `most`: half as many from the moment memory runs out.
 
     Args:
@@ -87,7 +87,7 @@ class AtOnce:
         )
 
 
-def in_turn(work: Callable[..., Tensor], at_once: int, *rows: Tensor) -> Tensor:
+def in_chunks(work: Callable[..., Tensor], chunk_size: int, *rows: Tensor) -> Tensor:
     """`work(*rows)`, made from so many rows at a time.
 
     Where a gradient is asked for, each part is computed again in the backward pass, so that no more
@@ -95,14 +95,14 @@ def in_turn(work: Callable[..., Tensor], at_once: int, *rows: Tensor) -> Tensor:
 
     Args:
         work: one row of the result for each row, and no random numbers in it.
-        at_once: rows of a part; 0 is all, in one plain call.
+        chunk_size: rows of a part; 0 is all, in one plain call.
         rows: tensors of the same length.
     """
-    if not at_once:
+    if not chunk_size:
         return work(*rows)
     recompute = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in rows)
     made = []
-    for part in zip(*(tensor.split(at_once) for tensor in rows), strict=True):
+    for part in zip(*(tensor.split(chunk_size) for tensor in rows), strict=True):
         made.append(_computed_again(work, *part) if recompute else work(*part))
     return torch.cat(made)
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checks import check_tensor, packages, writable
-from ..compute.lowered import autocast, half_copy, shallow_copy
+from ..compute.half_precision import autocast, half_copy, shallow_copy
 from ..compute.memory import is_out_of_memory
 from ..hub.fetch import Progress
 from .checks import (
@@ -71,6 +71,11 @@ class Guide(nn.Module):
         self.eval().requires_grad_(False)
         model.eval().requires_grad_(False)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its image tower is."""
+        return next(self.parameters()).device
+
     def encode_image(self, images: Tensor) -> Tensor:
         """Unit-length features (b, e) of images (b, 3, s, s) in [0, 1], float32, differentiable.
 
@@ -90,7 +95,7 @@ class Guide(nn.Module):
         with autocast(torch.float32, images.device):  # off: the tower knows its type
             return F.normalize(self.visual(normalized.to(dtype)).float(), dim=-1)
 
-    def lowered(self, dtype: torch.dtype, device: torch.device | None = None) -> Guide:
+    def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> Guide:
         """This guide with an image tower that computes in `dtype`, its weights rounded once.
 
         The same one for as long as somebody holds it: the terms of a loss share it.

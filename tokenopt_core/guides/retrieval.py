@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..checks import plain_numbers
-from ..compute.memory import AtOnce
+from ..compute.memory import Chunks
 from ..compute.seeds import RETRIEVAL_STREAM, generators, image_seeds
 from ..images.fit import fit_images
 from .guide import Guide
@@ -36,13 +36,13 @@ def embed_images(
         chunk: images in one pass, which bounds the memory; fewer where it does not suffice.
         progress: called with the images done and in all; what it raises ends the work.
     """
-    device = next(guide.parameters()).device
+    device = guide.device
 
     def embed(rows: slice) -> Tensor:
         return guide.encode_image(fit_images(images[rows], guide.image_size).to(device)).cpu()
 
     parts = []
-    for rows, part in AtOnce(chunk).parts(len(images), embed):
+    for rows, part in Chunks(chunk).parts(len(images), embed):
         parts.append(part)
         progress(rows.stop, len(images))
     return torch.cat(parts)

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from ..checks import plain_numbers
 from ..compute.gradients import require_normal_weights
-from ..compute.memory import in_turn
+from ..compute.memory import in_chunks
 from ..compute.seeds import CROP_STREAM, generators
 from ..images.crops import crop_side, draw_crops, resize, take_crops
 from .guide import Guide
@@ -23,13 +23,15 @@ class Views:
     """A guide's embedding of random crops, other ones at each call once it is seeded."""
 
     @plain_numbers
-    def __init__(self, guide: Guide, *, crops: int, crop_area: float, flip: bool, at_once: int = 0):
+    def __init__(
+        self, guide: Guide, *, crops: int, crop_area: float, flip: bool, chunk_size: int = 0
+    ):
         """
         Args:
             crops: random crops per image and call; 0 looks at the whole image once.
             crop_area: share of the image that a crop covers.
             flip: mirror every other crop, by chance.
-            at_once: pictures that the guide looks at in one pass, see `in_turn`; 0 is all.
+            chunk_size: pictures that the guide looks at in one pass, see `in_chunks`; 0 is all.
         """
         if not hasattr(guide, "encode_image"):
             raise ValueError(
@@ -41,7 +43,7 @@ class Views:
         if not 0 < crop_area <= 1:
             raise ValueError(f"crop_area is {crop_area!r}: expected a share above 0 and up to 1.")
         self.guide, self.crops, self.crop_area, self.flip = guide, crops, crop_area, flip
-        self.at_once = at_once
+        self.chunk_size = chunk_size
         self._sources: list[Generator] | None = None
 
     def seeded(self, seeds: Sequence[int], calls: int = 0) -> Views:
@@ -56,10 +58,10 @@ class Views:
             other._draw(other._sources, 1, 1)
         return other
 
-    def lowered(self, dtype: torch.dtype, device: torch.device | None = None) -> Views:
+    def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> Views:
         """A copy that draws the same crops and looks at them in `dtype`, on `device`."""
         other = copy.copy(self)
-        other.guide = self.guide.lowered(dtype, device)
+        other.guide = self.guide.cast(dtype, device)
         return other
 
     def embed(self, images: Tensor, name: str) -> Tensor:
@@ -88,7 +90,7 @@ class Views:
 
     def _seen(self, pictures: Tensor) -> Tensor:
         """Unit-length features (., e) of pictures of the guide's size."""
-        return in_turn(self.guide.encode_image, self.at_once, pictures)
+        return in_chunks(self.guide.encode_image, self.chunk_size, pictures)
 
     def _draw(self, sources: Sequence[Generator], rows: int, columns: int) -> Tensor:
         return draw_crops(sources, self.crops, rows, columns, self.flip)

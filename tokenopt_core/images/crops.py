@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ..compute.lowered import autocast
+from ..compute.half_precision import autocast
 from ..compute.seeds import send, uniform
 
 

@@ -9,7 +9,7 @@ differentiable in the images. Any function of that kind will do. These are used 
     needs.
 `at(progress) -> loss`
     A copy for this moment of the run, from 0 (first step) to 1 (last). Called before each step.
-`lowered(dtype) -> loss`, or `lowered(dtype, device) -> loss`
+`cast(dtype) -> loss`, or `cast(dtype, device) -> loss`
     A copy whose models compute in that type, their weights rounded once (float32: as they are).
     Called before a run or a search. A loss with models and without this still works: where the
     type is not float32 it is asked under autocast. The second form also has the copies on another
@@ -57,13 +57,13 @@ def at(loss: Loss, progress: float) -> Loss:
     return loss.at(progress) if hasattr(loss, "at") else loss
 
 
-def lowered(loss: Loss, dtype: torch.dtype, device: torch.device | None = None) -> Loss:
+def cast(loss: Loss, dtype: torch.dtype, device: torch.device | None = None) -> Loss:
     """The loss with its models in `dtype`, on `device` if it is given and the loss can; without
     models of its own, as it is."""
-    if not hasattr(loss, "lowered"):
+    if not hasattr(loss, "cast"):
         return loss
-    movable = device is not None and len(signature(loss.lowered).parameters) > 1
-    return loss.lowered(dtype, device) if movable else loss.lowered(dtype)
+    movable = device is not None and len(signature(loss.cast).parameters) > 1
+    return loss.cast(dtype, device) if movable else loss.cast(dtype)
 
 
 def is_scheduled(loss: Loss) -> bool:
@@ -122,9 +122,9 @@ class WeightedSum:
         """A copy with every part at this share of the run."""
         return WeightedSum([(weight, at(loss, progress)) for weight, loss in self.parts])
 
-    def lowered(self, dtype: torch.dtype, device: torch.device | None = None) -> WeightedSum:
+    def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> WeightedSum:
         """A copy with every part's models in `dtype`, on `device`."""
-        return WeightedSum([(weight, lowered(loss, dtype, device)) for weight, loss in self.parts])
+        return WeightedSum([(weight, cast(loss, dtype, device)) for weight, loss in self.parts])
 
     @property
     def scheduled(self) -> bool:

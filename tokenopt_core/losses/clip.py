@@ -50,7 +50,7 @@ class ClipLoss:
         flip: bool = True,
         negative_weight: float = 0.5,
         name: str = "clip",
-        at_once: int = 0,
+        chunk_size: int = 0,
     ):
         """
         Args:
@@ -61,7 +61,7 @@ class ClipLoss:
                 side.
             flip: mirror every other crop, by chance.
             name: the loss's name among the terms.
-            at_once: crops that the guide looks at in one pass, each pass again for the gradient: a
+            chunk_size: crops that the guide sees in one pass, each pass again for the gradient: a
                 third slower, with the memory of so many. 0 is all crops of all images.
         """
         if not math.isfinite(negative_weight) or not 0 <= negative_weight <= MAX_WEIGHT:
@@ -70,7 +70,9 @@ class ClipLoss:
             )
         self.guide, self.name = guide, name
         self.prompts = parse_prompts(prompt)
-        self._views = Views(guide, crops=crops, crop_area=crop_area, flip=flip, at_once=at_once)
+        self._views = Views(
+            guide, crops=crops, crop_area=crop_area, flip=flip, chunk_size=chunk_size
+        )
         self._terms = prompt_terms(guide, self.prompts, name)
         self.negative_texts = _negative_texts(negative_prompt)
         if self.negative_texts and negative_weight:
@@ -90,10 +92,10 @@ class ClipLoss:
             term.features.make()
         return other
 
-    def lowered(self, dtype: torch.dtype, device: torch.device | None = None) -> ClipLoss:
+    def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> ClipLoss:
         """A copy that looks at images in `dtype`; texts are read as before."""
         other = copy.copy(self)
-        other._views = self._views.lowered(dtype, device)
+        other._views = self._views.cast(dtype, device)
         return other
 
     def at(self, progress: float) -> ClipLoss:
@@ -155,12 +157,12 @@ class ClipImageLoss:
         crop_area: float = 0.765625,
         flip: bool = True,
         name: str = "clip image",
-        at_once: int = 0,
+        chunk_size: int = 0,
     ):
         """
         Args:
             image: (1 or b, 3, h, w) in [0, 1], any size; one for all images or one per image.
-            crops, crop_area, flip, name, at_once: as for `ClipLoss`.
+            crops, crop_area, flip, name, chunk_size: as for `ClipLoss`.
         """
         check_images(image, "image", "1 or b")
         if 0 in image.shape:
@@ -170,10 +172,12 @@ class ClipImageLoss:
         if not ((image >= 0) & (image <= 1)).all():
             raise ValueError("image has values that are no numbers from 0 to 1: clamp it first.")
         self.guide, self.name = guide, name
-        self._views = Views(guide, crops=crops, crop_area=crop_area, flip=flip, at_once=at_once)
+        self._views = Views(
+            guide, crops=crops, crop_area=crop_area, flip=flip, chunk_size=chunk_size
+        )
         self._count = len(image)
         views = self._views  # and not `self`: a circle would keep the guide in memory
-        self._target = FixedFeatures(lambda: views.embed_whole(image.to(_device(guide))))
+        self._target = FixedFeatures(lambda: views.embed_whole(image.to(guide.device)))
 
     def seeded(self, seeds: Sequence[int], calls: int = 0) -> ClipImageLoss:
         """A copy whose crops come from one generator per image, as `ClipLoss.seeded`."""
@@ -182,10 +186,10 @@ class ClipImageLoss:
         self._target.make()
         return other
 
-    def lowered(self, dtype: torch.dtype, device: torch.device | None = None) -> ClipImageLoss:
+    def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> ClipImageLoss:
         """A copy that looks at images in `dtype`, and at its target as before."""
         other = copy.copy(self)
-        other._views = self._views.lowered(dtype, device)
+        other._views = self._views.cast(dtype, device)
         return other
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -208,7 +212,3 @@ def _negative_texts(prompt: str | Sequence[str] | None) -> list[str]:
             f"negative_prompt is {prompt!r}: expected a text, or one per image, none of them empty."
         )
     return texts
-
-
-def _device(guide: Guide) -> torch.device:
-    return next(guide.parameters()).device

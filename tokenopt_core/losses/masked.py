@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..checks import check_images, check_tensor
 from ..images.masks import check_mask
-from .base import Loss, at, is_scheduled, loss_terms, lowered, remarks, seeded
+from .base import Loss, at, cast, is_scheduled, loss_terms, remarks, seeded
 
 
 class MaskedLoss:
@@ -102,9 +102,9 @@ class MaskedComposite:
         """A copy with the inner loss at this share of the run."""
         return self._with(at(self.loss, progress))
 
-    def lowered(self, dtype: torch.dtype, device: torch.device | None = None) -> MaskedComposite:
+    def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> MaskedComposite:
         """A copy with the inner loss's models in `dtype`, on `device`."""
-        return self._with(lowered(self.loss, dtype, device))
+        return self._with(cast(self.loss, dtype, device))
 
     @property
     def scheduled(self) -> bool:

@@ -59,9 +59,9 @@ class OptimizeConfig:
         hold_norm: keep the length of every token where the codebook looks at directions only. Such
             a loss does not see the length, every step adds to it, and the same lr would turn the
             token less and less. "zero" controls the length by itself and switches this off.
-        sparing: decode the images of a batch one after the other, and each again for its gradient:
+        low_memory: decode the images of a batch one after the other, each again for its gradient:
             slower, with the memory of one image. Losses with a guide take part of their own, see
-            `ClipLoss`'s `at_once`.
+            `ClipLoss`'s `chunk_size`.
         official_rules: follow the published code where this one differs on purpose: pixels reach
             the loss unclamped, noise stays in the features, the average starts at the first value
             without bias correction, a reset keeps Adam's moments and the average, `hold_norm` is
@@ -91,7 +91,7 @@ class OptimizeConfig:
     precision: str = "auto"
     clamp: bool = True
     hold_norm: bool = True
-    sparing: bool = False
+    low_memory: bool = False
     official_rules: bool = False
 
     def __post_init__(self) -> None:
@@ -117,7 +117,7 @@ class OptimizeConfig:
             self._check(name, getattr(self, name) in known, f"one of {', '.join(known)}")
         if self.lr != AUTO and self.lr_schedule == AUTO:
             object.__setattr__(self, "lr_schedule", "constant")
-        for name in ("quantize", "clamp", "hold_norm", "sparing", "official_rules"):
+        for name in ("quantize", "clamp", "hold_norm", "low_memory", "official_rules"):
             self._check(name, isinstance(getattr(self, name), bool), "True or False")
         finite = self.target is None or _is_finite(self.target)
         self._check("target", finite, "a finite number, or None for no target")

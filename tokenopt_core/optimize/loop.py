@@ -18,9 +18,9 @@ from torch import Tensor
 
 from ..checks import check_tensor
 from ..compute.gradients import require_gradient_scope, require_normal_weights
-from ..compute.memory import in_turn
+from ..compute.memory import in_chunks
 from ..compute.seeds import NOISE_STREAM, generators, image_seeds, normal, send
-from ..losses.base import Loss, at, lowered, seeded
+from ..losses.base import Loss, at, cast, seeded
 from ..tokenizers import Quantized, Tokenizer
 from ..tokenizers.base import check_tokens, length
 from .adam import Average, Moments, adam_step, add_to_average
@@ -107,7 +107,7 @@ def render(
 ) -> tuple[Tensor, Quantized]:
     """The final images (b, 3, s, s) in [0, 1] of features (b, n, d), and the tokens behind them."""
     check_tokens(tokenizer.spec, features, "features")
-    features = features.to(device_of(tokenizer), torch.float32)
+    features = features.to(tokenizer.device, torch.float32)
     quantized = tokenizer.quantize(features) if quantize else Quantized(features, None)
     return tokenizer.decode(quantized.tokens, text=text).clamp(0, 1), quantized
 
@@ -117,7 +117,7 @@ def _begin(
     tokenizer: Tokenizer, features: Tensor, config: OptimizeConfig, quantized: bool
 ) -> RunState:
     """The state before the first step."""
-    features = features.detach().clone().to(device_of(tokenizer), torch.float32)
+    features = features.detach().clone().to(tokenizer.device, torch.float32)
     if not config.quantize and not quantized:
         features = tokenizer.quantize(features).tokens.float()
     return RunState.begin(features, config.quantize)
@@ -165,13 +165,13 @@ class Run:
         device: torch.device | None = None,
     ):
         self.config, self.reset, self.text = config, reset, text
-        self.home = device_of(tokenizer)
+        self.home = tokenizer.device
         self.device = device or self.home
         self.dtype = compute_dtype(config, self.device, tokenizer)
-        self.tokenizer = tokenizer.lowered(self.dtype, device)
+        self.tokenizer = tokenizer.cast(self.dtype, device)
         self.state = state.to(self.device).with_scale(first_scale(self.dtype))
         seeds = image_seeds(seeds, len(state.features))
-        self.loss = seeded(lowered(loss, self.dtype, device), seeds, state.looks)
+        self.loss = seeded(cast(loss, self.dtype, device), seeds, state.looks)
         self.noise = noise or self._noise_of(seeds)
         self.free = self._free_positions()
         turns_only = (
@@ -312,7 +312,7 @@ class Run:
     def _encode_again(self, images: Tensor) -> Tensor:
         """Features (b, n, d) of the images with their known pixels put back."""
         known = self.reset(images).to(self.home)  # where the encoder has stayed
-        features = in_turn(self.tokenizer.encode, int(self.config.sparing), known)
+        features = in_chunks(self.tokenizer.encode, int(self.config.low_memory), known)
         features = features.to(self.device, torch.float32)
         return features if self.config.quantize else self.tokenizer.quantize(features).tokens
 
@@ -331,8 +331,3 @@ class Run:
         free = torch.ones(self.tokenizer.spec.num_tokens, dtype=torch.bool)
         free[locked] = False
         return free.view(1, -1, 1).to(self.device)
-
-
-def device_of(tokenizer: Tokenizer) -> torch.device:
-    """Where the tokenizer's weights are."""
-    return next(tokenizer.parameters()).device

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ..compute.gradients import clamp_images
-from ..compute.lowered import autocast
-from ..compute.memory import in_turn
+from ..compute.half_precision import autocast
+from ..compute.memory import in_chunks
 from ..compute.seeds import send
 from ..losses.base import Loss, loss_terms
 from ..tokenizers import Tokenizer
@@ -43,7 +43,7 @@ def look(
     """Images, loss and gradient of features (b, n, d) float32.
 
     Args:
-        tokenizer: decodes in its own type, see `Tokenizer.lowered`.
+        tokenizer: decodes in its own type, see `Tokenizer.cast`.
         dtype: that a loss may compute in.
         scales: factors per image by which the loss is multiplied in the backward pass, for float16;
             the gradient comes without them.
@@ -55,7 +55,7 @@ def look(
         if config.quantize:
             tokens, codes = tokenizer.quantize(variable)
         with autocast(torch.float32, features.device):  # off: the decoder knows its type
-            images = _decoded(tokenizer, tokens, text, config.sparing)
+            images = _decoded(tokenizer, tokens, text, config.low_memory)
         if config.clamp and not config.official_rules:
             images = clamp_images(images)
         with autocast(dtype, features.device):
@@ -87,13 +87,13 @@ def regularizer(
     return weight * distance.square().mean((1, 2)), 2 * weight / distance[0].numel() * distance
 
 
-def _decoded(tokenizer: Tokenizer, tokens: Tensor, text: Tensor | None, sparing: bool) -> Tensor:
+def _decoded(tokenizer: Tokenizer, tokens: Tensor, text: Tensor | None, low_memory: bool) -> Tensor:
     """The images (b, 3, s, s) of tokens (b, n, d), all at once or in turn."""
-    if not sparing:
+    if not low_memory:
         return tokenizer.decode(tokens, text=text)
     if text is None:
-        return in_turn(tokenizer.decode, 1, tokens)
-    return in_turn(tokenizer.decode, 1, tokens, text.expand(len(tokens), -1, -1))
+        return in_chunks(tokenizer.decode, 1, tokens)
+    return in_chunks(tokenizer.decode, 1, tokens, text.expand(len(tokens), -1, -1))
 
 
 def _checked_terms(loss: Loss, images: Tensor) -> dict[str, Tensor]:

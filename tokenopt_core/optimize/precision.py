@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import torch
 
-from ..compute.lowered import autocast
+from ..compute.half_precision import autocast
 from ..tokenizers import Tokenizer
 from .config import OptimizeConfig
 

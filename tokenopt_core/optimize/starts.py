@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..checks import plain_numbers
-from ..compute.memory import AtOnce, Progress
+from ..compute.memory import Chunks, Progress
 from ..compute.seeds import SAMPLE_STREAM, generators, image_seeds, normal
 from ..losses.base import Loss, at, seeded
 from ..tokenizers import Tokenizer, TokenizerSpec
@@ -55,7 +55,7 @@ def random_codes(
     if size is None:
         raise ValueError(f"{spec.name} is a VAE, which has no codes: use random_features instead.")
     rows = [torch.randint(size, (spec.num_tokens,), generator=s) for s in generators(seeds)]
-    device = next(tokenizer.parameters()).device
+    device = tokenizer.device
     codes = torch.stack(rows).to(device)
     with torch.no_grad():
         features = tokenizer.lookup(codes)
@@ -108,9 +108,9 @@ def best_of(
             "or more for each image."
         )
     seeds = image_seeds(seeds, len(candidates))
-    losses, at_once = [], AtOnce(len(candidates))
+    losses, chunk_size = [], Chunks(len(candidates))
     for features in candidates.unbind(1):  # as many images at once as the loss knows
-        images = _decoded(tokenizer, features, quantize, text, at_once)
+        images = _decoded(tokenizer, features, quantize, text, chunk_size)
         losses.append(at(seeded(loss, seeds), 0.0)(images).float())
         if progress:
             progress(len(losses), candidates.shape[1])
@@ -120,7 +120,7 @@ def best_of(
 
 
 def _decoded(
-    tokenizer: Tokenizer, features: Tensor, quantize: bool, text: Tensor | None, at_once: AtOnce
+    tokenizer: Tokenizer, features: Tensor, quantize: bool, text: Tensor | None, chunk_size: Chunks
 ) -> Tensor:
     """The images (b, 3, h, w) of features (b, n, d)."""
 
@@ -128,7 +128,7 @@ def _decoded(
         words = text if text is None or len(text) == 1 else text[rows]
         return render(tokenizer, features[rows], quantize, words)[0]
 
-    return torch.cat([images for _, images in at_once.parts(len(features), decode)])
+    return torch.cat([images for _, images in chunk_size.parts(len(features), decode)])
 
 
 def _check_spread(spread: float) -> None:

@@ -16,8 +16,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ..compute.lowered import autocast
-from ..compute.memory import AtOnce, Progress
+from ..compute.half_precision import autocast
+from ..compute.memory import Chunks, Progress
 from ..compute.seeds import send
 from ..losses.base import Loss
 from ..tokenizers import Tokenizer
@@ -41,15 +41,15 @@ class Looker:
         self, tokenizer: Tokenizer, batch: int, dtype: torch.dtype, progress: Progress | None
     ):
         self.tokenizer, self.dtype = tokenizer, dtype
-        self._at_once = AtOnce(batch)
-        self.device = next(tokenizer.parameters()).device
+        self._at_once = Chunks(batch)
+        self.device = tokenizer.device
         with torch.no_grad():
             self.entries = tokenizer.quantize.codebook()  # (codebook size, d)
-        self.lowered = dtype != torch.float32
+        self.rounded = dtype != torch.float32
         self.position, self.total = 0, 0
         self._decoders = {torch.float32: tokenizer}
-        if self.lowered:
-            self._decoders[dtype] = tokenizer.lowered(dtype)
+        if self.rounded:
+            self._decoders[dtype] = tokenizer.cast(dtype)
         self.judges: dict[torch.dtype, Loss] = {}  # what is asked about images, by type
         self._progress, self._done = progress, 0
 
@@ -61,7 +61,7 @@ class Looker:
 
     def finalists(self, results: int, compared: int) -> int:
         """How many of the codes compared are ranked again in float32 for so many results."""
-        return min(2 * results + SPARE, compared) if self.lowered else 0
+        return min(2 * results + SPARE, compared) if self.rounded else 0
 
     def losses(self, candidates: Tensor, *, exactly: bool = False) -> Tensor:
         """The loss of each candidate (m,), on the CPU.
@@ -78,7 +78,7 @@ class Looker:
 
         found = [torch.zeros(0)]
         for part, values in self._in_parts(candidates, ask):
-            if self.lowered and not exactly and not values.isfinite().all():
+            if self.rounded and not exactly and not values.isfinite().all():
                 values = self.losses(part, exactly=True)  # float16 ends at 65504
             else:
                 self._tick(len(part))

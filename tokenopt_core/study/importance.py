@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..checks import plain_numbers
-from ..compute.memory import AtOnce, Progress
+from ..compute.memory import Chunks, Progress
 from ..tokenizers import Tokenizer
 from .influence import other_codes, variations
 
@@ -138,7 +138,7 @@ def responses(
     """
     if by not in REPLACEMENTS:
         raise ValueError(f"by is {by!r}: expected one of {', '.join(REPLACEMENTS)}.")
-    device = next(tokenizer.parameters()).device
+    device = tokenizer.device
     tokens = tokens.to(device)
     if by == "random":
         codes = other_codes(tokenizer, tokens, 1, seed)[:, 0].to(device)
@@ -150,14 +150,14 @@ def responses(
     positions, total = torch.arange(count), len(tokens) * count
     change = torch.zeros(count, device=device)
     before, after = [], []
-    at_once = AtOnce(batch)
+    chunk_size = Chunks(batch)
     for k, (image, values) in enumerate(zip(tokens, replacements, strict=True)):
         shown = tokenizer.decode(image[None]).clamp(0, 1)
         before.append(look(shown)[0].cpu())
         looks = []
         measure = partial(_response, look, shown)
         for rows, (changes, seen) in variations(
-            tokenizer, image, positions, values, at_once, measure
+            tokenizer, image, positions, values, chunk_size, measure
         ):
             change[rows] += changes
             looks.append(seen)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..checks import plain_numbers
-from ..compute.memory import AtOnce, Progress
+from ..compute.memory import Chunks, Progress
 from ..compute.seeds import VARY_STREAM, generators, image_seeds, send
 from ..tokenizers import Tokenizer
 
@@ -51,17 +51,17 @@ def pixel_influence(
     """
     if samples < 1 or batch < 1:
         raise ValueError(f"samples is {samples} and batch {batch}: expected 1 or more of each.")
-    spec, device = tokenizer.spec, next(tokenizer.parameters()).device
+    spec, device = tokenizer.spec, tokenizer.device
     maps = torch.zeros(spec.num_tokens, spec.image_size, spec.image_size, device=device)
     positions = torch.arange(spec.num_tokens).repeat(samples)  # (v,)
     total = len(tokens) * len(positions)
     others = other_codes(tokenizer, tokens, samples, seed)  # (b, samples, n)
-    at_once = AtOnce(batch)
+    chunk_size = Chunks(batch)
     for k, (image, codes) in enumerate(zip(tokens.to(device), others, strict=True)):
         before = tokenizer.decode(image[None]).clamp(0, 1)
         replacements = tokenizer.lookup(codes.to(device)).flatten(0, 1)  # (v, d)
         measure = partial(_change, before)
-        varied = variations(tokenizer, image, positions, replacements, at_once, measure)
+        varied = variations(tokenizer, image, positions, replacements, chunk_size, measure)
         for rows, changes in varied:
             maps.index_add_(0, positions[rows].to(device), changes)
             if progress:
@@ -74,7 +74,7 @@ def variations(
     tokens: Tensor,
     positions: Tensor,
     replacements: Tensor,
-    at_once: AtOnce,
+    chunk_size: Chunks,
     measure: Callable[[Tensor], T],
 ) -> Iterator[tuple[slice, T]]:
     """What `measure` makes of one image's tokens (n, d), each time with one token replaced.
@@ -90,7 +90,7 @@ def variations(
     def work(rows: slice) -> T:
         return measure(replaced(tokenizer, tokens, positions[rows], replacements[rows]))
 
-    return at_once.parts(len(positions), work)
+    return chunk_size.parts(len(positions), work)
 
 
 @torch.no_grad()
@@ -120,7 +120,7 @@ def other_codes(tokenizer: Tokenizer, tokens: Tensor, samples: int, seed: int) -
     size = tokenizer.spec.codebook_size
     if size is None:
         raise ValueError(f"{tokenizer.spec.name} is a VAE, which has no codes to vary.")
-    codes = tokenizer.quantize(tokens.to(next(tokenizer.parameters()).device)).codes.cpu()
+    codes = tokenizer.quantize(tokens.to(tokenizer.device)).codes.cpu()
     sources = generators(image_seeds(seed, len(tokens)), VARY_STREAM)
     shape = (samples, tokens.shape[1])
     steps = torch.stack([torch.randint(1, size, shape, generator=source) for source in sources])

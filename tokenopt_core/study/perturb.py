@@ -20,7 +20,7 @@ from ..checks import hold_plain
 from ..compute.memory import Progress
 from ..compute.seeds import image_seeds
 from ..images.masks import check_mask
-from ..losses.base import Loss, at, lowered, seeded
+from ..losses.base import Loss, at, cast, seeded
 from ..losses.masked import MaskedComposite, MaskedL1Loss
 from ..tokenizers import Tokenizer
 from ..tokenizers.base import check_codes
@@ -192,7 +192,7 @@ def _best(looker: Looker, old: int, config: SearchConfig) -> tuple[Tensor, Tenso
         candidates = gradient_search(looker, old, budget, sign)
         values = good(candidates)
     order = ranking(candidates, values)
-    if looker.lowered:
+    if looker.rounded:
         candidates = candidates[order[: looker.finalists(k, budget)]]
         values = sign * looker.losses(candidates, exactly=True)
         order = ranking(candidates, values)
@@ -223,7 +223,7 @@ def _judge(
         counts = torch.ones_like(original[:, :1]) if mask is None else mask.to(original)
         judge = MaskedL1Loss(original, 1 - counts)
     else:
-        judge = lowered(loss, dtype)
+        judge = cast(loss, dtype)
         if mask is not None:
             judge = MaskedComposite(judge, original, mask.to(original))
 

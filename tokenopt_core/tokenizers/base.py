@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checks import check_tensor
-from ..compute.lowered import half_copy, shallow_copy
+from ..compute.half_precision import half_copy, shallow_copy
 from .spec import TokenizerSpec
 
 
@@ -61,6 +61,11 @@ class Tokenizer(nn.Module, ABC):
         super().__init__()
         self.spec = spec
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
         """Features (b, n, d) before quantization (VAE: the posterior mean) of images in [0, 1].
@@ -88,7 +93,7 @@ class Tokenizer(nn.Module, ABC):
             f"Tokenizer {self.spec.name!r} has a codebook and no posterior: use encode() instead."
         )
 
-    def lowered(self, dtype: torch.dtype, device: torch.device | None = None) -> Tokenizer:
+    def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> Tokenizer:
         """This tokenizer with a decoder that computes in `dtype`, its weights rounded once.
 
         Encoder and codebook are shared with this one, and stay as they are.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..compute.lowered import autocast
+from ..compute.half_precision import autocast
 from .base import Quantized, check_tokens
 from .spec import TokenizerSpec
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ....tokenopt_core.checks import shown
-from ....tokenopt_core.compute.memory import AtOnce
+from ....tokenopt_core.compute.memory import Chunks
 from ....tokenopt_core.images.fit import fit_images
 from ....tokenopt_core.study.importance import Responses, importance, responses
-from ...host.memory import Counter, images_at_once
+from ...host.memory import Counter, images_per_chunk
 from ...host.models import activation_bytes, gradient_scope, look_bytes
 from ...host.sockets import LoadedGuide, LoadedTokenizer
 from .report import Partition
@@ -77,7 +77,7 @@ def measure(
         ValueError: fewer than 2 images can be read, or none fits one of the prompts.
     """
     size, module = tokenizer.spec.image_size, tokenizer.module
-    batch = images_at_once(size)
+    batch = images_per_chunk(size)
     memory = activation_bytes(size, batch, gradients=False) + look_bytes(guide, batch)
     decoded = 0 if wanted.by == OFF else min(wanted.images, count) * tokenizer.spec.num_tokens
     with gradient_scope(tokenizer, guide, memory=memory) as device, torch.no_grad():
@@ -118,7 +118,7 @@ def _first_look(
         some = images[rows]
         return tokenizer.quantize(tokenizer.encode(some)).tokens.float().cpu(), look(some).cpu()
 
-    for rows, made in AtOnce(len(images)).parts(len(images), work):
+    for rows, made in Chunks(len(images)).parts(len(images), work):
         yield made
         follow(follow.done + rows.stop - rows.start, follow.total)
 

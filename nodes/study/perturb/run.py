@@ -20,7 +20,7 @@ from ....tokenopt_core.optimize.config import OptimizeConfig
 from ....tokenopt_core.optimize.precision import compute_dtype
 from ....tokenopt_core.study.perturb import Found, SearchConfig, perturb_search
 from ...host.compat import ProgressBar, model_management
-from ...host.memory import images_at_once
+from ...host.memory import images_per_chunk
 from ...host.models import activation_bytes, gradient_scope, look_bytes
 from ...host.sockets import LoadedTokenizer, Tokens
 from ...losses.recipe import LossRecipe, Term
@@ -165,7 +165,7 @@ def _candidate_bytes(size: int, loss: LossRecipe | None, *, gradients: bool) -> 
 def _wanted_batch(device: torch.device, size: int, each: int) -> int:
     """How many images to decode at once: on an accelerator what half of its memory holds."""
     if device.type == "cpu":
-        return min(CPU_BATCH, images_at_once(size))
+        return min(CPU_BATCH, images_per_chunk(size))
     return max(1, min(MOST_AT_ONCE, int(model_management.get_total_memory(device) / 2 // each)))
 
 

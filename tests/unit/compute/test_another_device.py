@@ -14,7 +14,7 @@ import torch
 from torch.utils import backend_registration
 
 from devtools.comfyui.layout import ROOT
-from tokenopt_core.compute.lowered import autocast
+from tokenopt_core.compute.half_precision import autocast
 
 pytestmark = pytest.mark.skipif(
     not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
@@ -48,7 +48,7 @@ def test_half_precision_runs_there(found):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("variant", ["plain", "without codes", "sparing"])
+@pytest.mark.parametrize("variant", ["plain", "without codes", "low_memory"])
 def test_a_step_waits_for_the_device_once(found, precision, variant):
     assert found["waits"][f"run, {precision}, {variant}"] == {"loop.py:_judge": found["steps"]}
 

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from tests.unit.compute.test_fast_paths import TOLERANCE, relative
-from tokenopt_core.compute.lowered import half_copy
+from tokenopt_core.compute.half_precision import half_copy
 from tokenopt_core.guides.guide import load_guide
-from tokenopt_core.losses.base import WeightedSum, lowered
+from tokenopt_core.losses.base import WeightedSum, cast
 from tokenopt_core.losses.clip import ClipImageLoss, ClipLoss
 from tokenopt_core.losses.masked import MaskedComposite
 from tokenopt_core.optimize import precision
@@ -28,7 +28,7 @@ from tokenopt_core.tokenizers import load_tokenizer
 class TestHalfCopy:
     def test_rounds_weights_once_and_leaves_the_original(self, tokenizer):
         before = {name: value.clone() for name, value in tokenizer.state_dict().items()}
-        fast = tokenizer.lowered(torch.bfloat16)
+        fast = tokenizer.cast(torch.bfloat16)
         assert {value.dtype for value in fast.decoder.parameters()} == {torch.bfloat16}
         assert fast.encoder is tokenizer.encoder
         assert fast.quantize is tokenizer.quantize
@@ -73,9 +73,9 @@ class TestHalfCopy:
         assert relative(found, conv(images)) <= TOLERANCE[torch.bfloat16]
 
     def test_terms_share_the_copy_of_a_guide_and_nobody_keeps_it(self, guide):
-        first, second = (guide.lowered(torch.bfloat16) for _ in range(2))
+        first, second = (guide.cast(torch.bfloat16) for _ in range(2))
         assert first is second
-        assert first is not guide.lowered(torch.float16)
+        assert first is not guide.cast(torch.float16)
         gone = weakref.ref(first)
         del first, second
         gc.collect()
@@ -106,7 +106,7 @@ class TestHalfCopy:
         clip = ClipLoss(guide, "a red circle", crops=2)
         inner = WeightedSum([(1.0, clip), (0.5, ClipImageLoss(guide, image, crops=2))])
         loss = MaskedComposite(inner, image, mask).seeded([3])
-        half = lowered(loss, torch.bfloat16)
+        half = cast(loss, torch.bfloat16)
         seen = []
         for _, part in half.loss.parts:
             assert next(part._views.guide.visual.parameters()).dtype == torch.bfloat16
@@ -114,7 +114,7 @@ class TestHalfCopy:
             seen.append(name)
             torch.testing.assert_close(value, loss.terms(image)[name], rtol=0, atol=0.05)
         assert len(seen) == 2
-        same = lowered(loss, torch.float32).seeded([3]).terms(image)
+        same = cast(loss, torch.float32).seeded([3]).terms(image)
         for name, value in loss.seeded([3]).terms(image).items():
             torch.testing.assert_close(same[name], value, rtol=0, atol=1e-5)
 

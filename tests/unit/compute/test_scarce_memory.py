@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tokenopt_core import ClipImageLoss, ClipLoss, OptimizeConfig, optimize
-from tokenopt_core.compute.memory import AtOnce, in_turn, is_out_of_memory
+from tokenopt_core.compute.memory import Chunks, in_chunks, is_out_of_memory
 from tokenopt_core.optimize.starts import random_features
 
 HUGE = 2**60  # bytes, more than any computer has
@@ -44,7 +44,7 @@ def test_every_row_once_in_order_and_no_more_than_there_is_room_for(room):
             raise torch.OutOfMemoryError("no room")
         return list(range(rows.start, rows.stop))
 
-    found = list(AtOnce(16).parts(37, work))
+    found = list(Chunks(16).parts(37, work))
     assert sum((made for _, made in found), []) == list(range(37))
     assert all(rows.stop - rows.start == len(made) <= room for rows, made in found)
     assert sum(count > room for count in asked) <= 4  # it does not try again what has failed
@@ -60,7 +60,7 @@ def test_what_does_not_fit_alone_ends_it_and_so_does_any_other_error():
     for error, tries in ((MemoryError(), [8, 4, 2, 1]), (ValueError("wrong"), [8])):
         asked.clear()
         with pytest.raises(type(error)) as caught:
-            list(AtOnce(8).parts(20, work))
+            list(Chunks(8).parts(20, work))
         assert caught.value is error
         assert asked == tries
 
@@ -75,7 +75,7 @@ def test_nothing_of_the_failed_part_is_held_while_less_is_tried():
         if len(activations) > 2:
             raise torch.OutOfMemoryError("no room")
 
-    list(AtOnce(8).parts(8, work))
+    list(Chunks(8).parts(8, work))
     assert len(held) == 2 + 4
 
 
@@ -99,8 +99,8 @@ def saved_bytes():
     return measure
 
 
-@pytest.mark.parametrize("at_once", [1, 3])
-def test_crops_in_turn_give_the_same_loss_and_gradient(guide, at_once):
+@pytest.mark.parametrize("chunk_size", [1, 3])
+def test_crops_in_turn_give_the_same_loss_and_gradient(guide, chunk_size):
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     target = images[:1].flip(3)
 
@@ -113,26 +113,26 @@ def test_crops_in_turn_give_the_same_loss_and_gradient(guide, at_once):
         texts = ClipLoss(guide, "a red circle | blue:-0.5", "dark", crops=4, **more)
         return [loss.seeded([3, 4]) for loss in (texts, ClipImageLoss(guide, target, **more))]
 
-    for expected, found in zip(look(losses()), look(losses(at_once=at_once)), strict=True):
+    for expected, found in zip(look(losses()), look(losses(chunk_size=chunk_size)), strict=True):
         torch.testing.assert_close(found, expected, atol=2e-6, rtol=1e-4)
 
 
 def test_a_sparing_run_is_the_same_run(tokenizer, guide):
     def run(seeds, **more):
-        sparing = bool(more)
+        low_memory = bool(more)
         loss = ClipLoss(guide, "a red circle", crops=3, **more)
         config = OptimizeConfig(
-            steps=8, lr=0.05, ema_decay=0.9, token_noise=0.02, reset_every=3, sparing=sparing
+            steps=8, lr=0.05, ema_decay=0.9, token_noise=0.02, reset_every=3, low_memory=low_memory
         )
         start = random_features(tokenizer.spec, seeds)
         same = torch.zeros(1)
         return list(optimize(tokenizer, loss, start, config, seeds=seeds, reset=lambda x: x + same))
 
-    plain, spared = run([5]), run([5], at_once=3)  # the same passes: the same bits
+    plain, spared = run([5]), run([5], chunk_size=3)  # the same passes: the same bits
     for one, other in zip(plain, spared, strict=True):
         assert torch.equal(one.loss, other.loss)
         assert torch.equal(one.images, other.images)
-    plain, spared = run([5, 6, 7]), run([5, 6, 7], at_once=1)
+    plain, spared = run([5, 6, 7]), run([5, 6, 7], chunk_size=1)
     torch.testing.assert_close(spared[0].loss, plain[0].loss, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(spared[-1].result, plain[-1].result, atol=1e-3, rtol=1e-3)
 
@@ -144,7 +144,7 @@ def test_in_turn_keeps_nothing_for_the_gradient_but_what_it_was_given(
     pictures = torch.rand(8, 3, 32, 32).requires_grad_()
     for work, rows in ((tokenizer.decode, tokens), (guide.encode_image, pictures)):
         plain = saved_bytes(lambda work=work, rows=rows: work(rows))
-        spared = saved_bytes(lambda work=work, rows=rows: in_turn(work, 1, rows))
+        spared = saved_bytes(lambda work=work, rows=rows: in_chunks(work, 1, rows))
         assert spared <= rows.untyped_storage().nbytes() < plain / 5
 
 
@@ -155,7 +155,7 @@ def test_real_lack_of_memory():
 import logging, resource
 import torch
 torch.set_num_threads(1)
-from tokenopt_core.compute.memory import AtOnce, is_out_of_memory
+from tokenopt_core.compute.memory import Chunks, is_out_of_memory
 from tokenopt_core.tokenizers import load_tokenizer
 
 logging.basicConfig(level=logging.WARNING)
@@ -166,7 +166,7 @@ with torch.no_grad():
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 100 * 2**20,) * 2)
 with torch.no_grad():
-    parts = AtOnce(128).parts(128, lambda rows: tokenizer.decode(tokens[rows]).mean((1, 2, 3)))
+    parts = Chunks(128).parts(128, lambda rows: tokenizer.decode(tokens[rows]).mean((1, 2, 3)))
     means = torch.cat([mean for _, mean in parts])
 assert len(means) == 128
 torch.testing.assert_close(means[120:], expected.mean((1, 2, 3)))
