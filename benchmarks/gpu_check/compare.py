@@ -24,7 +24,6 @@ from tokenopt_core import OptimizeConfig, Tokenizer
 from tokenopt_core.demo import render as draw
 from tokenopt_core.demo import sample
 from tokenopt_core.optimize.objective import look
-from tokenopt_core.losses.base import cast, seeded
 from tokenopt_core.optimize.precision import first_scale
 
 from ..speed.clock import exact_float32, wait_for
@@ -167,7 +166,8 @@ def _looked(
         features: (b, n, d) on the CPU.
         pictures: (b, 3, s, s) that the losses compare with; on the CPU, as those of a node are.
     """
-    device, count, source = tokenizer.device, len(features), torch.Generator().manual_seed(3)
+    device, count = tokenizer.weights_device, len(features)
+    source = torch.Generator().manual_seed(3)
     spec, size = tokenizer.spec, guide.image_size
     shape = (1, spec.text_length, spec.text_size)
     text = torch.randn(shape, generator=source) if spec.text_length else None
@@ -176,7 +176,7 @@ def _looked(
         embedding = guide.cast(dtype).encode_image(seen)
     result = look(
         tokenizer.cast(dtype),
-        cast(seeded(_every_loss(guide, pictures), range(count)), dtype),
+        _every_loss(guide, pictures).seeded(range(count)).cast(dtype),
         features.to(device),
         OptimizeConfig(),
         dtype=torch.float32 if dtype == torch.float64 else dtype,  # which is none of autocast's
@@ -207,7 +207,7 @@ def _codes(
     names: str, here: Tokenizer, there: Tokenizer, pictures: Tensor, features: Tensor
 ) -> Iterator[Row]:
     """The features of pictures, their codes, and the codes of many random features."""
-    found, own = there.encode(pictures.to(there.device)), here.encode(pictures)
+    found, own = there.encode(pictures.to(there.weights_device)), here.encode(pictures)
     distances = [apart(each, features, "features") for each in (found, own)]
     yield row(names, STRICT, "features", distances[0], BOUNDS[STRICT]["features"], distances[1])
     if here.spec.codebook_size is None:
@@ -216,7 +216,7 @@ def _codes(
     many = torch.randn(shape, generator=torch.Generator().manual_seed(2))
     for what, ours, theirs in (
         ("codes", features, found),
-        ("codes of random features", many, many.to(there.device)),
+        ("codes of random features", many, many.to(there.weights_device)),
     ):
         unexplained, note = _near_ties(here, ours, theirs.cpu(), there.quantize(theirs).codes.cpu())
         yield row(names, STRICT, what, unexplained, NEAR_TIE, note=note)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tokenopt_core import OptimizeConfig, Step
-from tokenopt_core.optimize.stopping import LossWatch
+from tokenopt_core.optimize.stopping import LossTracker
 
 
 class Trace:
@@ -45,10 +45,10 @@ class Trace:
         return [self._stop([row[i] for row in self.losses], config) for i in range(len(self.last))]
 
     def _stop(self, losses: list[float], config: OptimizeConfig) -> int:
-        watch = LossWatch()
+        tracker = LossTracker()
         for index, loss in enumerate(losses):
-            watch = watch.seen(loss, index, config)
-            if watch.stopped:
+            tracker = tracker.updated(loss, index, config)
+            if tracker.stopped:
                 return max(1, index)  # the step in which it stops is not taken
         return len(losses)
 
@@ -56,11 +56,11 @@ class Trace:
         """For each image the step, counted from 1, with the lowest smoothed loss up to its end."""
         chosen = []
         for i, count in enumerate(steps):
-            watch, best = LossWatch(), 1
+            tracker, best = LossTracker(), 1
             for index in range(count):
-                before = watch.best
-                watch = watch.seen(self.losses[index][i], index, self.config)
-                if watch.best < before:
+                before = tracker.best
+                tracker = tracker.updated(self.losses[index][i], index, self.config)
+                if tracker.best < before:
                     best = index + 1
             chosen.append(best)
         return chosen

@@ -33,7 +33,7 @@ class Task(NamedTuple):
 
     @property
     def device(self) -> torch.device:
-        return self.tokenizer.device
+        return self.tokenizer.weights_device
 
     def features(self) -> Tensor:
         spec = self.tokenizer.spec

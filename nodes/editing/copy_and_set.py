@@ -142,7 +142,7 @@ def as_decoded(tokenizer: LoadedTokenizer, tokens: Tokens) -> Tensor:
     """The tokens (b, n, d) that a decoder would get, on the CPU; call it in a `gradient_scope`."""
     if tokens.quantized:
         return tokens.values.clone()
-    device = tokenizer.module.device
+    device = tokenizer.module.weights_device
     return tokenizer.module.quantize(tokens.values.to(device)).tokens.float().cpu()
 
 

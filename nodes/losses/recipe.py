@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...tokenopt_core.images.fit import fit_images
 from ...tokenopt_core.images.masks import feather
-from ...tokenopt_core.losses.base import Loss, WeightedSum, remarks
+from ...tokenopt_core.losses.base import LossFunction, WeightedSum
 from ...tokenopt_core.losses.clip import ClipImageLoss, ClipLoss
 from ...tokenopt_core.losses.masked import MaskedComposite, MaskedL1Loss, MaskedL2Loss, MaskedLoss
 from ..host.sockets import LoadedGuide
@@ -35,7 +35,7 @@ class Term(Protocol):
     def guides(self) -> tuple[LoadedGuide, ...]:
         """The models that the term looks with."""
 
-    def build(self, device: torch.device, image_size: int, batch: int) -> Loss:
+    def build(self, device: torch.device, image_size: int, batch: int) -> LossFunction:
         """The library's loss for so many images; raises ValueError where the inputs do not fit."""
 
 
@@ -140,14 +140,13 @@ class CompositeTerm:
 class CallableTerm:
     """Any loss in the library's sense: images (b, 3, h, w) -> (b,)."""
 
-    function: Loss
+    function: LossFunction
     weight: float = 1.0
 
     guides = ()
 
-    def build(self, device: torch.device, image_size: int, batch: int) -> Loss:
-        plain = not any(hasattr(self.function, name) for name in ("terms", "seeded", "at", "cast"))
-        return CheckedLoss(self.function) if plain else self.function
+    def build(self, device: torch.device, image_size: int, batch: int) -> LossFunction:
+        return self.function
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +160,9 @@ class LossRecipe:
         """The models that have to be loaded, each once."""
         return tuple(dict.fromkeys(g for term in self.terms if term.weight for g in term.guides))
 
-    def build(self, device: torch.device, image_size: int, batch: int) -> list[tuple[float, Loss]]:
+    def build(
+        self, device: torch.device, image_size: int, batch: int
+    ) -> list[tuple[float, LossFunction]]:
         """Weight and library loss of each term, for so many images of this size.
 
         A term of weight 0 is left out, unless it is a masked loss: those cost nothing, and a reset
@@ -243,22 +244,4 @@ def prompt_remarks(term: ClipTerm) -> list[str]:
     check_words(term.guide, [part.text for parts in loss.prompts for part in parts if part.weight])
     if term.negative_weight:
         check_words(term.guide, loss.negative_texts, "negative_prompt")
-    return remarks(loss)
-
-
-class CheckedLoss:
-    """A function of another pack, with a look at what it gives."""
-
-    def __init__(self, function: Loss):
-        self._function = function
-        self.name = getattr(function, "name", None) or getattr(function, "__name__", "loss")
-
-    def __call__(self, images: Tensor) -> Tensor:
-        value = self._function(images)
-        if not isinstance(value, Tensor) or value.shape != images.shape[:1]:
-            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(
-                f"the loss {self.name!r} gave {found} for {len(images)} images; expected a tensor "
-                f"with one number per image, ({len(images)},)."
-            )
-        return value
+    return loss.remarks()

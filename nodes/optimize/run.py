@@ -15,7 +15,7 @@ from torch import Tensor
 from ...tokenopt_core.checks import writable
 from ...tokenopt_core.compute.memory import Chunks, steady_memory
 from ...tokenopt_core.compute.seeds import image_seeds
-from ...tokenopt_core.losses.base import Loss, WeightedSum, is_scheduled, remarks
+from ...tokenopt_core.losses.base import LossFunction, WeightedSum
 from ...tokenopt_core.losses.masked import MaskedLoss
 from ...tokenopt_core.optimize.config import AUTO, OptimizeConfig
 from ...tokenopt_core.optimize.loop import optimize, render
@@ -149,7 +149,7 @@ class _Run:
     """One attempt at a run, on the device."""
 
     tokenizer: LoadedTokenizer
-    loss: Loss
+    loss: WeightedSum
     config: OptimizeConfig
     options: Options
     seeds: Sequence[int]
@@ -229,7 +229,7 @@ def _settled(config: OptimizeConfig, tokenizer: LoadedTokenizer) -> OptimizeConf
     return found
 
 
-def known_pixels(parts: Sequence[tuple[float, Loss]]) -> Callable[[Tensor], Tensor] | None:
+def known_pixels(parts: Sequence[tuple[float, LossFunction]]) -> Callable[[Tensor], Tensor] | None:
     """The function that puts the known pixels back, from the one masked loss; None without any."""
     masked = [loss for _, loss in parts if isinstance(loss, MaskedLoss)]
     if len(masked) > 1:
@@ -245,7 +245,7 @@ def _recorder(
     tokenizer: LoadedTokenizer, config: OptimizeConfig, seeds: Sequence[int], start: Tensor
 ) -> RunRecorder:
     """A recorder that knows the codes of the start, if there are any."""
-    device = tokenizer.module.device
+    device = tokenizer.module.weights_device
     codes = tokenizer.module.quantize(start.to(device)).codes if config.quantize else None
     return RunRecorder(config, seeds, codes, tokenizer=tokenizer.name)
 
@@ -261,7 +261,7 @@ def _state_of(tokens: Tokens) -> RunState:
 
 def run_remarks(loss: WeightedSum, config: OptimizeConfig) -> list[str]:
     """What the loss remarks, and what does not go together with it, each once."""
-    found = [*remarks(loss), *_resetting(loss, config), *_comparing(loss, config)]
+    found = [*loss.remarks(), *_resetting(loss, config), *_comparing(loss, config)]
     return list(dict.fromkeys(found))
 
 
@@ -282,7 +282,7 @@ def _comparing(loss: WeightedSum, config: OptimizeConfig) -> list[str]:
         "patience": config.patience > 0,
     }
     found = ", ".join(name for name, used in comparing.items() if used)
-    if not found or not is_scheduled(loss):
+    if not found or not loss.scheduled:
         return []
     return [
         f"the loss asks for something else later in the run (a prompt with @), but {found} "

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...tokenopt_core.compute.seeds import image_seeds
-from ...tokenopt_core.losses.base import WeightedSum, at, seeded
+from ...tokenopt_core.losses.base import WeightedSum
 from ...tokenopt_core.optimize.state import Step
 from ..host.compat import model_management
 from ..host.loss_feed import LossFeed
@@ -139,7 +139,7 @@ def _scores(recipe: LossRecipe, tokenizer: LoadedTokenizer, images: Tensor) -> d
     memory = activation_bytes(size, batch, gradients=False)
     with gradient_scope(tokenizer, *recipe.guides, memory=memory) as device:
         total = WeightedSum(recipe.build(device, size, batch))
-        loss = at(seeded(total, image_seeds(SCORE_SEED, batch)), 1.0)
+        loss = total.seeded(image_seeds(SCORE_SEED, batch)).at(1.0)
         looks = [loss.terms(images.to(device)) for _ in range(LOOKS)]
         return {
             name: torch.stack([look[name] for look in looks]).mean().item() for name in looks[0]

@@ -72,8 +72,8 @@ class Guide(nn.Module):
         model.eval().requires_grad_(False)
 
     @property
-    def device(self) -> torch.device:
-        """Where its image tower is."""
+    def weights_device(self) -> torch.device:
+        """Where its image tower is. Not `device`: ComfyUI keeps its own notes under that name."""
         return next(self.parameters()).device
 
     def encode_image(self, images: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ def embed_images(
         chunk: images in one pass, which bounds the memory; fewer where it does not suffice.
         progress: called with the images done and in all; what it raises ends the work.
     """
-    device = guide.device
+    device = guide.weights_device
 
     def embed(rows: slice) -> Tensor:
         return guide.encode_image(fit_images(images[rows], guide.image_size).to(device)).cpu()

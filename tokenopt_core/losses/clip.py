@@ -15,7 +15,7 @@ from torch import Tensor
 from ..checks import check_images, plain_numbers
 from ..guides.guide import Guide
 from ..guides.views import FixedFeatures, Views
-from .base import free_name
+from .base import Loss, free_name
 from .prompts import (
     MAX_WEIGHT,
     Prompt,
@@ -28,7 +28,7 @@ from .prompts import (
 )
 
 
-class ClipLoss:
+class ClipLoss(Loss):
     """Minus the similarity of random crops to a prompt, in CLIP's or SigLIP's embedding (-1 to 1).
 
     A prompt may have weighted and scheduled parts, see `.prompts`: the loss is minus the weighted
@@ -132,9 +132,6 @@ class ClipLoss:
             result[free_name(term.name, result)] = weights * similarity
         return result
 
-    def __call__(self, images: Tensor) -> Tensor:
-        return sum(self.terms(images).values())
-
     def remarks(self) -> list[str]:
         """Sentences for the user: what the guide cannot read, what a prompt does not say."""
         texts = [part.text for term in self._terms for part in term.parts if part]
@@ -142,7 +139,7 @@ class ClipLoss:
         return unread + prompt_remarks(self.prompts, self.negative_texts)
 
 
-class ClipImageLoss:
+class ClipImageLoss(Loss):
     """Minus the similarity of random crops to an image, in the guide's embedding (-1 to 1).
 
     The whole of the given image is looked at once. What it shows counts, not its pixels.
@@ -177,7 +174,7 @@ class ClipImageLoss:
         )
         self._count = len(image)
         views = self._views  # and not `self`: a circle would keep the guide in memory
-        self._target = FixedFeatures(lambda: views.embed_whole(image.to(guide.device)))
+        self._target = FixedFeatures(lambda: views.embed_whole(image.to(guide.weights_device)))
 
     def seeded(self, seeds: Sequence[int], calls: int = 0) -> ClipImageLoss:
         """A copy whose crops come from one generator per image, as `ClipLoss.seeded`."""

@@ -6,17 +6,17 @@ The inpainting losses of arXiv 2506.08257, section 4. Axes: b images, h x w pixe
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ..checks import check_images, check_tensor
 from ..images.masks import check_mask
-from .base import Loss, at, cast, is_scheduled, loss_terms, remarks, seeded
+from .base import Loss, LossFunction, as_loss
 
 
-class MaskedLoss:
+class MaskedLoss(Loss):
     """The mean distance to `target` over the known pixels of each image.
 
     A soft mask weights the pixels; the mean is over the known share, so the size of the hole does
@@ -73,62 +73,45 @@ class MaskedL2Loss(MaskedLoss):
         return difference.square()
 
 
-class MaskedComposite:
+class MaskedComposite(Loss):
     """A loss that sees the original outside the mask and the optimized image inside.
 
     So a prompt is asked of the picture as it will be put together, and pixels outside the mask get
     no gradient from it.
     """
 
-    def __init__(self, loss: Loss, target: Tensor, mask: Tensor):
+    def __init__(self, loss: LossFunction, target: Tensor, mask: Tensor):
         """
         Args:
             loss: any loss; its terms keep their names.
             target: (1 or b, 3, h, w) in [0, 1], the original.
             mask: (1 or b, 1, h, w) in [0, 1]; 1 = may change, 0 = original. See `feather`.
         """
-        if not callable(loss):
-            raise ValueError(f"MaskedComposite has {loss!r} as a loss: expected a callable.")
-        self.loss = loss
+        self.loss = as_loss(loss, "MaskedComposite")
         self._known = KnownPixels(target, mask)
         if not self._known.any_free():
             raise ValueError("mask lets no pixel change, so the loss would only see the original.")
 
-    def seeded(self, seeds: Sequence[int], calls: int = 0) -> MaskedComposite:
-        """A copy with the inner loss seeded."""
-        return self._with(seeded(self.loss, seeds, calls))
-
-    def at(self, progress: float) -> MaskedComposite:
-        """A copy with the inner loss at this share of the run."""
-        return self._with(at(self.loss, progress))
-
-    def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> MaskedComposite:
-        """A copy with the inner loss's models in `dtype`, on `device`."""
-        return self._with(cast(self.loss, dtype, device))
-
     @property
     def scheduled(self) -> bool:
         """Whether the inner loss is."""
-        return is_scheduled(self.loss)
+        return self.loss.scheduled
 
     def terms(self, images: Tensor) -> dict[str, Tensor]:
         """The inner loss's terms (b,), of the composite."""
-        return loss_terms(self.loss, self.composite(images))
+        return self.loss.terms(self.composite(images))
 
     def remarks(self) -> list[str]:
         """The inner loss's remarks."""
-        return remarks(self.loss)
+        return self.loss.remarks()
 
     def composite(self, images: Tensor) -> Tensor:
         """The original where pixels are known, `images` where they may change: (b, 3, h, w)."""
         return self._known.composite(images, "the masked composite")
 
-    def __call__(self, images: Tensor) -> Tensor:
-        return self.loss(self.composite(images))
-
-    def _with(self, loss: Loss) -> MaskedComposite:
+    def _map(self, change: Callable[[Loss], Loss]) -> MaskedComposite:
         other = copy.copy(self)
-        other.loss = loss
+        other.loss = change(self.loss)
         return other
 
 

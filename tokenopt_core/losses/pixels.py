@@ -8,9 +8,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..checks import check_images
+from .base import Loss
 
 
-class TotalVariationLoss:
+class TotalVariationLoss(Loss):
     """The mean absolute difference of neighbouring pixels, across plus down: 0 is a flat image."""
 
     name = "total variation"
@@ -25,10 +26,10 @@ class TotalVariationLoss:
         return sum(images.diff(dim=axis).abs().mean((1, 2, 3)) for axis in (2, 3))
 
 
-class RangeLoss:
+class RangeLoss(Loss):
     """The mean distance of pixels from [0, 1]: what the final clamp would cut off.
 
-    For `OptimizeConfig(clamp=False)`, where a guide sees impossible colours; else it is 0.
+    For `OptimizeConfig(clamp=False)`, where a guide sees impossible colours; otherwise it is 0.
     """
 
     name = "range"

@@ -1,8 +1,8 @@
 """Test-time optimization of an image's tokens (arXiv 2506.08257, sections 4 and 5, appendix C).
 
 The variables are the continuous features before quantization. Each step quantizes them
-(straight-through), decodes an image, asks a loss about it and lets Adam move the features; the
-models stay frozen.
+(straight-through), decodes an image, evaluates a loss and takes a step of Adam; the models stay
+frozen.
 
 Axes: b images, n tokens, d token size, s = `tokenizer.spec.image_size`.
 """
@@ -20,20 +20,20 @@ from ..checks import check_tensor
 from ..compute.gradients import require_gradient_scope, require_normal_weights
 from ..compute.memory import in_chunks
 from ..compute.seeds import NOISE_STREAM, generators, image_seeds, normal, send
-from ..losses.base import Loss, at, cast, seeded
-from ..tokenizers import Quantized, Tokenizer
+from ..losses.base import LossFunction, as_loss
+from ..tokenizers import Quantized, Tokenizer, TokenizerSpec
 from ..tokenizers.base import check_tokens, length
 from .adam import Average, Moments, adam_step, add_to_average
 from .config import OptimizeConfig
-from .objective import Look, look, regularizer
+from .objective import Evaluation, Run, objective, regularizer
 from .precision import compute_dtype, first_scale
-from .state import Position, RunState, Step, choose, rows
+from .state import Position, RunState, Step, rows, where
 from .stopping import Verdict, judge
 
 
 def optimize(
     tokenizer: Tokenizer,
-    loss: Loss,
+    loss: LossFunction,
     features: Tensor | None = None,
     config: OptimizeConfig | None = None,
     *,
@@ -53,8 +53,7 @@ def optimize(
 
     Args:
         tokenizer: frozen; images are decoded on the device of its weights, or on `device`.
-        loss: images (b, 3, s, s) in [0, 1] -> (b,), see `.losses`; `seeded`, `at` and `terms` are
-            used.
+        loss: images (b, 3, s, s) in [0, 1] -> (b,), a `Loss` or any function of that kind.
         features: (b, n, d) to start from; never changed. Not needed with `state`.
         config: how; None is `OptimizeConfig()`.
         seeds: one per image, or s for s, s + 1, ...
@@ -81,24 +80,34 @@ def optimize(
             "load_tokenizer gives it."
         )
     require_normal_weights(tokenizer, "tokenizer")
-    if not callable(loss):
-        raise ValueError(
-            f"loss: found the type {type(loss).__name__}, expected a callable from images to one "
-            "number each, for example ClipLoss."
-        )
-    config = config.resolved(tokenizer.spec)
+    loss, config = as_loss(loss), config.resolved(tokenizer.spec)
     if state is None and features is None:
         raise ValueError("optimize() got neither features nor a state: give one to start from.")
     _check_inputs(tokenizer, features if state is None else state.features, config, reset)
     if state is None:
-        state = _begin(tokenizer, features, config, quantized)
+        state = _first_state(tokenizer, features, config, quantized)
     elif state.quantize != config.quantize:
         raise ValueError(
             f"quantize is {config.quantize}, but the state is of a run with quantize "
             f"{state.quantize}: go on with the same, or start from its features."
         )
-    place = None if device is None else torch.device(device)
-    return Run(tokenizer, loss, state, config, seeds, reset, text, noise, place).steps()
+    home, place = tokenizer.weights_device, None if device is None else torch.device(device)
+    dtype = compute_dtype(config, place or home, tokenizer)
+    state = state.to(place or home).with_scale(first_scale(dtype))
+    seeds = image_seeds(seeds, len(state.features))
+    run = Run(
+        tokenizer=tokenizer.cast(dtype, place),
+        loss=loss.cast(dtype, place).seeded(seeds, state.evaluations),
+        config=config,
+        reset=reset and (lambda images: reset(images).to(home)),  # where the encoder stays
+        text=text,
+        noise=noise or _noise(seeds, state),
+        free=_free_tokens(config, state.features),
+        hold_norm=_holds_norm(config, tokenizer.spec),
+        device=place or home,
+        dtype=dtype,
+    )
+    return _steps(run, state)
 
 
 @torch.no_grad()
@@ -107,20 +116,168 @@ def render(
 ) -> tuple[Tensor, Quantized]:
     """The final images (b, 3, s, s) in [0, 1] of features (b, n, d), and the tokens behind them."""
     check_tokens(tokenizer.spec, features, "features")
-    features = features.to(tokenizer.device, torch.float32)
+    features = features.to(tokenizer.weights_device, torch.float32)
     quantized = tokenizer.quantize(features) if quantize else Quantized(features, None)
     return tokenizer.decode(quantized.tokens, text=text).clamp(0, 1), quantized
 
 
+def _steps(run: Run, state: RunState) -> Iterator[Step]:
+    """Every step from `state` on, until the last or until all images have stopped."""
+    config, began = run.config, time.perf_counter()
+    for index in range(config.steps):
+        require_gradient_scope("a step of optimize()")
+        state, features = _with_noise(run, state, index)  # (b, n, d)
+        old = state.position
+        if config.official_rules:  # the noise stays in the features
+            old = old._replace(features=features)
+        seen = objective(run, features, index, [tracker.scale for tracker in state.trackers])
+        penalty, pull = regularizer(run, old.features, state.start)
+        gradient = where(run.free, seen.gradient + pull, torch.zeros_like(pull))  # (b, n, d)
+        norms = gradient.flatten(1).norm(dim=1)
+        if config.max_grad_norm:
+            gradient = gradient * (config.max_grad_norm / norms).clamp(max=1).view(-1, 1, 1)
+        moved = _moved(run, old, gradient, index)
+        if _resets_at(config, index):
+            moved = _encoded_again(run, moved, seen.images)
+        moved = _averaged(run, old, moved)
+        verdicts = _verdicts(run, state, seen.loss, norms, index, began)
+        before, state = state, state.after(features, old, moved, verdicts)
+        yield _step(run, index, features, seen, penalty, before, state)
+        if all(state.stopped):
+            return
+
+
+def _with_noise(run: Run, state: RunState, index: int) -> tuple[RunState, Tensor]:
+    """The features (b, n, d) plus this step's noise, where they may move, and its draw counted."""
+    features, scale = state.features, run.config.noise_scale(index)
+    if not scale:
+        return state, features
+    noisy = where(run.free, features + scale * send(run.noise(index), run.device), features)
+    active = rows([reason is None for reason in state.stopped], run.device)
+    return replace(state, draws=state.draws + 1), where(active, noisy, features)
+
+
+def _moved(run: Run, old: Position, gradient: Tensor, index: int) -> Position:
+    """Where all images would be after a step of Adam."""
+    lr = run.config.lr_at(index)
+    features, moments = adam_step(old.features, gradient, old.moments, lr)
+    if run.hold_norm:
+        features = features * (old.length / length(features))
+    return old._replace(features=features, moments=moments)
+
+
 @torch.no_grad()
-def _begin(
+def _encoded_again(run: Run, moved: Position, images: Tensor) -> Position:
+    """A reset: at the features of `images` with their known pixels put back."""
+    features = in_chunks(run.tokenizer.encode, int(run.config.low_memory), run.reset(images))
+    features = features.to(run.device, torch.float32)
+    if not run.config.quantize:
+        features = run.tokenizer.quantize(features).tokens
+    moved = moved._replace(features=features, length=length(features))
+    if run.config.official_rules:
+        return moved
+    # What Adam and the average know belongs to other features.
+    return moved._replace(moments=Moments.none(features), average=Average.none(features))
+
+
+def _averaged(run: Run, old: Position, moved: Position) -> Position:
+    """The same with locked tokens where they were, and the average up to date."""
+    features = where(run.free, moved.features, old.features)
+    corrected = not run.config.official_rules
+    average = add_to_average(
+        moved.average, features, run.config.ema_decay, bias_corrected=corrected
+    )
+    return moved._replace(features=features, average=average)
+
+
+def _verdicts(
+    run: Run, state: RunState, losses: Tensor, norms: Tensor, index: int, began: float
+) -> list[Verdict]:
+    """One verdict per image. The only point where a step waits for the device."""
+    losses, norms = torch.stack((losses, norms)).tolist()
+    advice = "use another precision" if run.dtype == torch.float16 else "lower lr"
+    verdicts = [
+        judge(tracker, loss, norm, index, run.config, advice)
+        for tracker, loss, norm in zip(state.trackers, losses, norms, strict=True)
+    ]
+    seconds = run.config.seconds
+    if not seconds or time.perf_counter() - began < seconds:
+        return verdicts
+    reason = f"the time of {seconds:g} seconds was over after step {index}"
+    return [verdict._replace(tracker=verdict.tracker.stop(reason)) for verdict in verdicts]
+
+
+def _step(
+    run: Run,
+    index: int,
+    features: Tensor,
+    seen: Evaluation,
+    penalty: Tensor,
+    before: RunState,
+    state: RunState,
+) -> Step:
+    """The record of a step from the state `before` it to `state`."""
+    averaged = state.position.average.value
+    results = {"last": state.features, "average": averaged, "best": state.best}
+    return Step(
+        index=index,
+        features=features.clone(),
+        codes=seen.codes,
+        images=seen.images,
+        loss=seen.loss,
+        terms=seen.terms,
+        penalty=penalty,
+        lr=run.config.lr_at(index),
+        active=torch.tensor([reason is None for reason in before.stopped]),
+        next_features=state.features.clone(),
+        averaged=averaged.clone(),
+        result=results[run.config.keep].clone(),
+        best_loss=torch.tensor([tracker.best for tracker in state.trackers]),
+        stopped=state.stopped,
+        config=run.config,
+        state=state,
+    )
+
+
+def _resets_at(config: OptimizeConfig, index: int) -> bool:
+    """Whether a step ends in a reset; not the last, nothing would optimize its result."""
+    every = config.reset_every
+    last = index == config.steps - 1 and not config.official_rules
+    return bool(every) and index > 0 and index % every == 0 and not last
+
+
+@torch.no_grad()
+def _first_state(
     tokenizer: Tokenizer, features: Tensor, config: OptimizeConfig, quantized: bool
 ) -> RunState:
     """The state before the first step."""
-    features = features.detach().clone().to(tokenizer.device, torch.float32)
+    features = features.detach().clone().to(tokenizer.weights_device, torch.float32)
     if not config.quantize and not quantized:
         features = tokenizer.quantize(features).tokens.float()
     return RunState.begin(features, config.quantize)
+
+
+def _noise(seeds: Sequence[int], state: RunState) -> Callable[[int], Tensor]:
+    """Normal numbers (b, n, d) from the seeds, after those that earlier runs have drawn."""
+    sources, shape = generators(seeds, NOISE_STREAM), state.features.shape[1:]
+    for _ in range(state.draws):
+        normal(sources, shape)
+    return lambda index: normal(sources, shape)
+
+
+def _free_tokens(config: OptimizeConfig, features: Tensor) -> Tensor | None:
+    """A mask (1, n, 1) of the tokens that may move; None if all may."""
+    if not config.locked:
+        return None
+    free = torch.ones(features.shape[1], dtype=torch.bool)
+    free[list(config.locked)] = False
+    return free.view(1, -1, 1).to(features.device)
+
+
+def _holds_norm(config: OptimizeConfig, spec: TokenizerSpec) -> bool:
+    """Whether every token keeps its length: where only its direction counts for the codebook."""
+    turns_only = spec.l2_normalized and config.quantize and config.regularize != "zero"
+    return config.hold_norm and turns_only and not config.official_rules
 
 
 def _check_inputs(tokenizer: Tokenizer, features: Tensor, config: OptimizeConfig, reset) -> None:
@@ -147,187 +304,3 @@ def _check_inputs(tokenizer: Tokenizer, features: Tensor, config: OptimizeConfig
         raise ValueError(
             f"locked has all {spec.num_tokens} positions, so nothing could move: leave one out."
         )
-
-
-class Run:
-    """One run, from a state on; `optimize` is the way in and explains the arguments."""
-
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        loss: Loss,
-        state: RunState,
-        config: OptimizeConfig,
-        seeds: int | Sequence[int],
-        reset: Callable[[Tensor], Tensor] | None,
-        text: Tensor | None,
-        noise: Callable[[int], Tensor] | None,
-        device: torch.device | None = None,
-    ):
-        self.config, self.reset, self.text = config, reset, text
-        self.home = tokenizer.device
-        self.device = device or self.home
-        self.dtype = compute_dtype(config, self.device, tokenizer)
-        self.tokenizer = tokenizer.cast(self.dtype, device)
-        self.state = state.to(self.device).with_scale(first_scale(self.dtype))
-        seeds = image_seeds(seeds, len(state.features))
-        self.loss = seeded(cast(loss, self.dtype, device), seeds, state.looks)
-        self.noise = noise or self._noise_of(seeds)
-        self.free = self._free_positions()
-        turns_only = (
-            tokenizer.spec.l2_normalized and config.quantize and config.regularize != "zero"
-        )
-        self.holds_length = config.hold_norm and turns_only and not config.official_rules
-
-    def steps(self) -> Iterator[Step]:
-        """Every step, until the last or until all images have stopped."""
-        began = time.perf_counter()
-        for index in range(self.config.steps):
-            yield self._step(index, began)
-            if all(self.state.stopped):
-                return
-
-    def _step(self, index: int, began: float) -> Step:
-        """Look, judge, move, and report."""
-        require_gradient_scope("a step of optimize()")
-        config, state = self.config, self.state
-        looked_at = self._with_noise(index)
-        position = state.position
-        if config.official_rules:
-            position = position._replace(features=looked_at)
-        loss = at(self.loss, index / max(1, config.steps - 1))
-        scales = [watch.scale for watch in state.watches]
-        seen = look(
-            self.tokenizer,
-            loss,
-            looked_at,
-            config,
-            dtype=self.dtype,
-            text=self.text,
-            scales=scales,
-        )
-        penalty, pull = regularizer(config, self.tokenizer, position.features, state.start)
-        gradient = choose(self.free, seen.gradient + pull, torch.zeros_like(pull))
-        norms = gradient.flatten(1).norm(dim=1)
-        if config.max_grad_norm:
-            gradient = gradient * (config.max_grad_norm / norms).clamp(max=1).view(-1, 1, 1)
-        moved = self._moved(index, position, gradient, seen.images)
-        verdicts = self._judge(index, seen.loss, norms, began)
-        self.state = self._next(looked_at, position, moved, verdicts)
-        return self._report(index, looked_at, seen, penalty, state)
-
-    def _with_noise(self, index: int) -> Tensor:
-        """The features plus this step's noise, where they may move."""
-        features, scale = self.state.features, self.config.noise_scale(index)
-        if not scale:
-            return features
-        self.state = replace(self.state, draws=self.state.draws + 1)
-        noisy = features + scale * send(self.noise(index), self.device)
-        noisy = choose(self.free, noisy, features)
-        active = [reason is None for reason in self.state.stopped]
-        return choose(rows(active, self.device), noisy, features)
-
-    def _judge(self, index: int, losses: Tensor, norms: Tensor, began: float) -> list[Verdict]:
-        """One verdict per image. The only point where a step waits for the device."""
-        losses, norms = torch.stack((losses, norms)).tolist()
-        advice = "use another precision" if self.dtype == torch.float16 else "lower lr"
-        verdicts = [
-            judge(watch, loss, norm, index, self.config, advice)
-            for watch, loss, norm in zip(self.state.watches, losses, norms, strict=True)
-        ]
-        seconds = self.config.seconds
-        if not seconds or time.perf_counter() - began < seconds:
-            return verdicts
-        reason = f"the time of {seconds:g} seconds was over after step {index}"
-        return [verdict._replace(watch=verdict.watch.stop(reason)) for verdict in verdicts]
-
-    def _moved(self, index: int, old: Position, gradient: Tensor, images: Tensor) -> Position:
-        """Where all images would be after this step."""
-        config = self.config
-        features, moments = adam_step(old.features, gradient, old.moments, config.lr_at(index))
-        average, lengths = old.average, old.length
-        if self.holds_length:
-            features = features * (lengths / length(features))
-        if self._resets_at(index):
-            features = self._encode_again(images)
-            lengths = length(features)
-            if not config.official_rules:  # what Adam and the average know belongs to others
-                moments, average = Moments.none(features), Average.none(features)
-        features = choose(self.free, features, old.features)
-        average = add_to_average(
-            average, features, config.ema_decay, bias_corrected=not config.official_rules
-        )
-        return Position(features, moments, average, lengths)
-
-    def _next(
-        self, looked_at: Tensor, old: Position, moved: Position, verdicts: list[Verdict]
-    ) -> RunState:
-        """The state after the step: each image moves, rests, or returns to where it was before."""
-        state = self.state
-        moves = rows([verdict.moves for verdict in verdicts], self.device)
-        stays = rows([not verdict.failed for verdict in verdicts], self.device)
-        watches = tuple(verdict.watch for verdict in verdicts)
-        better = [new.best < old.best for new, old in zip(watches, state.watches, strict=True)]
-        return replace(
-            state,
-            position=choose(stays, choose(moves, moved, old), state.before),
-            before=choose(moves, old, state.before),
-            best=choose(rows(better, self.device), looked_at, state.best),
-            watches=watches,
-            looks=state.looks + 1,
-        )
-
-    def _report(
-        self, index: int, looked_at: Tensor, seen: Look, penalty: Tensor, before: RunState
-    ) -> Step:
-        state = self.state
-        averaged = state.position.average.value
-        results = {"last": state.features, "average": averaged, "best": state.best}
-        return Step(
-            index=index,
-            features=looked_at.clone(),
-            codes=seen.codes,
-            images=seen.images,
-            loss=seen.loss,
-            terms=seen.terms,
-            penalty=penalty,
-            lr=self.config.lr_at(index),
-            active=torch.tensor([reason is None for reason in before.stopped]),
-            next_features=state.features.clone(),
-            averaged=averaged.clone(),
-            result=results[self.config.keep].clone(),
-            best_loss=torch.tensor([watch.best for watch in state.watches]),
-            stopped=state.stopped,
-            config=self.config,
-            state=state,
-        )
-
-    def _resets_at(self, index: int) -> bool:
-        """Whether this step ends in a reset; not the last, nothing would optimize its result."""
-        every = self.config.reset_every
-        last = index == self.config.steps - 1 and not self.config.official_rules
-        return bool(every) and index > 0 and index % every == 0 and not last
-
-    @torch.no_grad()
-    def _encode_again(self, images: Tensor) -> Tensor:
-        """Features (b, n, d) of the images with their known pixels put back."""
-        known = self.reset(images).to(self.home)  # where the encoder has stayed
-        features = in_chunks(self.tokenizer.encode, int(self.config.low_memory), known)
-        features = features.to(self.device, torch.float32)
-        return features if self.config.quantize else self.tokenizer.quantize(features).tokens
-
-    def _noise_of(self, seeds: Sequence[int]) -> Callable[[int], Tensor]:
-        """Normal numbers (b, n, d) from the seeds, after those that earlier runs have drawn."""
-        sources, shape = generators(seeds, NOISE_STREAM), self.state.features.shape[1:]
-        for _ in range(self.state.draws):
-            normal(sources, shape)
-        return lambda index: normal(sources, shape)
-
-    def _free_positions(self) -> Tensor | None:
-        """A mask (1, n, 1) of the tokens that may move; None if all may."""
-        locked = list(self.config.locked)
-        if not locked:
-            return None
-        free = torch.ones(self.tokenizer.spec.num_tokens, dtype=torch.bool)
-        free[locked] = False
-        return free.view(1, -1, 1).to(self.device)

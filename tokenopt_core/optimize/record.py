@@ -1,4 +1,4 @@
-"""What happened in a run, as numbers that fit into JSON and a few lines of text.
+"""The record of a run: loss curves, codes before and after, settings and versions, as JSON.
 
 Axes: b images, n tokens.
 """
@@ -44,13 +44,13 @@ class RunRecorder:
     ):
         """
         Args:
-            codes: (b, n) of the start; None takes those of the first look, which has the noise of
+            codes: (b, n) of the start; None takes those of the first step, which has the noise of
                 the first step in it.
             tokenizer: its name, for the record.
         """
         self.config, self.seeds, self.tokenizer = config, list(seeds), tokenizer
         self.before, self.after = codes, None
-        self._looks: list[_Look] = []
+        self._evaluations: list[_Evaluation] = []
         self._lr: list[float] = []
         self._best: Tensor | None = None
         self._device = torch.device("cpu")
@@ -61,7 +61,7 @@ class RunRecorder:
         """Keep what `step` says about the loss; its images are not kept."""
         if self.before is None:
             self.before = step.codes
-        self._looks.append(_Look(step.terms, step.loss, step.penalty, step.active))
+        self._evaluations.append(_Evaluation(step.terms, step.loss, step.penalty, step.active))
         self._lr.append(step.lr)
         self.config = replace(self.config, lr=step.config.lr, lr_schedule=step.config.lr_schedule)
         self._best, self._stopped = step.best_loss, step.stopped
@@ -75,7 +75,7 @@ class RunRecorder:
 
     @property
     def seconds(self) -> float:
-        """From the recorder's making to the last it heard of."""
+        """From the recorder's making to the last step."""
         return self._ended - self._began
 
     @property
@@ -85,25 +85,26 @@ class RunRecorder:
 
     def curves(self) -> dict[str, Curve]:
         """Every term's values by step and image; nan from the step on before which it stopped."""
-        names = dict.fromkeys(name for look in self._looks for name in look.terms)
-        return {name: self._curve([look.terms.get(name) for look in self._looks]) for name in names}
+        names = dict.fromkeys(name for step in self._evaluations for name in step.terms)
+        steps = self._evaluations
+        return {name: self._curve([step.terms.get(name) for step in steps]) for name in names}
 
     def loss_curve(self) -> Curve:
         """The sum of the terms, without the penalty."""
-        return self._curve([look.loss for look in self._looks])
+        return self._curve([step.loss for step in self._evaluations])
 
     def penalty_curve(self) -> Curve:
         """The regularizer's part."""
-        return self._curve([look.penalty for look in self._looks])
+        return self._curve([step.penalty for step in self._evaluations])
 
     def record(self) -> dict[str, Any]:
-        """Everything as JSON values; what is no finite number is null."""
+        """Everything as JSON values; not finite becomes null."""
         return _plain(
             {
                 "tokenizer": self.tokenizer,
                 "config": asdict(self.config),
                 "seeds": self.seeds,
-                "steps": len(self._looks),
+                "steps": len(self._evaluations),
                 "stopped": self._stopped,
                 "seconds": self.seconds,
                 "loss": self.loss_curve(),
@@ -144,13 +145,13 @@ class RunRecorder:
         """Values (b,) of each step as numbers, nan for images that had stopped."""
         if not values:
             return []
-        gaps = torch.full_like(self._looks[0].loss, math.nan)
+        gaps = torch.full_like(self._evaluations[0].loss, math.nan)
         shown = torch.stack([gaps if value is None else value for value in values]).cpu()
-        active = torch.stack([look.active for look in self._looks])
+        active = torch.stack([step.active for step in self._evaluations])
         return shown.masked_fill(~active, math.nan).tolist()
 
 
-class _Look(NamedTuple):
+class _Evaluation(NamedTuple):
     terms: dict[str, Tensor]
     loss: Tensor
     penalty: Tensor

@@ -1,6 +1,6 @@
-"""Where to start without an image: random features, random codes, and the best of several.
+"""Starts without an image: random features, random codes, and the best of several.
 
-Random features before quantization make better pictures than random codes (arXiv 2506.08257,
+Random features before quantization make better images than random codes (arXiv 2506.08257,
 section 4.2).
 
 Axes: b images, k candidates for each, n tokens, d token size, h and w pixels.
@@ -18,7 +18,7 @@ from torch import Tensor
 from ..checks import plain_numbers
 from ..compute.memory import Chunks, Progress
 from ..compute.seeds import SAMPLE_STREAM, generators, image_seeds, normal
-from ..losses.base import Loss, at, seeded
+from ..losses.base import LossFunction, as_loss
 from ..tokenizers import Tokenizer, TokenizerSpec
 from .loop import render
 
@@ -55,7 +55,7 @@ def random_codes(
     if size is None:
         raise ValueError(f"{spec.name} is a VAE, which has no codes: use random_features instead.")
     rows = [torch.randint(size, (spec.num_tokens,), generator=s) for s in generators(seeds)]
-    device = tokenizer.device
+    device = tokenizer.weights_device
     codes = torch.stack(rows).to(device)
     with torch.no_grad():
         features = tokenizer.lookup(codes)
@@ -82,7 +82,7 @@ def sample_features(tokenizer: Tokenizer, images: Tensor, seeds: int | Sequence[
 @torch.no_grad()
 def best_of(
     tokenizer: Tokenizer,
-    loss: Loss,
+    loss: LossFunction,
     candidates: Tensor,
     *,
     seeds: int | Sequence[int] = 0,
@@ -92,7 +92,7 @@ def best_of(
 ) -> tuple[Tensor, Tensor]:
     """For each image the candidate (b, n, d) with the lowest loss, and all losses (b, k).
 
-    One decoded image per candidate, no gradient. All candidates of an image are looked at through
+    One decoded image per candidate, no gradient. All candidates of an image are evaluated with
     the same random crops, those of its first step, so that the choice is not between crops. Where
     memory does not suffice for all images at once they are decoded in parts.
 
@@ -108,10 +108,11 @@ def best_of(
             "or more for each image."
         )
     seeds = image_seeds(seeds, len(candidates))
-    losses, chunk_size = [], Chunks(len(candidates))
+    loss = as_loss(loss).seeded(seeds).at(0.0)
+    losses, chunks = [], Chunks(len(candidates))
     for features in candidates.unbind(1):  # as many images at once as the loss knows
-        images = _decoded(tokenizer, features, quantize, text, chunk_size)
-        losses.append(at(seeded(loss, seeds), 0.0)(images).float())
+        images = _decoded(tokenizer, features, quantize, text, chunks)
+        losses.append(loss(images).float())
         if progress:
             progress(len(losses), candidates.shape[1])
     losses = torch.stack(losses, dim=1)  # (b, k)
@@ -120,7 +121,7 @@ def best_of(
 
 
 def _decoded(
-    tokenizer: Tokenizer, features: Tensor, quantize: bool, text: Tensor | None, chunk_size: Chunks
+    tokenizer: Tokenizer, features: Tensor, quantize: bool, text: Tensor | None, chunks: Chunks
 ) -> Tensor:
     """The images (b, 3, h, w) of features (b, n, d)."""
 
@@ -128,7 +129,7 @@ def _decoded(
         words = text if text is None or len(text) == 1 else text[rows]
         return render(tokenizer, features[rows], quantize, words)[0]
 
-    return torch.cat([images for _, images in chunk_size.parts(len(features), decode)])
+    return torch.cat([images for _, images in chunks.parts(len(features), decode)])
 
 
 def _check_spread(spread: float) -> None:

@@ -1,4 +1,4 @@
-"""Where a run stands: all that a later run needs to go on as if nothing had happened.
+"""The state of a run, from which a later one can go on, and the record of a step.
 
 Axes: b images, n tokens, d token size.
 """
@@ -16,7 +16,7 @@ from ..compute.seeds import send
 from ..tokenizers.base import length
 from .adam import Average, Moments
 from .config import OptimizeConfig
-from .stopping import LossWatch
+from .stopping import LossTracker, Verdict
 
 
 class Position(NamedTuple):
@@ -43,19 +43,19 @@ class RunState:
     """
 
     position: Position
-    before: Position  # a step earlier: the state to return to if the next look fails
+    before: Position  # a step earlier: the state to return to if the next evaluation fails
     start: Tensor  # (b, n, d), anchor of the regularizer "seed"
     best: Tensor  # (b, n, d), the features with the lowest smoothed loss
-    watches: tuple[LossWatch, ...]  # one per image
-    looks: int  # how often the loss was asked
-    draws: int  # how often noise was drawn
+    trackers: tuple[LossTracker, ...]  # one per image
+    evaluations: int  # of the loss so far
+    draws: int  # of noise so far
     quantize: bool  # whether the features are meant to be quantized
 
     @staticmethod
     def begin(features: Tensor, quantize: bool) -> RunState:
         """The state before the first step of features (b, n, d)."""
-        position, watches = Position.at(features), (LossWatch(),) * len(features)
-        return RunState(position, position, features, features, watches, 0, 0, quantize)
+        position, trackers = Position.at(features), (LossTracker(),) * len(features)
+        return RunState(position, position, features, features, trackers, 0, 0, quantize)
 
     @property
     def features(self) -> Tensor:
@@ -65,7 +65,7 @@ class RunState:
     @property
     def stopped(self) -> tuple[str | None, ...]:
         """Per image why it stopped, None while it moves."""
-        return tuple(watch.stopped for watch in self.watches)
+        return tuple(tracker.stopped for tracker in self.trackers)
 
     def reopened(self) -> RunState:
         """The same for a new purpose: no image has stopped, and the loss may be another.
@@ -73,13 +73,38 @@ class RunState:
         What is known about the old loss is forgotten, and with it which features were the best.
         Otherwise an image that stopped stays so.
         """
-        return replace(self, watches=tuple(watch.reopened() for watch in self.watches))
+        return replace(self, trackers=tuple(tracker.reopened() for tracker in self.trackers))
+
+    def after(
+        self, features: Tensor, old: Position, moved: Position, verdicts: Sequence[Verdict]
+    ) -> RunState:
+        """The state after a step: each image moves, rests, or returns to where it was before.
+
+        Args:
+            features: (b, n, d) that were evaluated.
+            old, moved: where the images were, and where all of them would be.
+        """
+        device = features.device
+        moves = rows([verdict.moves for verdict in verdicts], device)
+        stays = rows([not verdict.failed for verdict in verdicts], device)
+        trackers = tuple(verdict.tracker for verdict in verdicts)
+        pairs = zip(trackers, self.trackers, strict=True)
+        better = rows([new.best < before.best for new, before in pairs], device)
+        return replace(
+            self,
+            position=where(stays, where(moves, moved, old), self.before),
+            before=where(moves, old, self.before),
+            best=where(better, features, self.best),
+            trackers=trackers,
+            evaluations=self.evaluations + 1,
+        )
 
     def with_scale(self, scale: float) -> RunState:
         """The same for another precision: every image's loss scale begins at `scale`."""
-        if all((watch.scale > 1) == (scale > 1) for watch in self.watches):
+        if all((tracker.scale > 1) == (scale > 1) for tracker in self.trackers):
             return self
-        return replace(self, watches=tuple(replace(w, scale=scale) for w in self.watches))
+        trackers = (replace(tracker, scale=scale) for tracker in self.trackers)
+        return replace(self, trackers=tuple(trackers))
 
     def to(self, device: torch.device | str) -> RunState:
         """The same on another device."""
@@ -90,7 +115,7 @@ class RunState:
         return replace(self, **tensors)
 
 
-def choose(mask: Tensor | None, new, old):
+def where(mask: Tensor | None, new, old):
     """`new` where mask (b or 1, n or 1, 1) is true, else `old`; all `new` without a mask.
 
     Of tensors (b, ., .), or of tuples of them, part by part.
@@ -99,11 +124,11 @@ def choose(mask: Tensor | None, new, old):
         return new
     if isinstance(new, Tensor):
         return torch.where(mask, new, old)
-    return type(new)(*(choose(mask, a, b) for a, b in zip(new, old, strict=True)))
+    return type(new)(*(where(mask, a, b) for a, b in zip(new, old, strict=True)))
 
 
 def rows(flags: Sequence[bool], device: torch.device) -> Tensor | None:
-    """A mask (b, 1, 1) of the images for `choose`; None, which costs nothing, for all of them."""
+    """A mask (b, 1, 1) of the images for `where`; None, which costs nothing, for all of them."""
     if all(flags):
         return None
     return send(torch.tensor(flags), device).view(-1, 1, 1)
@@ -118,7 +143,7 @@ def move(tensors, device: torch.device | str):
 
 @dataclass(frozen=True)
 class Step:
-    """One step: what was looked at, how good it was, and where the features went. Detached copies.
+    """One step: features and image, how good they were, and where the features went. Detached.
 
     `images`, `loss`, `terms`, `penalty` and `codes` belong to `features`; `next_features`,
     `averaged`, `result`, `best_loss`, `stopped` and `state` are as they are after the step. An

@@ -1,8 +1,8 @@
-"""When an image has had enough: target, plateau, or a loss that is no number any more.
+"""Stopping rules, image by image: target, plateau, time, and divergence.
 
-Every image has a `LossWatch` of its own, plain numbers on the host, so that batch mates cannot
+Every image has a `LossTracker` of its own, plain numbers on the host, so that batch mates cannot
 change when it stops. The smoothed loss is the bias-corrected average with decay 0.9, about the last
-ten looks: one look is too noisy, with random crops, to call a result the best.
+ten evaluations: a single one is too noisy, with random crops, to call a result the best.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ SCALE_STEP = 4.0
 
 
 @dataclass(frozen=True)
-class LossWatch:
+class LossTracker:
     """What is known about the loss of one image."""
 
-    looks: int = 0
+    evaluations: int = 0
     first: float = 0.0
     smoothed: float = 0.0
     best: float = math.inf  # lowest smoothed loss
@@ -35,15 +35,15 @@ class LossWatch:
         """What is wrong with the next `loss`, None if nothing is."""
         if not math.isfinite(loss):
             return f"the loss became {loss}"
-        first = self.first if self.looks else loss
+        first = self.first if self.evaluations else loss
         if loss > first + EXPLODED * max(1.0, abs(first)):
             return f"the loss exploded from {first:.3g} to {loss:.3g}"
         return None
 
-    def seen(self, loss: float, index: int, config: OptimizeConfig) -> LossWatch:
-        """What is known after a look at step `index` whose loss has no fault."""
-        looks = self.looks + 1
-        weight = (1 - SMOOTHING) / (1 - SMOOTHING**looks)
+    def updated(self, loss: float, index: int, config: OptimizeConfig) -> LossTracker:
+        """What is known after step `index`, whose loss has no fault."""
+        evaluations = self.evaluations + 1
+        weight = (1 - SMOOTHING) / (1 - SMOOTHING**evaluations)
         smoothed = self.smoothed + weight * (loss - self.smoothed)
         gained = smoothed <= self.goal - config.min_gain
         waited = 0 if gained else self.waited + 1
@@ -54,8 +54,8 @@ class LossWatch:
             reason = f"no gain for {waited} steps, at step {index}"
         return replace(
             self,
-            looks=looks,
-            first=self.first if self.looks else loss,
+            evaluations=evaluations,
+            first=self.first if self.evaluations else loss,
             smoothed=smoothed,
             best=min(self.best, smoothed),
             goal=smoothed if gained else self.goal,
@@ -63,43 +63,43 @@ class LossWatch:
             stopped=reason,
         )
 
-    def stop(self, reason: str) -> LossWatch:
+    def stop(self, reason: str) -> LossTracker:
         """The same, stopped for `reason`; an earlier reason stays."""
         return self if self.stopped else replace(self, stopped=reason)
 
-    def reopened(self) -> LossWatch:
-        """As before the first look."""
-        return LossWatch(scale=self.scale)
+    def reopened(self) -> LossTracker:
+        """As before the first evaluation."""
+        return LossTracker(scale=self.scale)
 
 
 class Verdict(NamedTuple):
-    """What one look means for one image."""
+    """What one evaluation means for one image."""
 
-    watch: LossWatch
+    tracker: LossTracker
     moves: bool = False  # takes the step
     failed: bool = False  # goes back to where it was a step earlier
 
 
 def judge(
-    watch: LossWatch, loss: float, gradient: float, index: int, config: OptimizeConfig, advice: str
+    tracker: LossTracker, loss: float, norm: float, index: int, config: OptimizeConfig, advice: str
 ) -> Verdict:
     """What to do with an image at step `index`. One that stops there does not take the step.
 
     Args:
-        gradient: norm of its gradient. In float16 an overflow is answered by a smaller scale, and
-            the image sits out this step.
+        norm: of its gradient. In float16 an overflow is answered by a smaller scale, and the image
+            sits out this step.
         advice: against a loss or gradient that is no number.
     """
-    if watch.stopped:
-        return Verdict(watch)
-    fault = watch.fault(loss)
+    if tracker.stopped:
+        return Verdict(tracker)
+    fault = tracker.fault(loss)
     if fault:
         reason = f"{fault} at step {index}: the last good state is kept; {advice}"
-        return Verdict(watch.stop(reason), failed=True)
-    watch = watch.seen(loss, index, config)
-    if watch.stopped or math.isfinite(gradient):
-        return Verdict(watch, moves=not watch.stopped)
-    if watch.scale > 1:
-        return Verdict(replace(watch, scale=max(1.0, watch.scale / SCALE_STEP)))
-    reason = f"the gradient became {gradient} at step {index}: this step's state is kept; {advice}"
-    return Verdict(watch.stop(reason))
+        return Verdict(tracker.stop(reason), failed=True)
+    tracker = tracker.updated(loss, index, config)
+    if tracker.stopped or math.isfinite(norm):
+        return Verdict(tracker, moves=not tracker.stopped)
+    if tracker.scale > 1:
+        return Verdict(replace(tracker, scale=max(1.0, tracker.scale / SCALE_STEP)))
+    reason = f"the gradient became {norm} at step {index}: this step's state is kept; {advice}"
+    return Verdict(tracker.stop(reason))

@@ -42,7 +42,7 @@ class Looker:
     ):
         self.tokenizer, self.dtype = tokenizer, dtype
         self._at_once = Chunks(batch)
-        self.device = tokenizer.device
+        self.device = tokenizer.weights_device
         with torch.no_grad():
             self.entries = tokenizer.quantize.codebook()  # (codebook size, d)
         self.rounded = dtype != torch.float32

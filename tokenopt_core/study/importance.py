@@ -138,7 +138,7 @@ def responses(
     """
     if by not in REPLACEMENTS:
         raise ValueError(f"by is {by!r}: expected one of {', '.join(REPLACEMENTS)}.")
-    device = tokenizer.device
+    device = tokenizer.weights_device
     tokens = tokens.to(device)
     if by == "random":
         codes = other_codes(tokenizer, tokens, 1, seed)[:, 0].to(device)

@@ -51,7 +51,7 @@ def pixel_influence(
     """
     if samples < 1 or batch < 1:
         raise ValueError(f"samples is {samples} and batch {batch}: expected 1 or more of each.")
-    spec, device = tokenizer.spec, tokenizer.device
+    spec, device = tokenizer.spec, tokenizer.weights_device
     maps = torch.zeros(spec.num_tokens, spec.image_size, spec.image_size, device=device)
     positions = torch.arange(spec.num_tokens).repeat(samples)  # (v,)
     total = len(tokens) * len(positions)
@@ -120,7 +120,7 @@ def other_codes(tokenizer: Tokenizer, tokens: Tensor, samples: int, seed: int) -
     size = tokenizer.spec.codebook_size
     if size is None:
         raise ValueError(f"{tokenizer.spec.name} is a VAE, which has no codes to vary.")
-    codes = tokenizer.quantize(tokens.to(tokenizer.device)).codes.cpu()
+    codes = tokenizer.quantize(tokens.to(tokenizer.weights_device)).codes.cpu()
     sources = generators(image_seeds(seed, len(tokens)), VARY_STREAM)
     shape = (samples, tokens.shape[1])
     steps = torch.stack([torch.randint(1, size, shape, generator=source) for source in sources])

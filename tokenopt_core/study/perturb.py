@@ -20,7 +20,7 @@ from ..checks import hold_plain
 from ..compute.memory import Progress
 from ..compute.seeds import image_seeds
 from ..images.masks import check_mask
-from ..losses.base import Loss, at, cast, seeded
+from ..losses.base import LossFunction, as_loss
 from ..losses.masked import MaskedComposite, MaskedL1Loss
 from ..tokenizers import Tokenizer
 from ..tokenizers.base import check_codes
@@ -102,7 +102,7 @@ def perturb_search(
     positions: Sequence[int],
     config: SearchConfig | None = None,
     *,
-    loss: Loss | Sequence[Loss] | None = None,
+    loss: LossFunction | Sequence[LossFunction] | None = None,
     mask: Tensor | None = None,
     seeds: int | Sequence[int] = 0,
     progress: Progress | None = None,
@@ -148,7 +148,7 @@ def _found(
     codes: Tensor,
     positions: Sequence[int],
     config: SearchConfig,
-    judges: Sequence[Loss | None],
+    judges: Sequence[LossFunction | None],
     masks: Sequence[Tensor | None],
     seeds: Sequence[int],
 ) -> Iterator[Found]:
@@ -216,19 +216,19 @@ def ranking(candidates: Tensor, values: Tensor) -> Tensor:
 
 
 def _judge(
-    loss: Loss | None, mask: Tensor | None, original: Tensor, seed: int, dtype: torch.dtype
-) -> Loss:
+    loss: LossFunction | None, mask: Tensor | None, original: Tensor, seed: int, dtype: torch.dtype
+) -> LossFunction:
     """Images (m, 3, s, s), all of them candidates of one image, -> loss (m,), asked in `dtype`."""
     if loss is None:
         counts = torch.ones_like(original[:, :1]) if mask is None else mask.to(original)
         judge = MaskedL1Loss(original, 1 - counts)
     else:
-        judge = cast(loss, dtype)
+        judge = as_loss(loss).cast(dtype)
         if mask is not None:
             judge = MaskedComposite(judge, original, mask.to(original))
 
     def look(images: Tensor) -> Tensor:
-        values = at(seeded(judge, [seed] * len(images)), 1.0)(images)
+        values = judge.seeded([seed] * len(images)).at(1.0)(images)
         if not isinstance(values, Tensor) or values.shape != images.shape[:1]:
             shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise ValueError(

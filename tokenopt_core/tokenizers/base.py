@@ -62,8 +62,8 @@ class Tokenizer(nn.Module, ABC):
         self.spec = spec
 
     @property
-    def device(self) -> torch.device:
-        """Where its weights are."""
+    def weights_device(self) -> torch.device:
+        """Where its weights are. Not `device`: ComfyUI keeps its own notes under that name."""
         return next(self.parameters()).device
 
     @abstractmethod

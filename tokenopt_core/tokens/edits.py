@@ -130,7 +130,7 @@ def set_codes(tokens: Tensor, codes: Mapping[int, int], tokenizer: Tokenizer) ->
     row = torch.zeros(1, tokenizer.spec.num_tokens, dtype=torch.long)
     for position in positions:
         row[0, position] = codes[position]
-    entries = tokenizer.lookup(row.to(tokenizer.device)).to(tokens)
+    entries = tokenizer.lookup(row.to(tokenizer.weights_device)).to(tokens)
     return copy_tokens(tokens, entries, positions)
 
 

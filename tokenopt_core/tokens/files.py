@@ -69,7 +69,7 @@ def load_tokens(path: Path, tokenizer: Tokenizer, name: str) -> tuple[Tensor, bo
     ((kind, tensor),) = tensors.items()
     _check(path, kind, tensor, tokenizer)
     if kind == "codes":
-        device = tokenizer.device
+        device = tokenizer.weights_device
         return tokenizer.lookup(tensor.long().to(device)).float().cpu(), True
     return tensor, kind == "tokens"
 
@@ -78,7 +78,7 @@ def load_tokens(path: Path, tokenizer: Tokenizer, name: str) -> tuple[Tensor, bo
 def _content(tokenizer: Tokenizer, tokens: Tensor, quantized: bool) -> dict[str, Tensor]:
     """The tensor to write: codes if they give back the same tokens to the last bit."""
     if quantized and tokenizer.spec.codebook_size is not None:
-        codes = tokenizer.quantize(tokens.to(tokenizer.device)).codes
+        codes = tokenizer.quantize(tokens.to(tokenizer.weights_device)).codes
         if torch.equal(tokenizer.lookup(codes).cpu(), tokens.cpu()):
             return {"codes": codes.int().cpu()}
     return {"tokens" if quantized else "features": tokens.float().cpu().clone()}

@@ -46,7 +46,7 @@ def exact_codes(tokenizer: Tokenizer, tokens: Tensor, quantized: bool) -> Tensor
             "tokens contain NaN or infinite numbers, so no codes give their images; look for the "
             "node before this one that makes them."
         )
-    tokens = tokens.to(tokenizer.device)
+    tokens = tokens.to(tokenizer.weights_device)
     codes = tokenizer.quantize(tokens).codes
     if quantized and (tokenizer.lookup(codes) - tokens).abs().max() > _BETWEEN:
         raise ValueError(

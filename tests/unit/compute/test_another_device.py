@@ -50,7 +50,7 @@ def test_half_precision_runs_there(found):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("variant", ["plain", "without codes", "low_memory"])
 def test_a_step_waits_for_the_device_once(found, precision, variant):
-    assert found["waits"][f"run, {precision}, {variant}"] == {"loop.py:_judge": found["steps"]}
+    assert found["waits"][f"run, {precision}, {variant}"] == {"loop.py:_verdicts": found["steps"]}
 
 
 def test_a_search_waits_once_a_batch(found):

@@ -15,7 +15,7 @@ from torch import nn
 from tests.unit.compute.test_fast_paths import TOLERANCE, relative
 from tokenopt_core.compute.half_precision import half_copy
 from tokenopt_core.guides.guide import load_guide
-from tokenopt_core.losses.base import WeightedSum, cast
+from tokenopt_core.losses.base import WeightedSum
 from tokenopt_core.losses.clip import ClipImageLoss, ClipLoss
 from tokenopt_core.losses.masked import MaskedComposite
 from tokenopt_core.optimize import precision
@@ -106,7 +106,7 @@ class TestHalfCopy:
         clip = ClipLoss(guide, "a red circle", crops=2)
         inner = WeightedSum([(1.0, clip), (0.5, ClipImageLoss(guide, image, crops=2))])
         loss = MaskedComposite(inner, image, mask).seeded([3])
-        half = cast(loss, torch.bfloat16)
+        half = loss.cast(torch.bfloat16)
         seen = []
         for _, part in half.loss.parts:
             assert next(part._views.guide.visual.parameters()).dtype == torch.bfloat16
@@ -114,7 +114,7 @@ class TestHalfCopy:
             seen.append(name)
             torch.testing.assert_close(value, loss.terms(image)[name], rtol=0, atol=0.05)
         assert len(seen) == 2
-        same = cast(loss, torch.float32).seeded([3]).terms(image)
+        same = loss.cast(torch.float32).seeded([3]).terms(image)
         for name, value in loss.seeded([3]).terms(image).items():
             torch.testing.assert_close(same[name], value, rtol=0, atol=1e-5)
 

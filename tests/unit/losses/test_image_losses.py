@@ -16,7 +16,6 @@ from tokenopt_core import (
     WeightedSum,
     optimize,
 )
-from tokenopt_core.losses.base import at, loss_terms, remarks, seeded
 
 
 @pytest.fixture
@@ -146,10 +145,10 @@ class TestMaskedComposite:
         inner = ClipLoss(guide, "a red circle:1@0-0.5 | zebra:-1@0.5-1")
         loss = MaskedComposite(inner, images.flip(0), left_half)
         composite = loss.composite(images)
-        assert remarks(loss) == remarks(inner) != []
+        assert loss.remarks() == inner.remarks() != []
         for progress in (0.0, 0.7):
-            run, alone = (at(seeded(one, [3, 4, 5]), progress) for one in (loss, inner))
-            terms, expected = loss_terms(run, images), loss_terms(alone, composite)
+            run, alone = (one.seeded([3, 4, 5]).at(progress) for one in (loss, inner))
+            terms, expected = run.terms(images), alone.terms(composite)
             assert list(terms) == list(expected)
             torch.testing.assert_close(terms, expected)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tokenopt_core.losses.base import WeightedSum, loss_terms, seeded
+from tokenopt_core.losses.base import WeightedSum, as_loss
 from tokenopt_core.losses.clip import ClipLoss
 from tokenopt_core.losses.masked import MaskedL1Loss
 
@@ -208,5 +208,5 @@ class TestWeightedSum:
 
 
 def test_a_plain_function_is_a_loss(images):
-    assert seeded(brightness, [0]) is brightness
-    assert list(loss_terms(brightness, images)) == ["brightness"]
+    assert as_loss(brightness).seeded([0]).function is brightness
+    assert list(as_loss(brightness).terms(images)) == ["brightness"]

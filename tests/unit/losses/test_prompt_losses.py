@@ -16,7 +16,6 @@ from tokenopt_core import (
 )
 from tokenopt_core.demo import render as draw
 from tokenopt_core.demo import sample
-from tokenopt_core.losses.base import at, seeded
 
 RED, BLUE = "a large red circle in the middle", "a small blue star on the left"
 
@@ -99,8 +98,8 @@ class TestPromptsPerImage:
     @pytest.mark.parametrize("progress", [0.0, 0.3, 1.0])
     @pytest.mark.parametrize("row", [0, 1, 2])
     def test_an_image_has_the_same_loss_alone(self, demo, scenes, row, progress):
-        together = at(seeded(ClipLoss(demo, self.PROMPTS), [4, 5, 6]), progress)
-        alone = at(seeded(ClipLoss(demo, self.PROMPTS[row]), [4 + row]), progress)
+        together = ClipLoss(demo, self.PROMPTS).seeded([4, 5, 6]).at(progress)
+        alone = ClipLoss(demo, self.PROMPTS[row]).seeded([4 + row]).at(progress)
         for _ in range(2):  # the second call has other crops
             torch.testing.assert_close(
                 together(scenes)[row : row + 1], alone(scenes[row : row + 1])
@@ -122,40 +121,40 @@ class TestSchedule:
         loss = ClipLoss(demo, f"{RED}:1@0-0.5 | {BLUE}:1@0.5-1", crops=0)
         red, blue = (gradient_of(ClipLoss(demo, t, crops=0), scenes) for t in (RED, BLUE))
         for progress, expected in ((0.0, red), (0.49, red), (0.5, blue), (1.0, blue)):
-            torch.testing.assert_close(gradient_of(at(loss, progress), scenes), expected)
+            torch.testing.assert_close(gradient_of(loss.at(progress), scenes), expected)
         assert not torch.allclose(red, blue)
 
     def test_between_two_ranges_nothing_pulls_and_all_curves_go_on(self, demo, scenes):
-        loss = at(ClipLoss(demo, f"{RED}:1@0-0.3 | {BLUE}:1@0.6-1"), 0.5)
+        loss = ClipLoss(demo, f"{RED}:1@0-0.3 | {BLUE}:1@0.6-1").at(0.5)
         assert not gradient_of(loss, scenes).any()
         assert len(loss.terms(scenes)) == 2
 
     def test_without_a_moment_the_loss_is_that_of_the_start(self, demo, scenes):
         loss = ClipLoss(demo, f"{RED}:1@0-0.3 | {BLUE}:1@0.6-1")
-        assert torch.equal(loss(scenes), at(loss, 0.0)(scenes))
+        assert torch.equal(loss(scenes), loss.at(0.0)(scenes))
 
     def test_a_moment_leaves_the_loss_as_it_is(self, demo, scenes):
         loss = ClipLoss(demo, f"{RED}:1@0-0.3")
         before = loss(scenes)
-        at(loss, 0.9)
+        loss.at(0.9)
         assert torch.equal(loss(scenes), before)
 
     def test_it_reaches_the_parts_of_a_sum(self, demo, scenes):
         inner = WeightedSum([(2.0, ClipLoss(demo, f"{RED}:1@0-0.5"))])
         loss = WeightedSum([(1.0, inner), (1.0, lambda images: images.mean((1, 2, 3)))])
-        first, last = (at(loss, progress).terms(scenes)["clip"] for progress in (0.0, 1.0))
+        first, last = (loss.at(progress).terms(scenes)["clip"] for progress in (0.0, 1.0))
         assert first.all()
         assert not last.any()
 
     def test_crops_go_on_from_moment_to_moment_and_from_run_to_run(self, demo, scenes):
         loss = ClipLoss(demo, f"{RED}:1 | {BLUE}:0.5@0.5-1")
-        run = seeded(loss, [1, 2, 3])
-        values = [at(run, 0.6)(scenes) for _ in range(4)]
+        run = loss.seeded([1, 2, 3])
+        values = [run.at(0.6)(scenes) for _ in range(4)]
         assert not torch.equal(values[0], values[1])
-        later = seeded(loss, [1, 2, 3], 2)
-        assert torch.equal(at(later, 0.6)(scenes), values[2])
-        summed = seeded(WeightedSum([(1.0, loss)]), [1, 2, 3], 3)
-        torch.testing.assert_close(at(summed, 0.6)(scenes), values[3])
+        later = loss.seeded([1, 2, 3], 2)
+        assert torch.equal(later.at(0.6)(scenes), values[2])
+        summed = WeightedSum([(1.0, loss)]).seeded([1, 2, 3], 3)
+        torch.testing.assert_close(summed.at(0.6)(scenes), values[3])
 
     def test_a_run_follows_it(self, guide, tokenizer, features):
         def run(prompt):
@@ -181,15 +180,15 @@ class TestImagePrompt:
         torch.testing.assert_close(ClipImageLoss(demo, scenes, crops=0)(scenes), -torch.ones(3))
 
     def test_pulls_towards_the_image(self, demo, scenes):
-        loss = seeded(ClipImageLoss(demo, scenes[2:]), [0, 1])
+        loss = ClipImageLoss(demo, scenes[2:]).seeded([0, 1])
         after = descend(loss, scenes[:2])
         close = ClipImageLoss(demo, scenes[2:], crops=0)
         assert (close(after) < close(scenes[:2]) - 0.02).all()
 
     def test_one_image_each_and_the_same_alone(self, demo, scenes):
         targets = scenes.flip(0)
-        together = seeded(ClipImageLoss(demo, targets), [4, 5, 6])(scenes)
-        alone = seeded(ClipImageLoss(demo, targets[1:2]), [5])(scenes[1:2])
+        together = ClipImageLoss(demo, targets).seeded([4, 5, 6])(scenes)
+        alone = ClipImageLoss(demo, targets[1:2]).seeded([5])(scenes[1:2])
         torch.testing.assert_close(together[1:2], alone)
 
     def test_takes_images_of_any_size_also_from_inference_mode(self, demo, scenes):
@@ -221,9 +220,9 @@ class TestImagePrompt:
 def test_several_guides_at_once(demo, siglip_folder, scenes):
     other = load_guide(siglip_folder)
     parts = [ClipLoss(demo, RED), ClipLoss(other, "a red circle", name="siglip")]
-    loss = seeded(WeightedSum([(1.0, parts[0]), (0.5, parts[1])]), [1, 2, 3])
+    loss = WeightedSum([(1.0, parts[0]), (0.5, parts[1])]).seeded([1, 2, 3])
     expected = sum(
-        weight * gradient_of(seeded(part, [1, 2, 3]), scenes)
+        weight * gradient_of(part.seeded([1, 2, 3]), scenes)
         for weight, part in zip((1.0, 0.5), parts, strict=True)
     )
     torch.testing.assert_close(gradient_of(loss, scenes), expected)

@@ -8,7 +8,6 @@ import re
 import pytest
 
 from tokenopt_core import ClipLoss, WeightedSum
-from tokenopt_core.losses.base import remarks
 
 RED, BLUE = "a red circle on the left", "a blue square"
 
@@ -16,7 +15,7 @@ RED, BLUE = "a red circle on the left", "a blue square"
 def test_unknown_words_and_cut_prompts_are_told_before_a_run(guide, caplog):
     loss = WeightedSum([(1.0, ClipLoss(guide, f"{RED} | zebra:-1 | {'red ' * 90}:0.1"))] * 2)
     with caplog.at_level(logging.WARNING):
-        lines = remarks(loss)
+        lines = loss.remarks()
     assert len(lines) == 2
     assert "its end is ignored" in lines[0]
     assert 'does not know "zebra"' in lines[1]
@@ -50,5 +49,5 @@ def test_colons_of_a_text_that_is_written_so(guide):
 
 
 def test_ordinary_prompts_and_functions_have_none(guide):
-    assert remarks(ClipLoss(guide, f"{RED}:1 | {BLUE}:-0.4", "dark")) == []
-    assert remarks(WeightedSum([(1.0, lambda images: images.mean((1, 2, 3)))])) == []
+    assert ClipLoss(guide, f"{RED}:1 | {BLUE}:-0.4", "dark").remarks() == []
+    assert WeightedSum([(1.0, lambda images: images.mean((1, 2, 3)))]).remarks() == []

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tokenopt_core import ClipLoss, OptimizeConfig, WeightedSum, optimize
-from tokenopt_core.losses.base import is_scheduled
+from tokenopt_core.losses.base import as_loss
 from tokenopt_core.losses.masked import MaskedComposite
 
 
@@ -49,10 +49,10 @@ def test_a_prompt_that_changes_in_the_run_is_known_through_sums_and_composites(
     guide, prompt, scheduled
 ):
     loss = ClipLoss(guide, prompt)
-    assert is_scheduled(loss) == scheduled
+    assert as_loss(loss).scheduled == scheduled
     inner = MaskedComposite(loss, torch.zeros(1, 3, 32, 32), torch.ones(1, 1, 32, 32))
-    assert is_scheduled(WeightedSum([(1.0, inner)])) == scheduled
-    assert not is_scheduled(WeightedSum([(0.0, loss)]))
+    assert as_loss(WeightedSum([(1.0, inner)])).scheduled == scheduled
+    assert not as_loss(WeightedSum([(0.0, loss)])).scheduled
 
 
 def test_a_loss_of_a_user_is_scheduled_if_it_has_at_and_does_not_deny_it():
@@ -63,9 +63,9 @@ def test_a_loss_of_a_user_is_scheduled_if_it_has_at_and_does_not_deny_it():
         def __call__(self, images):
             return images.mean((1, 2, 3))
 
-    assert is_scheduled(Changing())
-    assert is_scheduled(WeightedSum([(1.0, Changing())]))
-    assert not is_scheduled(lambda images: images.mean((1, 2, 3)))
+    assert as_loss(Changing()).scheduled
+    assert as_loss(WeightedSum([(1.0, Changing())])).scheduled
+    assert not as_loss(lambda images: images.mean((1, 2, 3))).scheduled
     denying = Changing()
     denying.scheduled = False
-    assert not is_scheduled(denying)
+    assert not as_loss(denying).scheduled

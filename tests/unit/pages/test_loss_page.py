@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 import tokenopt_core
-from tokenopt_core.losses.base import at, loss_terms
+from tokenopt_core.losses.base import as_loss
 
 PAGE = (Path(__file__).parents[3] / "docs" / "losses.md").read_text(encoding="utf-8")
 
@@ -50,12 +50,12 @@ def test_the_gradient_that_where_does_not_save():
 def test_the_loss_with_a_schedule(images):
     (code,) = blocks("Methods that a loss may have")
     loss = run(code)["Contrast"]()
-    assert not at(loss, 0.0)(images).any()
+    assert not as_loss(loss).at(0.0)(images).any()
     variable = images.requires_grad_()
-    (gradient,) = torch.autograd.grad(at(loss, 1.0)(variable).sum(), variable)
+    (gradient,) = torch.autograd.grad(as_loss(loss).at(1.0)(variable).sum(), variable)
     after = (images - gradient).detach()
     assert (after.std((2, 3)).mean(1) > images.std((2, 3)).mean(1)).all()
-    assert list(loss_terms(at(loss, 0.5), images)) == ["contrast"]
+    assert list(as_loss(as_loss(loss).at(0.5)).terms(images)) == ["contrast"]
 
 
 def test_every_loss_is_listed_and_every_listed_name_exists():
