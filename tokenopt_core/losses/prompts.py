@@ -22,12 +22,14 @@ from ..guides.views import FixedFeatures
 
 MAX_WEIGHT = 1000.0
 LARGE_WEIGHT = 10.0  # usual ones are about 1; 30 silences every other part and loss
+NAME_LENGTH = 24  # of a term, whose name is printed beside a curve
 
 _SHARE = r"(?:\d+\.?\d*|\.\d+)"
 _NUMBER = rf"[-+]?(?:{_SHARE}(?:e[-+]?\d+)?|nan|inf|infinity)"
 _PART = re.compile(rf"(.*):\s*({_NUMBER})\s*(?:@([^:]*))?", re.DOTALL | re.IGNORECASE)
 _RANGE = re.compile(rf"\s*({_SHARE})\s*-\s*({_SHARE})\s*")
 _RANGE_ALONE = re.compile(rf"@\s*{_SHARE}\s*-\s*{_SHARE}$|:\s*@\s*[-\d.]*$")
+_BRACKETS = re.compile(r"\([^()]*:\s*\d+\.?\d*\s*\)")
 _DECIMAL_COMMA = re.compile(r":\s*[-+]?\d+,\d+\s*(?:@.*)?$", re.DOTALL)
 
 
@@ -130,12 +132,6 @@ def _parse_range(span: str, part: str) -> tuple[float, float]:
 
 
 Prompt = str | Sequence[WeightedText]
-
-
-_NAME_LENGTH = 24  # a term's name is printed beside a curve
-
-
-_BRACKETS = re.compile(r"\([^()]*:\s*\d+\.?\d*\s*\)")
 
 
 class PromptTerm:
@@ -247,7 +243,7 @@ def _column_name(parts: Sequence[WeightedText | None], number: int) -> str:
     if len(texts) > 1:
         return f"part {number}"
     text = " ".join(texts.pop().split())
-    return text if len(text) <= _NAME_LENGTH else text[: _NAME_LENGTH - 3].rstrip() + "..."
+    return text if len(text) <= NAME_LENGTH else text[: NAME_LENGTH - 3].rstrip() + "..."
 
 
 @lru_cache(maxsize=64)
