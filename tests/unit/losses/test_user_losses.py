@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tokenopt_core import ClipLoss, OptimizeConfig, WeightedSum, optimize
-from tokenopt_core.losses.base import as_loss
-from tokenopt_core.losses.masked import MaskedComposite
+from tokenopt_core import ClipLoss, Loss, OptimizeConfig, WeightedSum, optimize
+from tokenopt_core.losses import MaskedComposite, as_loss
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -49,10 +48,10 @@ def test_a_prompt_that_changes_in_the_run_is_known_through_sums_and_composites(
     guide, prompt, scheduled
 ):
     loss = ClipLoss(guide, prompt)
-    assert as_loss(loss).scheduled == scheduled
+    assert loss.scheduled == scheduled
     inner = MaskedComposite(loss, torch.zeros(1, 3, 32, 32), torch.ones(1, 1, 32, 32))
-    assert as_loss(WeightedSum([(1.0, inner)])).scheduled == scheduled
-    assert not as_loss(WeightedSum([(0.0, loss)])).scheduled
+    assert WeightedSum([(1.0, inner)]).scheduled == scheduled
+    assert not WeightedSum([(0.0, loss)]).scheduled
 
 
 def test_a_loss_of_a_user_is_scheduled_if_it_has_at_and_does_not_deny_it():
@@ -64,8 +63,75 @@ def test_a_loss_of_a_user_is_scheduled_if_it_has_at_and_does_not_deny_it():
             return images.mean((1, 2, 3))
 
     assert as_loss(Changing()).scheduled
-    assert as_loss(WeightedSum([(1.0, Changing())])).scheduled
+    assert WeightedSum([(1.0, Changing())]).scheduled
     assert not as_loss(lambda images: images.mean((1, 2, 3))).scheduled
     denying = Changing()
     denying.scheduled = False
     assert not as_loss(denying).scheduled
+
+
+def brightness(images):
+    return images.mean((1, 2, 3))
+
+
+@pytest.mark.parametrize("cast", ["cast", "lowered"])  # the second is its name until version 0.2
+def test_the_methods_of_a_loss_that_knows_nothing_of_ours_are_called(tokenizer, cast):
+    calls = []
+
+    class Foreign:
+        def __getattr__(self, name):
+            if name not in ("seeded", "at", cast):
+                raise AttributeError(name)
+
+            def method(*arguments):
+                calls.append((name, *arguments))
+                return self
+
+            return method
+
+        def terms(self, images):
+            return {1: brightness(images), "1": 2 * brightness(images)}
+
+        def remarks(self):
+            return ["a remark"]
+
+        def __call__(self, images):
+            return 3 * brightness(images)
+
+    features = torch.randn(2, tokenizer.spec.num_tokens, tokenizer.spec.token_size)
+    config = OptimizeConfig(steps=2, precision="float32")
+    steps = list(optimize(tokenizer, Foreign(), features, config, seeds=[7, 8]))
+    assert calls == [(cast, torch.float32), ("seeded", [7, 8]), ("at", 0.0), ("at", 1.0)]
+    assert list(steps[0].terms) == ["1", "1 2"]
+    torch.testing.assert_close(steps[0].loss, 3 * brightness(steps[0].images))
+    calls.clear()
+    list(optimize(tokenizer, Foreign(), None, config, seeds=[7, 8], state=steps[-1].state))
+    assert ("seeded", [7, 8], 2) in calls
+    assert as_loss(Foreign()).remarks() == ["a remark"]
+
+
+def test_a_loss_of_one_method(images):
+    class Whole(Loss):
+        def __call__(self, images):
+            return brightness(images)
+
+    class Parts(Loss):
+        def terms(self, images):
+            return {"up": brightness(images), "down": -brightness(images) / 2}
+
+    assert list(Whole().terms(images)) == ["loss"]
+    torch.testing.assert_close(Parts()(images), brightness(images) / 2)
+    for loss in (Whole(), Parts()):
+        assert loss.seeded([1]) is loss.at(0.5) is loss.cast(torch.bfloat16) is loss
+        assert (loss.scheduled, loss.remarks()) == (False, [])
+
+
+def test_what_is_no_loss_of_images_is_said(images):
+    with pytest.raises(
+        ValueError, match=r"'mean' has shape \(\) for 3 images: expected one number"
+    ):
+        as_loss(torch.mean)(images)
+    with pytest.raises(ValueError, match="'<lambda>' has no tensor for 3 images"):
+        as_loss(lambda images: 1.0)(images)
+    with pytest.raises(ValueError, match="found the type int, expected a callable"):
+        as_loss(3)
