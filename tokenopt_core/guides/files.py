@@ -16,7 +16,7 @@ from typing import Any
 from ..checks import nearest, shown
 from ..files.small import read_json
 from ..files.weights import read_weights
-from ..hub.fetch import HubFile, Progress, fetch_files
+from ..hub import HubFile, Progress, fetch_files
 from .checks import check_numbers, check_room
 
 DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "clip"

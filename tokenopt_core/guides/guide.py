@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ..checks import check_tensor, packages, writable
 from ..compute.half_precision import autocast, half_copy, shallow_copy
 from ..compute.memory import is_out_of_memory
-from ..hub.fetch import Progress
+from ..hub import Progress
 from .checks import (
     check_ids,
     check_model,

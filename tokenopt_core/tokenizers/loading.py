@@ -17,7 +17,7 @@ from torch import Tensor
 from ..checks import nearest, packages
 from ..files.small import read_json
 from ..files.weights import SUFFIXES, Weights, check_finite, check_weights, read_weights
-from ..hub.fetch import HubFile, Progress, fetch_files, find_file
+from ..hub import HubFile, Progress, fetch_files
 from .base import Tokenizer
 from .config import config_of, make_spec
 from .registry import DEMO, DEMO_FOLDER, RELEASES, Release, known_tokenizers
@@ -48,7 +48,8 @@ def load_tokenizer(
         dtype: of the networks; the codebook and all inputs and outputs are float32.
         models_dir: where released weights are looked for, and downloaded to if they are missing;
             None means the hub's cache.
-        progress: called with the bytes done and in all during a download; what it raises cancels.
+        progress: called with the bytes done and in all during a download into `models_dir`; what it
+            raises cancels. The hub's cache is filled by the hub's client, with its own bar.
         download: False raises DownloadError in place of a download.
 
     Raises:
@@ -204,7 +205,7 @@ def find_release(release: Release, models_dir: str | Path | None = None) -> Path
             name; None means the hub's own cache.
     """
     folder = Path(models_dir) / release.spec.name if models_dir is not None else None
-    weights = find_file(HubFile(release.repo, (release.weights,)), folder)
+    weights = HubFile(release.repo, (release.weights,)).find(folder)
     return weights.parent if weights else None
 
 
@@ -232,10 +233,6 @@ def fetch_release(
 
 def _size(release: Release) -> int:
     """About the bytes of its weights, without asking for them: its tensors in float32."""
-    import torch
-
-    pass
-
     with torch.device("meta"):
         tensors = build_tokenizer(release.spec).state_dict().values()
     return sum(4 * tensor.numel() for tensor in tensors)
