@@ -14,21 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import nearest, packages
+from ..checks import check_dtype, nearest, needs_packages, shortened
 from ..files.small import read_json
 from ..files.weights import SUFFIXES, Weights, check_finite, check_weights, read_weights
 from ..hub import HubFile, Progress, fetch_files
 from .base import Tokenizer
 from .config import config_of, make_spec
-from .registry import DEMO, DEMO_FOLDER, RELEASES, Release, known_tokenizers
+from .registry import DEMO, DEMO_TOKENIZER, RELEASES, Release, known_tokenizers
 from .spec import TokenizerSpec
 from .titok import TiTok
 from .vqgan import MaskGitVqgan
 
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-SHOWN = 100
+LONGEST_SOURCE = 100  # characters in a message
 
 
 def load_tokenizer(
@@ -58,10 +57,9 @@ def load_tokenizer(
         FileNotFoundError: a folder without weights.
         DownloadError: the weights are missing and could not be downloaded.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype is {dtype}, expected one of {', '.join(map(str, DTYPES))}.")
+    check_dtype(dtype)
     # Weights that are created under inference mode could never take part in a backward pass.
-    with torch.inference_mode(False), torch.no_grad(), packages():
+    with torch.inference_mode(False), torch.no_grad(), needs_packages():
         name, path, config = _resolve(source, models_dir, progress, download)
         weights = read_weights(path)
         spec = _make_spec(name, path, weights, config)
@@ -118,7 +116,7 @@ def _resolve(
 ) -> tuple[str, Path, dict[str, Any] | None]:
     """Name, weights file and config (None: not needed or not there) of a source."""
     if source == DEMO:
-        return DEMO, *_in_folder(DEMO_FOLDER)
+        return DEMO, *_in_folder(DEMO_TOKENIZER)
     if source in RELEASES:
         release = RELEASES[str(source)]
         folder = fetch_release(release, models_dir, progress, download=download)
@@ -132,11 +130,10 @@ def _resolve(
         own_config = path.with_name(CONFIG) if path.stem in ("model", "pytorch_model") else None
         return path.stem, path, _read_config(own_config)
     found = "a file of another kind" if kind == "file" else "not there"
-    shown = str(source) if len(str(source)) <= SHOWN else f"{str(source)[:SHOWN]}..."
     raise ValueError(
-        f"tokenizer is {shown!r}, which is {found}: expected a name like "
-        f"{nearest(str(source), known_tokenizers())} (known_tokenizers() has all), a folder with "
-        f"{CONFIG} and {WEIGHTS}, or a weights file ({', '.join(SUFFIXES)})."
+        f"tokenizer is {shortened(str(source), LONGEST_SOURCE)!r}, which is {found}: expected a "
+        f"name like {nearest(str(source), known_tokenizers())} (known_tokenizers() has all), a "
+        f"folder with {CONFIG} and {WEIGHTS}, or a weights file ({', '.join(SUFFIXES)})."
     )
 
 

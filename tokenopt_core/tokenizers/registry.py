@@ -8,7 +8,7 @@ from pathlib import Path
 from .spec import VIT_SIZES, PixelStage, TokenizerSpec
 
 DEMO = "demo"
-DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "tokenizer"
+DEMO_TOKENIZER = Path(__file__).parents[1] / "demo" / "tokenizer"
 HUB_FILES = ("config.json", "model.safetensors")
 
 

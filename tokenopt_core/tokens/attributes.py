@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..checks import plain_numbers
+from ..checks import python_numbers
 from ..compute.seeds import send
 from ..tokenizers import Tokenizer
 from ..tokenizers.base import check_tokens, length
-from ..tokenizers.identity import fingerprint
+from ..tokenizers.fingerprint import fingerprint
 
 _NOTHING = 1e-6  # shorter differences are rounding
 _TAG_BYTES = 8
@@ -60,7 +60,7 @@ class Attribute:
         return sorted(chosen, key=lambda p: (-shares[p], -gaps[p]))
 
 
-@plain_numbers
+@python_numbers
 def attribute_vector(
     tokenizer: Tokenizer,
     present: Tensor,
@@ -114,7 +114,7 @@ def attribute_vector(
     return replace(found, positions=tuple(chosen))
 
 
-@plain_numbers
+@python_numbers
 def add_attribute(
     tokens: Tensor,
     attribute: Attribute,
