@@ -1,4 +1,4 @@
-"""TiTok, TA-TiTok and MaskGIT-VQGAN behind one `Tokenizer`."""
+"""Image tokenizers: TiTok, TA-TiTok and MaskGIT-VQGAN behind one `Tokenizer`."""
 
 from ..hub import DownloadError
 from .base import Posterior, Quantized, Tokenizer

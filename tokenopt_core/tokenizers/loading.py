@@ -1,4 +1,4 @@
-"""Load a tokenizer: by name, from a folder in hub layout, or from a weights file.
+"""Loading of tokenizers: by name, from a folder in hub layout, or from a weights file.
 
 The network is built without memory (on the meta device) and takes over copies of the file's
 tensors: the file may change or go away while the tokenizer is in use.
@@ -123,7 +123,7 @@ def _resolve(
         return str(source), folder / release.weights, None
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"tokenizer is {source!r}, expected a name or a path.")
-    path, kind = _look_at(source)
+    path, kind = _path_and_kind(source)
     if kind == "folder":
         return path.name, *_in_folder(path)
     if kind == "file" and path.suffix in SUFFIXES:
@@ -137,7 +137,7 @@ def _resolve(
     )
 
 
-def _look_at(source: str | os.PathLike[str]) -> tuple[Path, str]:
+def _path_and_kind(source: str | os.PathLike[str]) -> tuple[Path, str]:
     """The path of a source, of the folder for a config.json, and "folder", "file" or ""."""
     try:
         path = Path(source).expanduser()
@@ -170,7 +170,7 @@ def _read_config(path: Path | None) -> dict[str, Any] | None:
 def _make_spec(
     name: str, path: Path, weights: Weights, config: dict[str, Any] | None
 ) -> TokenizerSpec:
-    """The released spec of that name, else what the config and the tensors' shapes say."""
+    """The released spec of that name, otherwise what the config and the tensors' shapes say."""
     if name in RELEASES:
         return RELEASES[name].spec
     try:
@@ -221,10 +221,10 @@ def fetch_release(
     if folder is not None:
         return folder
     *others, weights = release.files
-    wanted = [HubFile(release.repo, (file,)) for file in others]
-    wanted += [HubFile(release.repo, (weights,), size=_size(release))]
+    files = [HubFile(release.repo, (file,)) for file in others]
+    files += [HubFile(release.repo, (weights,), size=_size(release))]
     folder = Path(models_dir) / release.spec.name if models_dir is not None else None
-    *_, path = fetch_files(release.spec.name, wanted, folder, progress, download=download)
+    *_, path = fetch_files(release.spec.name, files, folder, progress, download=download)
     return path.parent
 
 

@@ -1,4 +1,4 @@
-"""The released tokenizers: what each is made of and where its weights are published."""
+"""Registry of the released tokenizers: their specs, and where their weights are published."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ VERSION = 1
 TAG_BYTES = 4
 LONGEST_NAME = 40
 _LINE = re.compile(r"tok([0-9]{1,3})\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
-_BETWEEN = 1e-4  # distance of a token from its entry that rounding does not explain
+_ROUNDING = 1e-4  # distance of a token from its entry that rounding does not explain
 
 
 def exact_codes(tokenizer: Tokenizer, tokens: Tensor, quantized: bool) -> Tensor:
@@ -48,7 +48,7 @@ def exact_codes(tokenizer: Tokenizer, tokens: Tensor, quantized: bool) -> Tensor
         )
     tokens = tokens.to(tokenizer.device)
     codes = tokenizer.quantize(tokens).codes
-    if quantized and (tokenizer.lookup(codes) - tokens).abs().max() > _BETWEEN:
+    if quantized and (tokenizer.lookup(codes) - tokens).abs().max() > _ROUNDING:
         raise ValueError(
             "tokens lie between the codes, because they were made with quantize off; put a TiTok "
             "Quantize node before this one, which takes the nearest codes and changes the image."
