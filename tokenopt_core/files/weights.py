@@ -143,6 +143,7 @@ def _check_archive(path: Path) -> None:
 
     Torch finds the list of entries by its stated place, Python right before the end: the same one
     only if an entry is where the file begins, since Python corrects the places by the difference.
+    (The place of a list of 64 bits Python compares itself, since the repair of CVE-2025-8291.)
     """
     try:
         with zipfile.ZipFile(path) as archive:
