@@ -1,4 +1,4 @@
-"""Words for what is not known or not wanted: messages quote it, but never a megabyte of it."""
+"""Checks of arguments and of installed packages, and the texts that their messages quote."""
 
 from __future__ import annotations
 
@@ -12,17 +12,45 @@ from pathlib import Path
 from reprlib import Repr
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
+Function = TypeVar("Function", bound=Callable)
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)  # of networks
 SUGGESTIONS = 3
-_SHORT = Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
-_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxlevel = 3
+LONGEST = 40  # characters of a text that is quoted
+# Those of requirements.txt, for a library that was installed without that file (a test compares).
+PACKAGES = (
+    "filelock",
+    "huggingface_hub",
+    "numpy",
+    "open_clip_torch",
+    "Pillow",
+    "safetensors",
+    "transformers",
+)
+
+_REPR = Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 60
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxlevel = 3
 
 
 def shown(value: object) -> str:
     """`repr(value)`, cut where it is long: what a message can quote of anything that JSON holds."""
-    return _SHORT.repr(value)
+    return _REPR.repr(value)
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """The text, or its start and dots: what a message can quote."""
+    return text if len(text) <= longest else text[: longest - 3].rstrip() + "..."
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """The three known names most similar to `name`, as in "a, b, c"; otherwise the first three."""
+    by_key = {each.lower(): each for each in known}
+    matches = get_close_matches(name.lower()[:100], by_key, SUGGESTIONS, cutoff=0.2)
+    return ", ".join([by_key[match] for match in matches] or known[:SUGGESTIONS])
 
 
 def writable(text: str) -> str:
@@ -36,22 +64,7 @@ def writable(text: str) -> str:
     return text
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """The three known names that look most like `name`, as in "a, b, c"; else the first three."""
-    by_key = {each.lower(): each for each in known}
-    matches = get_close_matches(name.lower()[:100], by_key, SUGGESTIONS, cutoff=0.2)
-    return ", ".join([by_key[match] for match in matches] or known[:SUGGESTIONS])
-
-
-def shortened(text: str, longest: int = 40) -> str:
-    """The text, or its start and dots: what a message can quote."""
-    return text if len(text) <= longest else text[: longest - 3] + "..."
-
-
-Function = TypeVar("Function", bound=Callable)
-
-
-def plain(value: object) -> object:
+def python_number(value: object) -> object:
     """A number of another library (NumPy's, a Fraction) as Python's own; anything else as it is.
 
     Such pass for numbers until they meet JSON, a random generator or a tensor's operator.
@@ -67,24 +80,25 @@ def plain(value: object) -> object:
     return bool(value) if numpy and type(value).__name__ in ("bool", "bool_") else value
 
 
-def plain_numbers(function: Function) -> Function:
-    """`function`, which gets numbers as Python's own."""
+def python_numbers(function: Function) -> Function:
+    """Decorator: `function` gets its numbers as Python's own."""
 
     @functools.wraps(function)
-    def called(*first: object, **named: object) -> object:
-        return function(*map(plain, first), **{key: plain(each) for key, each in named.items()})
+    def called(*args: object, **kwargs: object) -> object:
+        kwargs = {name: python_number(value) for name, value in kwargs.items()}
+        return function(*map(python_number, args), **kwargs)
 
     return called
 
 
-def hold_plain(record: object) -> None:
+def convert_fields(record: object) -> None:
     """Turns the numbers in the fields of a frozen dataclass into Python's own."""
     for name, value in vars(record).items():
-        object.__setattr__(record, name, plain(value))
+        object.__setattr__(record, name, python_number(value))
 
 
 def check_tensor(value: object, name: str, shape: str) -> None:
-    """Nothing; raises ValueError unless `value` is a tensor.
+    """Raises ValueError unless `value` is a tensor.
 
     Args:
         name: of the input, for the message.
@@ -98,7 +112,7 @@ def check_tensor(value: object, name: str, shape: str) -> None:
 
 
 def check_images(images: object, name: str = "images", batch: str = "b") -> None:
-    """Nothing; raises ValueError unless `images` is a tensor (b, 3, h, w).
+    """Raises ValueError unless `images` is a tensor (b, 3, h, w).
 
     Args:
         name: of the input, for the message.
@@ -110,21 +124,15 @@ def check_images(images: object, name: str = "images", batch: str = "b") -> None
         raise ValueError(f"{name}: found the shape {tuple(images.shape)}, expected {shape}.")
 
 
-# Those of requirements.txt, for a library that was installed without that file (a test compares).
-PACKAGES = (
-    "filelock",
-    "huggingface_hub",
-    "numpy",
-    "open_clip_torch",
-    "Pillow",
-    "safetensors",
-    "transformers",
-)
+def check_dtype(dtype: object) -> None:
+    """Raises ValueError unless a network can be loaded as `dtype`."""
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype is {dtype}, expected one of {', '.join(map(str, DTYPES))}.")
 
 
 @contextmanager
-def packages() -> Iterator[None]:
-    """Around what imports them; raises ImportError with the command that installs what lacks."""
+def needs_packages() -> Iterator[None]:
+    """Around imports of packages; raises ImportError with the command that installs the missing."""
     try:
         yield
     except ImportError as error:
@@ -139,8 +147,8 @@ def packages() -> Iterator[None]:
 def install_command() -> str:
     """The command that installs the requirements, by the Python that runs now."""
     file = Path(__file__).parents[1] / "requirements.txt"
-    what = f"-r {_quoted(str(file))}" if file.is_file() else " ".join(PACKAGES)
-    return f"{_quoted(sys.executable)} -m pip install {what}"
+    requirements = f"-r {_quoted(str(file))}" if file.is_file() else " ".join(PACKAGES)
+    return f"{_quoted(sys.executable)} -m pip install {requirements}"
 
 
 def _quoted(path: str) -> str:

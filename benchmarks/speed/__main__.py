@@ -20,8 +20,6 @@ from typing import Any
 
 import torch
 
-from tokenopt_core.compute.memory import steady_memory
-
 from . import loop as speed_loop
 from . import nodes as speed_nodes
 from . import parts as speed_parts
@@ -38,8 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints the tables and writes the numbers where they are wanted."""
     options = _parse(arguments)
     device = device_called(options.device)
-    with steady_memory():
-        found = _measure(device, options.quick, options.rounds)
+    found = _measure(device, options.quick, options.rounds)
     if not options.quick:
         _say("the peak of memory")
         for name, mib in speed_loop.peaks(device, list(found["loop"])).items():

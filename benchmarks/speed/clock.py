@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import shutil
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +21,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from tokenopt_core.compute.memory import give_back
 from tokenopt_core.optimize.precision import bfloat16_gain
 
 Call = Callable[[], object]
@@ -90,7 +91,7 @@ def peak_bytes(call: Call, device: torch.device) -> int:
         call()
         wait_for(device)
         return memory.max_memory_allocated() - before
-    give_back()
+    _return_free_memory()
     with _ResidentMemory() as memory:
         call()
     return memory.peak - memory.before
@@ -185,6 +186,13 @@ def _seconds(call: Call, device: torch.device, repeats: int) -> float:
         call()
     wait_for(device)
     return (time.perf_counter() - started) / repeats
+
+
+def _return_free_memory() -> None:
+    """To the system, where the C library can: reused pages would not count as new ones."""
+    libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 class _FlopCounter(TorchDispatchMode):

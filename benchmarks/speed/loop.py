@@ -113,7 +113,7 @@ def peaks(
 ) -> dict[str, float]:
     """MiB that a first step needs at its peak above the float32 weights, by the names of `compare`.
 
-    Gradients of weights and copies of them count. Measured outside of `steady_memory`.
+    Gradients of weights and copies of them count.
     """
     work = task(device, models=models)
     plain_dtype = torch.float32 if device.type == "cpu" else torch.float16

@@ -22,7 +22,6 @@ from torch.nn import functional as F
 from tokenopt_core import load_tokenizer
 from tokenopt_core.compute.attention import _PlainAttention
 from tokenopt_core.compute.half_precision import half_copy
-from tokenopt_core.compute.memory import steady_memory
 from tokenopt_core.compute.norm_silu import _NormSilu
 from tokenopt_core.optimize.precision import WORTH, bfloat16_gain
 from tokenopt_core.tokenizers.vqgan import EnlargingConv, group_norm
@@ -123,14 +122,6 @@ def _decoders(dtype: torch.dtype) -> Iterator[Pair]:
         _with_gradient(vqgan.decoder, grid),
         _with_gradient(vqgan.decode, tokens),
     )
-    once = _with_gradient(vqgan.decode, tokens)
-
-    def steady() -> None:
-        with steady_memory():
-            once()
-            once()
-
-    yield "freed memory kept between two steps", lambda: (once(), once()), steady
     if dtype == torch.float32 and bfloat16_gain() < WORTH:
         return
     for name in ("demo", "titok-s128", "titok-b64"):

@@ -24,7 +24,7 @@ import torch
 
 from tokenopt_core import Tokenizer, load_guide, load_tokenizer
 from tokenopt_core.demo import ATTRIBUTES, Attributes
-from tokenopt_core.tokenizers.registry import DEMO_FOLDER
+from tokenopt_core.tokenizers.registry import DEMO_TOKENIZER
 
 from ..stats import mean
 from . import copying
@@ -172,7 +172,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--tokenizer", type=Path, default=DEMO_FOLDER, help="folder of weights")
+    add("--tokenizer", type=Path, default=DEMO_TOKENIZER, help="folder of weights")
     add("--label", choices=("shipped", "plain"), default="shipped", help="its name on the page")
     add("--n", type=int, default=128, help="pairs of each cell")
     add("--scenes", type=int, default=384, help="scenes to choose positions by")

@@ -19,7 +19,7 @@ from types import UnionType
 
 import torch
 
-from ...tokenopt_core.checks import plain, shortened, shown, writable
+from ...tokenopt_core.checks import python_number, shortened, shown, writable
 from ...tokenopt_core.optimize.state import RunState
 from ...tokenopt_core.tokenizers.base import check_tokens
 from ...tokenopt_core.tokens.attributes import Attribute
@@ -90,7 +90,7 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
 def _taken(name: str, value: object, widget: io.Input | None, tokenizer: object) -> object:
     """The value as nodes know it; raises ValueError if it is not of its input's kind."""
     sort = widget.get_io_type() if widget else ""
-    value = plain(value)
+    value = python_number(value)
     if sort in _NUMBERS:
         return _number(widget, value, *_NUMBERS[sort])
     kind, words = _KINDS.get(sort, (object, ""))

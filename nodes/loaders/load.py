@@ -14,10 +14,8 @@ import torch
 
 from ...tokenopt_core.checks import nearest, writable
 from ...tokenopt_core.files.weights import SUFFIXES
-from ...tokenopt_core.guides.guide import DEMO_FOLDER as DEMO_GUIDE
-from ...tokenopt_core.guides.guide import KNOWN_GUIDES, load_guide
-from ...tokenopt_core.tokenizers.registry import DEMO_FOLDER as DEMO_TOKENIZER
-from ...tokenopt_core.tokenizers.registry import known_tokenizers
+from ...tokenopt_core.guides.guide import DEMO_GUIDE, KNOWN_GUIDES, load_guide
+from ...tokenopt_core.tokenizers.registry import DEMO_TOKENIZER, known_tokenizers
 from ..host import folders
 from ..host.compat import (
     CATEGORY,

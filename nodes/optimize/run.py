@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...tokenopt_core.checks import writable
-from ...tokenopt_core.compute.memory import Chunks, steady_memory
+from ...tokenopt_core.compute.memory import Chunks
 from ...tokenopt_core.compute.seeds import image_seeds
 from ...tokenopt_core.losses.base import LossFunction, WeightedSum
 from ...tokenopt_core.losses.masked import MaskedLoss
@@ -122,7 +122,7 @@ def run_optimization(
         scope = gradient_scope(
             tokenizer, *loss.guides, memory=memory, resident=not retry.low_memory
         )
-        with scope as device, steady_memory():
+        with scope as device:
             parts = retry.spare(loss).build(device, size, batch)
             run = _Run(tokenizer, WeightedSum(parts), spared, options, image_seeds(seed, batch))
             start = tokens.values.to(device)

@@ -65,7 +65,7 @@ class Outside(NamedTuple):
 @pytest.fixture(scope="module")
 def outside(server) -> Iterator[Outside]:
     """Sound files of every kind beside the base folder, with links to them in the base folder."""
-    from tokenopt_core.guides.guide import DEMO_FOLDER
+    from tokenopt_core.guides.guide import DEMO_GUIDE
     from tokenopt_core.tokenizers import load_tokenizer, save_tokenizer
     from tokenopt_core.tokens.files import save_tokens
 
@@ -74,7 +74,7 @@ def outside(server) -> Iterator[Outside]:
     folder.mkdir()
     tokenizer = load_tokenizer("demo")
     save_tokenizer(tokenizer, folder / "tokenizer")
-    shutil.copytree(DEMO_FOLDER, folder / "guide")
+    shutil.copytree(DEMO_GUIDE, folder / "guide")
     tokens = tokenizer.quantize(tokenizer.quantize.embedding.weight[:16][None]).tokens
     save_tokens(folder / f"{SECRET}.tokens.safetensors", tokenizer, tokens, True, "demo")
     shutil.copy(folder / f"{SECRET}.tokens.safetensors", folder / f"{SECRET}.attribute.safetensors")

@@ -72,7 +72,7 @@ def pack(file: Path, target: Path, mebibytes: int = 0) -> None:
 
 
 def list_again(file: Path) -> None:
-    """Put a second list of its parts at the end of an archive, which says that none is packed."""
+    """Put a second list of its entries at the end of an archive, which says that none is packed."""
     with zipfile.ZipFile(file) as archive:
         start, count = archive.start_dir, len(archive.namelist())
     content = file.read_bytes()
@@ -83,6 +83,23 @@ def list_again(file: Path) -> None:
         at += 46 + sum(struct.unpack_from("<HHH", listed, at + 28))
     end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, len(listed), start, 0)
     file.write_bytes(content[:-22] + listed + end)
+
+
+def list_often(file: Path, times: int) -> None:
+    """Name the largest entry of an archive many times, with its bytes in the file once."""
+    with zipfile.ZipFile(file, "a") as archive:
+        largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+        archive.filelist += [largest] * times
+        archive.writestr("last", b"")  # so that the list is written anew
+
+
+def change_pickle(file: Path, change: Callable[[bytes], bytes]) -> None:
+    """Rewrite the pickle in a file of torch.save."""
+    with zipfile.ZipFile(file) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, change(content) if name.endswith("data.pkl") else content)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..checks import plain_numbers
+from ..checks import python_numbers
 from .shapes import signed_distance
 
 IMAGE_SIZE = 64
@@ -102,7 +102,7 @@ def _index(name: str, value: str | None) -> int:
     return ATTRIBUTES[name].index(value)
 
 
-@plain_numbers
+@python_numbers
 def sample(n: int, seed: int = 0) -> Attributes:
     """Attributes of `n` scenes, every value equally likely, drawn from `seed`."""
     return sample_attributes(n, torch.Generator().manual_seed(seed))
@@ -114,7 +114,7 @@ def sample_attributes(n: int, generator: torch.Generator) -> Attributes:
     return Attributes(torch.stack(columns, dim=1))
 
 
-@plain_numbers
+@python_numbers
 def render(attributes: Attributes, seed: int = 0) -> Tensor:
     """Images (n, 3, 64, 64) in [0, 1] of the scenes.
 

@@ -17,6 +17,7 @@ from ..checks import shown
 MOST_BYTES = 64 * 2**20
 MOST_JSON_BYTES = 16 * 2**20  # the longest in use, a tokenizer's special words, has 1 to 2 MiB
 PARTIAL, STALE_SECONDS = ".tokenopt-partial", 86_400
+MOVES, MOVE_PAUSE = 10, 0.2  # on Windows a virus scanner may still hold a new file for a moment
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -36,13 +37,25 @@ def write_whole(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         partial.write_bytes(content)
-        os.replace(partial, path)
+        move_into_place(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     for left in path.parent.glob(f".*{PARTIAL}"):
         with contextlib.suppress(OSError):  # another process was quicker
             if time.time() - left.stat().st_mtime > STALE_SECONDS:
                 left.unlink()
+
+
+def move_into_place(path: Path, target: Path) -> None:
+    """Put a finished file in its place, at once and whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(MOVES):
+        try:
+            return os.replace(path, target)
+        except PermissionError:
+            if attempt == MOVES - 1:
+                raise
+            time.sleep(MOVE_PAUSE)
 
 
 def read_tensors(path: Path, most_bytes: int = MOST_BYTES) -> tuple[dict, dict[str, Tensor]]:

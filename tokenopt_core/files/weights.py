@@ -1,4 +1,4 @@
-"""Weights files: read without running code in them, and compared with what a network expects.
+"""Weights files of strangers: read without running code in them, and checked.
 
 A file may have been made by somebody who means harm. Nothing is computed with a tensor, and no
 memory is spent on it, before its kind and size have been looked at.
@@ -7,7 +7,6 @@ memory is spent on it, before its kind and size have been looked at.
 from __future__ import annotations
 
 import pickle
-import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,17 +20,20 @@ Weights = Mapping[str, Tensor]
 
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 SHOWN = 3
-DTYPES = tuple(
+FLOATS = tuple(
     getattr(torch, name)
     for name in ("float32", "float16", "bfloat16", "float64", "float8_e4m3fn", "float8_e5m2")
 )
 COUNTERS = (torch.int64, torch.int32, torch.bool)  # what batch normalization counts, and masks
 # Tensors of a file may share memory, and so be more than the file has: as much again is believed.
 MOST_SHARED = 2
+# Before 2.10 torch believes a pickle about the sizes of the entries, and reads what is behind them,
+# unless it maps the file (pytorch/pytorch#165553).
+MAPPED = torch.__version__ < (2, 10)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file by name, on the CPU, mapped from the disk where the format allows.
+    """All tensors of a file by name, on the CPU; those of .safetensors are mapped from the disk.
 
     Raises:
         ValueError: the file cannot be opened, is cut short, damaged, or holds anything but tensors
@@ -67,7 +69,7 @@ def check_weights(path: Path, found: Weights, expected: Weights) -> None:
     problems += [
         f"{key} of type {found[key].dtype} instead of floating point"
         for key in expected
-        if key in found and found[key].dtype not in DTYPES
+        if key in found and found[key].dtype not in FLOATS
     ]
     if problems:
         more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
@@ -92,19 +94,19 @@ def _check_tensors(path: Path, weights: Weights) -> None:
     A pickle can describe tensors of any size by a few bytes: one number, repeated.
     """
     for key, tensor in weights.items():
-        plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
-        if not plain or tensor.dtype not in (*DTYPES, *COUNTERS):
-            kind = str(tensor.dtype) if plain else f"{tensor.layout} on {tensor.device}"
+        in_memory = tensor.layout == torch.strided and tensor.device.type == "cpu"
+        if not in_memory or tensor.dtype not in (*FLOATS, *COUNTERS):
+            kind = tensor.dtype if in_memory else f"{tensor.layout} on {tensor.device}"
             raise ValueError(
                 f"{path} has the tensor {shown(key)} of type {kind}, expected floating point "
                 "numbers: take a file that is not quantized or otherwise packed."
             )
-    told = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    described = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
     size = path.stat().st_size
-    if told > MOST_SHARED * size:
+    if described > MOST_SHARED * size:
         raise ValueError(
-            f"{path} has {size} bytes but describes {told} bytes of tensors, expected the numbers "
-            "themselves: get the published file."
+            f"{path} has {size} bytes but describes {described} bytes of tensors, expected the "
+            "numbers themselves: get the published file."
         )
 
 
@@ -120,11 +122,11 @@ def _read_safetensors(path: Path) -> object:
 
 def _read_pickle(path: Path) -> object:
     with path.open("rb") as file:
-        mmap = file.read(4) == b"PK\3\4"  # as torch tells an archive
-    if mmap:
+        archive = file.read(4) == b"PK\3\4"  # as torch recognizes one
+    if archive:
         _check_archive(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=archive and MAPPED)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path} is damaged or holds more than tensors, expected a plain state_dict: "
@@ -137,45 +139,29 @@ def _read_pickle(path: Path) -> object:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse compressed parts: torch writes none, reads their packed bytes as numbers when it maps
-    a file, and unpacks a bomb without a limit when it does not."""
+    """Refuse an archive that unpacks to more than the file has: torch takes that memory at once.
+
+    Torch finds the list of entries by its stated place, Python right before the end: the same one
+    only if an entry is where the file begins, since Python corrects the places by the difference.
+    (The place of a list of 64 bits Python compares itself, since the repair of CVE-2025-8291.)
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            parts = archive.infolist()
+            entries = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise ValueError(_damaged(path, error)) from error
-    if not _lists_once(path):
-        raise ValueError(_damaged(path, zipfile.BadZipFile("its list of parts is elsewhere")))
-    for part in parts:
-        if part.compress_type != zipfile.ZIP_STORED or part.file_size != part.compress_size:
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
             raise ValueError(
-                f"{path} is a compressed archive ({shown(part.filename)} unpacks to "
-                f"{part.file_size} bytes), expected a file as torch.save writes it: save it anew, "
+                f"{path} is a compressed archive ({shown(entry.filename)} unpacks to "
+                f"{entry.file_size} bytes), expected a file as torch.save writes it: save it anew, "
                 "as .safetensors if you can."
             )
+    begins = any(entry.header_offset == 0 for entry in entries)
+    if not begins or sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise ValueError(_damaged(path, "its list of entries does not fit it"))
 
 
-def _lists_once(path: Path) -> bool:
-    """Whether an archive's list of parts is right before the records that end the file, and these
-    say so. Python looks for it there, torch where they say: a second list could hide a bomb.
-
-    Records: PKWARE's APPNOTE.TXT, sections 4.3.14 to 4.3.16; those of 64 bits are optional.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(max(0, size - 98))
-        tail = file.read().rjust(98, b"\0")
-    long, locator, end = tail[:56], tail[56:76], tail[76:]
-    if locator.startswith(b"PK\6\7"):
-        place, (told,) = size - 98, struct.unpack_from("<Q", locator, 8)
-        length, start = struct.unpack_from("<QQ", long, 40)
-        right = told == place and long.startswith(b"PK\6\6")
-    else:
-        place, right = size - 22, True
-        length, start = struct.unpack_from("<II", end, 12)
-    return right and end.startswith(b"PK\5\6") and start + length == place
-
-
-def _damaged(path: Path, error: Exception) -> str:
+def _damaged(path: Path, error: object) -> str:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return f"{path} is damaged or incomplete ({reason}): delete it and get it again."

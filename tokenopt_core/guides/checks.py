@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..checks import shown
+from ..checks import shortened, shown
 from ..files.weights import check_finite
 
 # Each far beyond every published model.
@@ -80,7 +79,8 @@ def no_model(weights: Path, error: Exception) -> Exception:
 
 def reason(error: Exception) -> str:
     """What an error says, on one line and short."""
-    return shorten(str(error) or type(error).__name__, 160, placeholder=" ...").rstrip(".")
+    text = " ".join(str(error).split()).rstrip(".")
+    return shortened(text or type(error).__name__, 160)
 
 
 def check_model(weights: Path, model: nn.Module) -> None:

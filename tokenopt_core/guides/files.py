@@ -16,10 +16,10 @@ from typing import Any
 from ..checks import nearest, shown
 from ..files.small import read_json
 from ..files.weights import read_weights
-from ..hub.fetch import HubFile, Progress, fetch_files
+from ..hub import HubFile, Progress, fetch_files
 from .checks import check_numbers, check_room
 
-DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "clip"
+DEMO_GUIDE = Path(__file__).parents[1] / "demo" / "clip"
 SIZES = {  # about the bytes of the weights: four for each parameter
     "ViT-B-32/laion2b_s34b_b79k": 605_100_000,
     "ViT-B-16/datacomp_xl_s13b_b90k": 598_500_000,
@@ -70,7 +70,7 @@ def find_guide(
     source = str(source)
     fetch = partial(fetch_files, progress=progress, download=download)
     if source == "demo":
-        return _local(DEMO_FOLDER)
+        return _local(DEMO_GUIDE)
     if source.startswith("hf-hub:"):
         return _from_hub(source.removeprefix("hf-hub:"), models_dir, fetch)
     if source and Path(source).exists():

@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..checks import check_tensor, packages, writable
+from ..checks import check_dtype, check_tensor, needs_packages, writable
 from ..compute.half_precision import autocast, half_copy, shallow_copy
 from ..compute.memory import is_out_of_memory
-from ..hub.fetch import Progress
+from ..hub import Progress
 from .checks import (
     check_ids,
     check_model,
@@ -30,15 +30,14 @@ from .checks import (
     no_model,
     reason,
 )
-from .files import DEMO_FOLDER, KNOWN_GUIDES, GuideFiles, find_guide
+from .files import DEMO_GUIDE, KNOWN_GUIDES, GuideFiles, find_guide
 from .words import PromptTokenizer
 
 if TYPE_CHECKING:
     from open_clip import CLIP, CustomTextCLIP
 
-__all__ = ["DEMO_FOLDER", "KNOWN_GUIDES", "Guide", "load_guide"]
+__all__ = ["DEMO_GUIDE", "KNOWN_GUIDES", "Guide", "load_guide"]
 
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 log = logging.getLogger(__name__)
 
@@ -168,10 +167,9 @@ def load_guide(
         DownloadError: files are missing and could not be downloaded.
         ImportError: open_clip, or what it needs, is not installed.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype is {dtype}, expected one of {', '.join(map(str, DTYPES))}.")
+    check_dtype(dtype)
     # Inference weights could never take part in a gradient.
-    with torch.inference_mode(False), _no_traces(), packages():
+    with torch.inference_mode(False), _no_traces(), needs_packages():
         files = find_guide(source, models_dir, progress, download)
         model = _build(files)
         if not hasattr(model, "visual") or hasattr(model, "text_decoder"):

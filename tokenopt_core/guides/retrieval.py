@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..checks import plain_numbers
+from ..checks import python_numbers
 from ..compute.memory import Chunks
 from ..compute.seeds import RETRIEVAL_STREAM, generators, image_seeds
 from ..images.fit import fit_images
@@ -20,7 +20,7 @@ CHOICES = ("best", "top percent", "random")
 CHUNK = 16  # images in one pass; more is hardly faster and takes more memory
 
 
-@plain_numbers
+@python_numbers
 @torch.no_grad()
 def embed_images(
     guide: Guide,
@@ -53,7 +53,7 @@ def similarities(guide: Guide, prompts: Sequence[str], embeddings: Tensor) -> Te
     return guide.encode_text(prompts) @ embeddings.T
 
 
-@plain_numbers
+@python_numbers
 def choose(
     scores: Tensor, how: str = "best", *, percent: float = 10.0, seed: int | Sequence[int] = 0
 ) -> list[int]:
@@ -87,7 +87,7 @@ def choose(
     ]
 
 
-@plain_numbers
+@python_numbers
 def top_count(images: int, percent: float) -> int:
     """How many of so many images are the top `percent` %, one at least.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor
 
-from ..checks import plain_numbers
+from ..checks import python_numbers
 from ..compute.gradients import require_normal_weights
 from ..compute.memory import in_chunks
 from ..compute.seeds import CROP_STREAM, generators
@@ -22,7 +22,7 @@ from .guide import Guide
 class Views:
     """A guide's embedding of random crops, other ones at each call once it is seeded."""
 
-    @plain_numbers
+    @python_numbers
     def __init__(
         self, guide: Guide, *, crops: int, crop_area: float, flip: bool, chunk_size: int = 0
     ):

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from ..checks import shortened
+
 
 class PromptTokenizer:
     """Texts -> ids (b, context_length) int64, over either kind of open_clip tokenizer.
@@ -39,7 +41,7 @@ class PromptTokenizer:
             unknown.update(dict.fromkeys(words))
             if length > self.context_length:
                 result.append(
-                    f"the prompt {_shorten(text)} has {length} tokens and guide {guide} reads "
+                    f"the prompt {_quoted(text)} has {length} tokens and guide {guide} reads "
                     f"{self.context_length}: its end is ignored, so put what matters first."
                 )
         if unknown:
@@ -66,5 +68,5 @@ class PromptTokenizer:
         return len(read["input_ids"]), [clean[a:b] for i, (a, b) in spans if i == unknown and a < b]
 
 
-def _shorten(text: str) -> str:
-    return json.dumps(text if len(text) <= 60 else text[:57] + "...", ensure_ascii=False)
+def _quoted(text: str) -> str:
+    return json.dumps(shortened(text, 60), ensure_ascii=False)

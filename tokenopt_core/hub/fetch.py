@@ -1,38 +1,52 @@
-"""Files of hub repositories on this computer: find them, or download them."""
+"""Files of hub repositories on this computer: found, or downloaded into place."""
 
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .messages import CannotWrite, Meter, Progress, address, by_hand, in_bytes, reason
-from .transfer import (
-    Beat,
-    RemoteFile,
-    bring,
-    check,
-    check_room,
-    failures,
-    kept_in,
-    locked,
-    look_up,
-    move_in,
-    partial_path,
-)
+from ..files.small import move_into_place
+from . import messages
+from .messages import TICK_SECONDS, CannotWrite, DownloadError, Meter, Progress, failures
+from .transfer import RemoteFile, Tick, check, download_file, look_up
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["DownloadError", "HubFile", "Progress", "fetch_files", "find_file"]
+WORTH_KEEPING = 2**20  # bytes of a partial download
+VERSION_LENGTH = 16  # characters; Windows often takes no path of more than 259
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file to have from a hub repository: the first of `names` that is there.
+
+    `size` is about its bytes, for messages before the hub was asked.
+    """
+
+    repo: str
+    names: tuple[str, ...]
+    optional: bool = False
+    size: int = 0
+
+    def find(self, folder: Path | None) -> Path | None:
+        """Where it lies on this computer: in `folder`, or (None) in the hub's cache."""
+        from huggingface_hub import try_to_load_from_cache
+
+        for name in self.names:
+            path = folder / name if folder else try_to_load_from_cache(self.repo, name)
+            if isinstance(path, str | Path) and Path(path).is_file():
+                return Path(path)
+        return None
 
 
 def fetch_files(
     name: str,
-    wanted: Sequence[HubFile],
+    files: Sequence[HubFile],
     folder: Path | None,
     progress: Progress | None = None,
     *,
@@ -49,7 +63,8 @@ def fetch_files(
 
     Args:
         name: of the model, for messages.
-        folder: None means the hub's cache, filled in the hub's own way.
+        folder: None means the hub's cache, filled by the hub's own client with its own progress
+            bar; `progress` is then given 0 of 0 bytes, and can cancel between files only.
         progress: called with the bytes done and in all, of all files, about five times a second
             (0 and 0 at first); an exception that it raises cancels the download.
         download: False raises DownloadError where something is missing.
@@ -57,184 +72,47 @@ def fetch_files(
     Raises:
         DownloadError: offline, no such file, no room on the disk and the like.
     """
-    model = HubModel(name, tuple(wanted), folder)
-    found = model.find()
-    if not model.complete(found) and not download:
-        raise DownloadError(model.not_here())
-    if model.complete(found):
-        return found
-    meter = Meter(name, progress)
-    if folder is None:
-        return _into_cache(model, meter)
-    with model.explained(model.missing(found)[0]), locked(model.lock, meter.beat):
-        if not model.complete(model.find()):  # else another process has brought them
-            try:
-                _into_folder(model, meter)
-            except BaseException:
-                if not kept_in(model.staging):
-                    shutil.rmtree(model.staging, ignore_errors=True)
-                raise
-    return model.find()
-
-
-def _into_folder(model: HubModel, meter: Meter) -> None:
-    """Downloads what is missing beside the folder, then moves it in."""
-    planned = _plan(model, meter.beat)
-    total = sum(remote.size or 0 for _, remote in planned)
-    paths = [partial_path(model.staging, remote) for _, remote in planned]
-    there = sum(path.stat().st_size for path in paths if path.is_file())
-    first, _ = planned[0]
-    with model.explained(first, total):
-        check_room(model.folder, total - there)
-    logger.info(
-        "Downloading %s: %s (%s) from %s to %s%s.",
-        model.name,
-        " and ".join(remote.name for _, remote in planned),
-        in_bytes(total),
-        " and ".join(dict.fromkeys(address(remote.repo) for _, remote in planned)),
-        model.folder,
-        f", {in_bytes(there)} of it are there" if there else "",
-    )
-    meter.start(total, there)
-    for (file, remote), path in zip(planned, paths, strict=True):
-        with model.explained(file, remote.size):
-            bring(remote, path, meter.beat, meter.reached)
-            check(path, remote, meter.beat)
-            meter.finish_file(path.stat().st_size)
-    for (file, remote), path in zip(planned, paths, strict=True):
-        with model.explained(file, remote.size):
-            move_in(path, model.folder / remote.name)
-    shutil.rmtree(model.staging, ignore_errors=True)
-    logger.info("Downloaded %s: %s.", model.name, meter.summary())
-
-
-def _plan(model: HubModel, beat: Beat) -> list[tuple[HubFile, RemoteFile]]:
-    """What the hub has of the files that are missing here."""
-    planned = []
-    for file in model.missing(model.find()):
-        with model.explained(file):
-            remote = _first_there(file, beat)
-        if remote is not None:
-            planned.append((file, remote))
-    return planned
-
-
-def _first_there(file: HubFile, beat: Beat) -> RemoteFile | None:
-    """The first name of a file that its repository has; None if it may do without."""
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-    for name in file.names:
-        try:
-            return look_up(file.repo, name, beat)
-        except EntryNotFoundError as error:
-            last = name == file.names[-1]
-            if isinstance(error, LocalEntryNotFoundError) or (last and not file.optional):
-                raise
-    return None
-
-
-def _into_cache(model: HubModel, meter: Meter) -> list[Path | None]:
-    """The same into the hub's cache, by the hub's own client."""
-    from huggingface_hub import hf_hub_download
-
-    planned = _plan(model, meter.beat)
-    total = sum(remote.size or 0 for _, remote in planned)
-    logger.info("Downloading %s (%s) into the hub's cache.", model.name, in_bytes(total))
-    meter.start(total, 0)
-    for file, remote in planned:
-        cancelled: list[BaseException] = []
-        options = {}
-        if "tqdm_class" in inspect.signature(hf_hub_download).parameters:
-            options["tqdm_class"] = _progress_bar(meter, cancelled)
-        with model.explained(file, remote.size):
-            try:
-                path = Path(hf_hub_download(remote.repo, remote.name, **options))
-            finally:
-                if cancelled:  # the hub may report from its own thread, where an error is lost
-                    raise cancelled[0]
-            check(path, remote, meter.beat)
-            meter.finish_file(path.stat().st_size)
-    return model.find()
-
-
-def _progress_bar(meter: Meter, cancelled: list[BaseException]) -> type:
-    """The hub's own progress bar, which tells `meter` and keeps what that raises."""
-    from huggingface_hub.utils import tqdm
-
-    class ReportingBar(tqdm):
-        def __init__(self, *args, **kwargs) -> None:
-            super().__init__(*args, **kwargs)
-            self._there = kwargs.get("initial") or 0
-
-        def update(self, n: float | None = 1) -> bool | None:
-            self._there += n or 0
-            try:
-                meter.reached(int(self._there))
-            except BaseException as error:
-                cancelled.append(error)
-                raise
-            return super().update(n)
-
-    return ReportingBar
-
-
-class DownloadError(OSError):
-    """A model is not here and could not or must not be downloaded; the message says what to fetch
-    by hand and where to."""
-
-
-@dataclass(frozen=True)
-class HubFile:
-    """A file to have from a hub repository: the first of `names` that is there.
-
-    `size` is about its bytes, for messages before the hub was asked.
-    """
-
-    repo: str
-    names: tuple[str, ...]
-    optional: bool = False
-    size: int = 0
-
-
-def find_file(wanted: HubFile, folder: Path | None) -> Path | None:
-    """The file where it lies on this computer: in `folder`, or (None) in the hub's cache."""
-    from huggingface_hub import try_to_load_from_cache
-
-    for name in wanted.names:
-        if folder is not None:
-            path = folder / name
+    model = _Model(name, tuple(files), folder)
+    if not model.complete():
+        if not download:
+            size = sum(file.size for file in files)
+            raise DownloadError(messages.not_here(name, size, model.by_hand()))
+        meter = Meter(name, progress)
+        if folder is None:
+            _into_cache(model, meter.tick)
         else:
-            cached = try_to_load_from_cache(wanted.repo, name)
-            path = Path(cached) if isinstance(cached, str) else None
-        if path is not None and path.is_file():
-            return path
-    return None
+            _into_folder(model, meter)
+    return model.find()
 
 
 @dataclass(frozen=True)
-class HubModel:
-    """The files of one model, and what is said about them."""
+class _Model:
+    """The files of one model, where they go, and what is said about them."""
 
     name: str
-    wanted: tuple[HubFile, ...]
+    files: tuple[HubFile, ...]
     folder: Path | None
 
     @property
     def staging(self) -> Path:
+        """The folder in which its files grow."""
         return self.folder.with_name(f".{self.folder.name}.partial")
 
     @property
-    def lock(self) -> Path:
-        return self.folder.with_name(f".{self.folder.name}.lock")
+    def kept(self) -> int:
+        """Bytes from which the next download can go on; 0 if there are too few to keep."""
+        files = self.staging.iterdir() if self.folder and self.staging.is_dir() else ()
+        size = sum(file.stat().st_size for file in files)
+        return size if size >= WORTH_KEEPING else 0
 
     def find(self) -> list[Path | None]:
-        return [find_file(file, self.folder) for file in self.wanted]
+        return [file.find(self.folder) for file in self.files]
 
-    def complete(self, found: list[Path | None]) -> bool:
-        return all(path or file.optional for path, file in zip(found, self.wanted, strict=True))
+    def missing(self) -> list[HubFile]:
+        return [file for file, path in zip(self.files, self.find(), strict=True) if path is None]
 
-    def missing(self, found: list[Path | None]) -> list[HubFile]:
-        return [file for path, file in zip(found, self.wanted, strict=True) if path is None]
+    def complete(self) -> bool:
+        return all(file.optional for file in self.missing())
 
     @contextlib.contextmanager
     def explained(self, file: HubFile, size: int | None = None) -> Iterator[None]:
@@ -244,25 +122,127 @@ class HubModel:
         except DownloadError:
             raise
         except (*failures(), CannotWrite) as error:
-            raise DownloadError(self._failed(file, size or file.size, error)) from error
+            why = messages.reason(error, file.repo)
+            size, manual = size or file.size, self.by_hand()
+            message = messages.failed(file.names[0], self.name, size, why, self.kept, manual)
+            raise DownloadError(message) from error
 
-    def not_here(self) -> str:
-        size = sum(file.size for file in self.wanted)
-        about = f" (about {in_bytes(size)})" if size else ""
-        return (
-            f"{self.name!r} is not on this computer, and download is off: switch it on to get it"
-            f"{about}, or {self._by_hand()}"
-        )
+    def by_hand(self) -> str:
+        needed = [(file.repo, file.names[0]) for file in self.files if not file.optional]
+        target = self.folder or f"a folder FOLDER/{self.name} (models_dir=FOLDER)"
+        return messages.by_hand(needed, target)
 
-    def _failed(self, file: HubFile, size: int, error: BaseException) -> str:
-        about = f" ({in_bytes(size)})" if size else ""
-        kept = kept_in(self.staging) if self.folder else 0
-        again = f" Run again to go on from {in_bytes(kept)}." if kept else ""
-        return (
-            f"Could not download {file.names[0]}{about} of {self.name!r}: "
-            f"{reason(error, file.repo)}.{again} To install it by hand, {self._by_hand()}"
-        )
 
-    def _by_hand(self) -> str:
-        needed = [(file.repo, file.names[0]) for file in self.wanted if not file.optional]
-        return by_hand(needed, self.folder or f"a folder FOLDER/{self.name} (models_dir=FOLDER)")
+def _into_cache(model: _Model, tick: Tick) -> None:
+    """Downloads what is missing into the hub's cache, by the hub's own client."""
+    from huggingface_hub import hf_hub_download
+
+    for file, remote in _plan(model, tick):
+        logger.info("Downloading %s of %s into the hub's cache.", remote.name, model.name)
+        with model.explained(file, remote.size):
+            check(Path(hf_hub_download(remote.repo, remote.name)), remote, tick)
+
+
+def _into_folder(model: _Model, meter: Meter) -> None:
+    """Downloads what is missing beside the folder, then moves it in; one process at a time."""
+    lock = model.folder.with_name(f".{model.folder.name}.lock")
+    with model.explained(model.missing()[0]), _locked(lock, meter.tick):
+        try:
+            if not model.complete():  # otherwise another process has downloaded them
+                _into_staging(model, meter)
+        finally:
+            if model.complete() or not model.kept:
+                shutil.rmtree(model.staging, ignore_errors=True)
+
+
+def _into_staging(model: _Model, meter: Meter) -> None:
+    """Downloads into the hidden folder, each file under its version's name: never onto the bytes of
+    another version. Moves them into the model's folder when all are complete."""
+    planned = [
+        (file, remote, model.staging / f"{remote.name}.{remote.version[:VERSION_LENGTH]}")
+        for file, remote in _plan(model, meter.tick)
+    ]
+    total = sum(remote.size or 0 for _, remote, _ in planned)
+    kept = sum(path.stat().st_size for _, _, path in planned if path.is_file())
+    with model.explained(planned[0][0], total):
+        _check_room(model.folder, total - kept)
+    logger.info(
+        "Downloading %s: %s (%s) from %s to %s%s.",
+        model.name,
+        " and ".join(remote.name for _, remote, _ in planned),
+        messages.in_bytes(total),
+        " and ".join(dict.fromkeys(messages.address(remote.repo) for _, remote, _ in planned)),
+        model.folder,
+        f", {messages.in_bytes(kept)} of it are there" if kept else "",
+    )
+    meter.start(total, kept)
+    for file, remote, path in planned:
+        with model.explained(file, remote.size):
+            download_file(remote, path, meter)
+            check(path, remote, meter.tick)
+            meter.finish_file(path.stat().st_size)
+    for file, remote, path in planned:
+        with model.explained(file, remote.size):
+            move_into_place(path, model.folder / remote.name)
+    logger.info("Downloaded %s: %s.", model.name, meter.summary())
+
+
+def _plan(model: _Model, tick: Tick) -> list[tuple[HubFile, RemoteFile]]:
+    """What the hub has of the files that are missing here."""
+    planned = []
+    for file in model.missing():
+        with model.explained(file):
+            remote = _first_there(file, tick)
+        if remote is not None:
+            planned.append((file, remote))
+    return planned
+
+
+def _first_there(file: HubFile, tick: Tick) -> RemoteFile | None:
+    """The first name of a file that its repository has; None if it may do without."""
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    for name in file.names:
+        try:
+            return look_up(file.repo, name, tick)
+        except EntryNotFoundError as error:
+            last = name == file.names[-1]
+            if isinstance(error, LocalEntryNotFoundError) or (last and not file.optional):
+                raise
+    return None
+
+
+@contextlib.contextmanager
+def _locked(path: Path, tick: Tick) -> Iterator[None]:
+    """Holds a lock file, and waits (`tick()` may cancel that) while another process holds it.
+
+    The system releases the lock of a process that died.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock, waiting = FileLock(path), False
+    while not lock.is_locked:
+        tick()
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if not waiting:
+                logger.info("Another process is downloading this model: waiting for it (%s).", path)
+            waiting = True
+            time.sleep(TICK_SECONDS)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows removes it when it is released
+            path.unlink()
+        lock.release()
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    """Raise CannotWrite unless the disk of a folder (that may not exist yet) has `needed` bytes."""
+    parent = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(parent).free
+    if needed > free:
+        there, asked = messages.in_bytes(free), messages.in_bytes(needed)
+        raise CannotWrite(f"it needs {asked}, and {parent} has {there} free")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..checks import check_images, plain_numbers
+from ..checks import check_images, python_numbers
 from .masks import check_mask
 
 MODES = ("crop", "pad", "stretch")
@@ -70,7 +70,7 @@ class Fit:
         return self.places[index if len(self.places) > 1 else 0]
 
 
-@plain_numbers
+@python_numbers
 def fit_whole(
     picture: tuple[int, int],
     size: int,
@@ -97,7 +97,7 @@ def fit_whole(
     return Fit(size, picture, (_place(Box(top, left, down, across), picture, size),), fill)
 
 
-@plain_numbers
+@python_numbers
 def fit_around(
     masks: Tensor, size: int, mode: str = "crop", margin: float = 0.5, fill: str = "edge"
 ) -> Fit:

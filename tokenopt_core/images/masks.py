@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_tensor, plain_numbers
+from ..checks import check_tensor, python_numbers
 
 
-@plain_numbers
+@python_numbers
 def feather(mask: Tensor, radius: int) -> Tensor:
     """The mask (b, 1, h, w) with a soft rim of `radius` pixels around it; 0 leaves it as it is.
 

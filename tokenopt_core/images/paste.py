@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..checks import plain_numbers
+from ..checks import python_numbers
 from .fit import FILLS, Box, Fit, Place, white_part, without_faint
 from .masks import check_mask, feather
 
@@ -49,7 +49,7 @@ def mask_into_square(masks: Tensor, fit: Fit) -> Tensor:
     return torch.cat(made)
 
 
-@plain_numbers
+@python_numbers
 def paste(
     images: Tensor,
     fit: Fit,

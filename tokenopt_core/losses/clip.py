@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..checks import check_images, plain_numbers
+from ..checks import check_images, python_numbers
 from ..guides.guide import Guide
 from ..guides.views import FixedFeatures, Views
 from .base import Loss, free_name
@@ -38,7 +38,7 @@ class ClipLoss(Loss):
     count the same, with 0 the text is ignored.
     """
 
-    @plain_numbers
+    @python_numbers
     def __init__(
         self,
         guide: Guide,

@@ -16,7 +16,7 @@ from itertools import zip_longest
 import torch
 from torch import Tensor
 
-from ..checks import hold_plain
+from ..checks import convert_fields, shortened
 from ..guides.guide import Guide
 from ..guides.views import FixedFeatures
 
@@ -55,7 +55,7 @@ class WeightedText:
     written: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self):
-        hold_plain(self)
+        convert_fields(self)
         if not isinstance(self.text, str) or not self.text.strip():
             raise ValueError(f"a prompt part has the text {self.text!r}: expected some words.")
         if not math.isfinite(self.weight) or abs(self.weight) > MAX_WEIGHT:
@@ -243,7 +243,7 @@ def _column_name(parts: Sequence[WeightedText | None], number: int) -> str:
     if len(texts) > 1:
         return f"part {number}"
     text = " ".join(texts.pop().split())
-    return text if len(text) <= NAME_LENGTH else text[: NAME_LENGTH - 3].rstrip() + "..."
+    return shortened(text, NAME_LENGTH)
 
 
 @lru_cache(maxsize=64)

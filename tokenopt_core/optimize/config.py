@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING
 
-from ..checks import hold_plain, plain, shown
+from ..checks import convert_fields, python_number, shown
 from ..tokenizers.spec import SCHEDULES, TokenizerSpec
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ class OptimizeConfig:
 
     def __post_init__(self) -> None:
         self._check("locked", isinstance(self.locked, Sequence), "positions, a tuple or list")
-        hold_plain(self)
-        object.__setattr__(self, "locked", tuple(map(plain, self.locked)))
+        convert_fields(self)
+        object.__setattr__(self, "locked", tuple(map(python_number, self.locked)))
         self._check("steps", _counts(self.steps, 1), "an integer of 1 or more")
         fits = self.lr == AUTO or (_is_finite(self.lr) and self.lr > 0)
         self._check("lr", fits, "a number above 0, or auto")

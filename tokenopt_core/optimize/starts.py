@@ -15,7 +15,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from ..checks import plain_numbers
+from ..checks import python_numbers
 from ..compute.memory import Chunks, Progress
 from ..compute.seeds import SAMPLE_STREAM, generators, image_seeds, normal
 from ..losses.base import LossFunction, as_loss
@@ -23,7 +23,7 @@ from ..tokenizers import Tokenizer, TokenizerSpec
 from .loop import render
 
 
-@plain_numbers
+@python_numbers
 def random_features(spec: TokenizerSpec, seeds: Sequence[int], spread: float = 1.0) -> Tensor:
     """Normal features (b, n, d) on the CPU, one row per seed, with standard deviation `spread`.
 
@@ -37,7 +37,7 @@ def random_features(spec: TokenizerSpec, seeds: Sequence[int], spread: float = 1
     return spread * normal(generators(seeds), (spec.num_tokens, spec.token_size))
 
 
-@plain_numbers
+@python_numbers
 def random_codes(
     tokenizer: Tokenizer, seeds: Sequence[int], spread: float = 1.0
 ) -> tuple[Tensor, Tensor]:

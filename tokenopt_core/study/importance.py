@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..checks import plain_numbers
+from ..checks import python_numbers
 from ..compute.memory import Chunks, Progress
 from ..tokenizers import Tokenizer
 from .influence import other_codes, variations
@@ -111,7 +111,7 @@ def _between_share(tokens: Tensor, classes: Tensor, count: int) -> Tensor:
     return torch.where(total > 1e-12, between / total.clamp(min=1e-12), torch.zeros_like(total))
 
 
-@plain_numbers
+@python_numbers
 @torch.no_grad()
 def responses(
     tokenizer: Tokenizer,

@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ..checks import plain_numbers
+from ..checks import python_numbers
 from ..compute.memory import Chunks, Progress
 from ..compute.seeds import VARY_STREAM, generators, image_seeds, send
 from ..tokenizers import Tokenizer
@@ -23,7 +23,7 @@ from ..tokenizers import Tokenizer
 T = TypeVar("T")
 
 
-@plain_numbers
+@python_numbers
 @torch.no_grad()
 def pixel_influence(
     tokenizer: Tokenizer,
@@ -109,7 +109,7 @@ def _change(before: Tensor, after: Tensor) -> Tensor:
     return (after - before).abs().mean(1)
 
 
-@plain_numbers
+@python_numbers
 @torch.no_grad()
 def other_codes(tokenizer: Tokenizer, tokens: Tensor, samples: int, seed: int) -> Tensor:
     """Random codes (b, samples, n) on the CPU, each another one than the image has there.

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..checks import hold_plain
+from ..checks import convert_fields
 from ..compute.memory import Progress
 from ..compute.seeds import image_seeds
 from ..images.masks import check_mask
@@ -54,7 +54,7 @@ class SearchConfig:
     dtype: torch.dtype = torch.float32
 
     def __post_init__(self):
-        hold_plain(self)
+        convert_fields(self)
         if self.method not in METHODS:
             raise ValueError(f"method is {self.method!r}; expected one of: {', '.join(METHODS)}.")
         if not 0 < self.share <= 1:

@@ -1,6 +1,6 @@
-"""TiTok, TA-TiTok and MaskGIT-VQGAN behind one `Tokenizer`."""
+"""Image tokenizers: TiTok, TA-TiTok and MaskGIT-VQGAN behind one `Tokenizer`."""
 
-from ..hub.fetch import DownloadError
+from ..hub import DownloadError
 from .base import Posterior, Quantized, Tokenizer
 from .config import config_of
 from .loading import build_tokenizer, find_release, load_tokenizer, save_tokenizer

@@ -1,4 +1,4 @@
-"""The interface of every tokenizer, and the checks at its boundary.
+"""Interface of all tokenizers, and checks of the tensors that it takes.
 
 Axes: b images, n tokens, d token size, h and w pixels, s = spec.image_size, t text tokens,
 e text size.

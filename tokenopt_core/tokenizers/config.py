@@ -1,7 +1,7 @@
-"""config.json of the hub layout: from it to a `TokenizerSpec`, and back.
+"""Conversion of the hub layout's config.json to a `TokenizerSpec`, and back.
 
 Only `model.vq_model`, the image size under `dataset.preprocessing` and our own `recommended`
-matter; a config of the released models has much else. Values may be references like
+count; the configs of the released models have much more. Values may be references like
 "${model.vq_model.token_size}".
 """
 
@@ -84,12 +84,12 @@ def _config_fields(config: Mapping[str, Any], inferred: Mapping[str, Any]) -> di
     if "pixel_stage" in fields:
         fields["pixel_stage"] = _pixel_stage(fields["pixel_stage"], inferred["pixel_stage"])
     recommended = {name: look_up(config, f"recommended.{name}") for name in RECOMMENDED_FIELDS}
-    said = {name: value for name, value in recommended.items() if value is not None}
+    recommended = {name: value for name, value in recommended.items() if value is not None}
     size = look_up(config, "dataset.preprocessing.crop_size")
     if inferred["layout"] == "maskgit-vqgan":
         size = size or look_up(config, "model.vq_model.pixel_stage.resolution")
         fields = {field: value for field, value in fields.items() if field == "pixel_stage"}
-    fields["recommended"] = Recommended(**said)
+    fields["recommended"] = Recommended(**recommended)
     if size is not None:
         fields["image_size"] = size
     if inferred["layout"] == "maskgit-vqgan":
@@ -151,7 +151,7 @@ def _pixel_stage(value: Any, inferred: PixelStage | None) -> PixelStage | None:
 
 
 def _check_switches(values: Mapping[str, Any], legacy: bool | None) -> None:
-    """Switches are true or false; finetune_decoder only says again whether there is a stage."""
+    """Switches are true or false; finetune_decoder only repeats whether there is a pixel stage."""
     for key in SWITCHES:
         if values[key] is not None and not isinstance(values[key], bool):
             raise ValueError(f"{key} is {shown(values[key])}, expected true or false.")

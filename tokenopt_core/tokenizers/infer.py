@@ -1,4 +1,4 @@
-"""What the shapes of a checkpoint's tensors tell about its tokenizer.
+"""Inference of a tokenizer's architecture from the shapes of a checkpoint's tensors.
 
 All of a `TokenizerSpec` can be read from them but three things, for which the rules of the
 released checkpoints are used: heads of 64 channels, normalized tokens if and only if they have 12
@@ -96,7 +96,7 @@ def _pixel_stage(shapes: Shapes, prefix: str, num_embeddings: int) -> PixelStage
 
 
 def _count(shapes: Shapes, prefix: str) -> int:
-    """How many parts `prefix` has: numbered from 0, without a gap."""
+    """How many submodules `prefix` has: numbered from 0, without a gap."""
     numbers = {key[len(prefix) :].split(".")[0] for key in shapes if key.startswith(prefix)}
     if "0" not in numbers:
         raise KeyError(f"{prefix}0")

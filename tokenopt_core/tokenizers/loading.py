@@ -1,4 +1,4 @@
-"""Load a tokenizer: by name, from a folder in hub layout, or from a weights file.
+"""Loading of tokenizers: by name, from a folder in hub layout, or from a weights file.
 
 The network is built without memory (on the meta device) and takes over copies of the file's
 tensors: the file may change or go away while the tokenizer is in use.
@@ -14,21 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import nearest, packages
+from ..checks import check_dtype, nearest, needs_packages, shortened
 from ..files.small import read_json
 from ..files.weights import SUFFIXES, Weights, check_finite, check_weights, read_weights
-from ..hub.fetch import HubFile, Progress, fetch_files, find_file
+from ..hub import HubFile, Progress, fetch_files
 from .base import Tokenizer
 from .config import config_of, make_spec
-from .registry import DEMO, DEMO_FOLDER, RELEASES, Release, known_tokenizers
+from .registry import DEMO, DEMO_TOKENIZER, RELEASES, Release, known_tokenizers
 from .spec import TokenizerSpec
 from .titok import TiTok
 from .vqgan import MaskGitVqgan
 
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-SHOWN = 100
+LONGEST_SOURCE = 100  # characters in a message
 
 
 def load_tokenizer(
@@ -48,7 +47,8 @@ def load_tokenizer(
         dtype: of the networks; the codebook and all inputs and outputs are float32.
         models_dir: where released weights are looked for, and downloaded to if they are missing;
             None means the hub's cache.
-        progress: called with the bytes done and in all during a download; what it raises cancels.
+        progress: called with the bytes done and in all during a download into `models_dir`; what it
+            raises cancels. The hub's cache is filled by the hub's client, with its own bar.
         download: False raises DownloadError in place of a download.
 
     Raises:
@@ -57,10 +57,9 @@ def load_tokenizer(
         FileNotFoundError: a folder without weights.
         DownloadError: the weights are missing and could not be downloaded.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype is {dtype}, expected one of {', '.join(map(str, DTYPES))}.")
+    check_dtype(dtype)
     # Weights that are created under inference mode could never take part in a backward pass.
-    with torch.inference_mode(False), torch.no_grad(), packages():
+    with torch.inference_mode(False), torch.no_grad(), needs_packages():
         name, path, config = _resolve(source, models_dir, progress, download)
         weights = read_weights(path)
         spec = _make_spec(name, path, weights, config)
@@ -117,29 +116,28 @@ def _resolve(
 ) -> tuple[str, Path, dict[str, Any] | None]:
     """Name, weights file and config (None: not needed or not there) of a source."""
     if source == DEMO:
-        return DEMO, *_in_folder(DEMO_FOLDER)
+        return DEMO, *_in_folder(DEMO_TOKENIZER)
     if source in RELEASES:
         release = RELEASES[str(source)]
         folder = fetch_release(release, models_dir, progress, download=download)
         return str(source), folder / release.weights, None
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"tokenizer is {source!r}, expected a name or a path.")
-    path, kind = _look_at(source)
+    path, kind = _path_and_kind(source)
     if kind == "folder":
         return path.name, *_in_folder(path)
     if kind == "file" and path.suffix in SUFFIXES:
         own_config = path.with_name(CONFIG) if path.stem in ("model", "pytorch_model") else None
         return path.stem, path, _read_config(own_config)
     found = "a file of another kind" if kind == "file" else "not there"
-    shown = str(source) if len(str(source)) <= SHOWN else f"{str(source)[:SHOWN]}..."
     raise ValueError(
-        f"tokenizer is {shown!r}, which is {found}: expected a name like "
-        f"{nearest(str(source), known_tokenizers())} (known_tokenizers() has all), a folder with "
-        f"{CONFIG} and {WEIGHTS}, or a weights file ({', '.join(SUFFIXES)})."
+        f"tokenizer is {shortened(str(source), LONGEST_SOURCE)!r}, which is {found}: expected a "
+        f"name like {nearest(str(source), known_tokenizers())} (known_tokenizers() has all), a "
+        f"folder with {CONFIG} and {WEIGHTS}, or a weights file ({', '.join(SUFFIXES)})."
     )
 
 
-def _look_at(source: str | os.PathLike[str]) -> tuple[Path, str]:
+def _path_and_kind(source: str | os.PathLike[str]) -> tuple[Path, str]:
     """The path of a source, of the folder for a config.json, and "folder", "file" or ""."""
     try:
         path = Path(source).expanduser()
@@ -172,7 +170,7 @@ def _read_config(path: Path | None) -> dict[str, Any] | None:
 def _make_spec(
     name: str, path: Path, weights: Weights, config: dict[str, Any] | None
 ) -> TokenizerSpec:
-    """The released spec of that name, else what the config and the tensors' shapes say."""
+    """The released spec of that name, otherwise what the config and the tensors' shapes say."""
     if name in RELEASES:
         return RELEASES[name].spec
     try:
@@ -204,7 +202,7 @@ def find_release(release: Release, models_dir: str | Path | None = None) -> Path
             name; None means the hub's own cache.
     """
     folder = Path(models_dir) / release.spec.name if models_dir is not None else None
-    weights = find_file(HubFile(release.repo, (release.weights,)), folder)
+    weights = HubFile(release.repo, (release.weights,)).find(folder)
     return weights.parent if weights else None
 
 
@@ -223,19 +221,15 @@ def fetch_release(
     if folder is not None:
         return folder
     *others, weights = release.files
-    wanted = [HubFile(release.repo, (file,)) for file in others]
-    wanted += [HubFile(release.repo, (weights,), size=_size(release))]
+    files = [HubFile(release.repo, (file,)) for file in others]
+    files += [HubFile(release.repo, (weights,), size=_size(release))]
     folder = Path(models_dir) / release.spec.name if models_dir is not None else None
-    *_, path = fetch_files(release.spec.name, wanted, folder, progress, download=download)
+    *_, path = fetch_files(release.spec.name, files, folder, progress, download=download)
     return path.parent
 
 
 def _size(release: Release) -> int:
     """About the bytes of its weights, without asking for them: its tensors in float32."""
-    import torch
-
-    pass
-
     with torch.device("meta"):
         tensors = build_tokenizer(release.spec).state_dict().values()
     return sum(4 * tensor.numel() for tensor in tensors)

@@ -36,7 +36,7 @@ class Codebook(nn.Module):
 
 
 class VectorQuantizer(Codebook):
-    """A codebook that quantizes, in float32 with autocast off: else near ties change codes."""
+    """A codebook that quantizes, in float32 with autocast off: otherwise near ties change codes."""
 
     def __init__(self, spec: TokenizerSpec) -> None:
         super().__init__(spec.codebook_size, spec.token_size)
@@ -72,7 +72,7 @@ class VectorQuantizer(Codebook):
         return self.normalize(self.embedding.weight.float())
 
     def normalize(self, vectors: Tensor) -> Tensor:
-        """Vectors (..., d) of unit length if the tokenizer's tokens are, else unchanged."""
+        """Vectors (..., d) of unit length if the tokenizer's tokens are, otherwise unchanged."""
         return F.normalize(vectors, dim=-1, eps=NORM_EPS) if self.spec.l2_normalized else vectors
 
 
@@ -94,7 +94,7 @@ def nearest(features: Tensor, codebook: Tensor) -> Tensor:
     The squared length of a feature is the same for all rows, so it is left out. The first of
     several equal rows wins.
     """
-    squares, turned = codebook.square().sum(-1), codebook.t()
-    parts = features.flatten(0, -2).split(max(1, MOST_DISTANCES // len(codebook)))
-    codes = [torch.addmm(squares, part, turned, alpha=-2).argmin(-1) for part in parts]
+    squares, transposed = codebook.square().sum(-1), codebook.t()
+    chunks = features.flatten(0, -2).split(max(1, MOST_DISTANCES // len(codebook)))
+    codes = [torch.addmm(squares, chunk, transposed, alpha=-2).argmin(-1) for chunk in chunks]
     return torch.cat(codes).view(features.shape[:-1])

@@ -1,4 +1,4 @@
-"""The released tokenizers: what each is made of and where its weights are published."""
+"""Registry of the released tokenizers: their specs, and where their weights are published."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from .spec import VIT_SIZES, PixelStage, TokenizerSpec
 
 DEMO = "demo"
-DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "tokenizer"
+DEMO_TOKENIZER = Path(__file__).parents[1] / "demo" / "tokenizer"
 HUB_FILES = ("config.json", "model.safetensors")
 
 

@@ -1,4 +1,4 @@
-"""What a tokenizer is made of, as frozen values: no tensors and no files here.
+"""Specification of a tokenizer's architecture: frozen values, without tensors or files.
 
 TiTok: "An Image is Worth 32 Tokens for Reconstruction and Generation" (arXiv 2406.07550, section
 3). TA-TiTok: "Democratizing Text-to-Image Masked Generative Models with Compact Text-Aware
@@ -14,8 +14,6 @@ from ..checks import shown
 LAYOUTS = ("titok", "tatitok", "maskgit-vqgan")
 KINDS = ("vq", "vae")
 SCHEDULES = ("constant", "cosine")
-
-
 NORM_GROUPS = 32  # of the group normalization in a pixel stage
 # Far beyond every tokenizer there is, and small enough that no product of sizes overflows: a file
 # must not be able to ask for a network that takes an hour or all memory to build.
@@ -107,7 +105,7 @@ class PixelStage:
 
 @dataclass(frozen=True, kw_only=True)
 class Recommended:
-    """What suits a tokenizer where a setting of `OptimizeConfig` is "auto".
+    """Defaults of a tokenizer where a setting of `OptimizeConfig` is "auto".
 
     A tokenizer that says nothing gets what the published code of arXiv 2506.08257 takes for L-32.
     """

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..checks import plain_numbers
+from ..checks import python_numbers
 from ..compute.seeds import send
 from ..tokenizers import Tokenizer
 from ..tokenizers.base import check_tokens, length
-from ..tokenizers.identity import fingerprint
+from ..tokenizers.fingerprint import fingerprint
 
-_NOTHING = 1e-6  # shorter differences are rounding
+_ZERO = 1e-6  # shorter differences are rounding
 _TAG_BYTES = 8
 
 
@@ -60,7 +60,7 @@ class Attribute:
         return sorted(chosen, key=lambda p: (-shares[p], -gaps[p]))
 
 
-@plain_numbers
+@python_numbers
 def attribute_vector(
     tokenizer: Tokenizer,
     present: Tensor,
@@ -71,7 +71,7 @@ def attribute_vector(
     positions: Sequence[int] | None = None,
     strongest: int = 0,
 ) -> Attribute:
-    """The attribute that images with the tokens `present` (b, n, d) have and `absent` have not.
+    """The attribute that images with the tokens `present` (b, n, d) have, and with `absent` lack.
 
     Tokens of an L2-normalized codebook are first brought to length 1, as the quantizer does, so
     that features and tokens are on one scale and no image counts more than another.
@@ -93,7 +93,7 @@ def attribute_vector(
     if spec.l2_normalized:
         present, absent = F.normalize(present, dim=-1), F.normalize(absent, dim=-1)
     difference = (present.mean(0) - absent.mean(0)).float().cpu()
-    found = Attribute(
+    attribute = Attribute(
         difference=difference,
         shares=_shares(difference, present, absent),
         positions=tuple(range(spec.num_tokens)),
@@ -103,18 +103,18 @@ def attribute_vector(
         tag=tokenizer_tag(tokenizer),
         unit_length=spec.l2_normalized,
     )
-    chosen = found.positions if positions is None else sorted(positions)
+    chosen = attribute.positions if positions is None else sorted(positions)
     if strongest:
-        chosen = sorted(found.strongest(chosen)[:strongest])
-    if difference[list(chosen)].norm(dim=-1).max() < _NOTHING:
+        chosen = sorted(attribute.strongest(chosen)[:strongest])
+    if difference[list(chosen)].norm(dim=-1).max() < _ZERO:
         raise ValueError(
             "tokens_with and tokens_without have the same mean at the chosen positions, so there "
             "is nothing to transfer; connect images that differ in the attribute."
         )
-    return replace(found, positions=tuple(chosen))
+    return replace(attribute, positions=tuple(chosen))
 
 
-@plain_numbers
+@python_numbers
 def add_attribute(
     tokens: Tensor,
     attribute: Attribute,
@@ -161,4 +161,4 @@ def _shares(difference: Tensor, present: Tensor, absent: Tensor) -> Tensor:
     between = difference.square().sum(-1) / 4
     spread = [s.var(0, correction=0).sum(-1).cpu() for s in (present, absent) if len(s) > 1]
     within = sum(spread) / len(spread) if spread else torch.zeros_like(between)
-    return between / (between + within).clamp(min=_NOTHING**2)
+    return between / (between + within).clamp(min=_ZERO**2)

@@ -53,7 +53,7 @@ def blend_tokens(
     Args:
         target, reference, positions: as for `copy_tokens`.
         strengths: k numbers from 0 (the target, to the last bit) to 1 (the reference's tokens).
-        directions: for tokenizers whose codebook looks at directions only (`l2_normalized`): the
+        directions: for tokenizers whose codebook compares directions only (`l2_normalized`): the
             tokens turn at an even pace along the shortest arc while their length changes evenly.
             Otherwise they move on a straight line. Lengths have no meaning there, so that on a
             straight line the longer token would win early.
@@ -99,27 +99,27 @@ def parse_codes(text: str, spec: TokenizerSpec, name: str = "codes") -> dict[int
             f"tokenizer {spec.name!r} is a VAE, which has no codes to set; choose one with a "
             "codebook (a name without 'vae')."
         )
-    wanted = f"positions 0 to {spec.num_tokens - 1} and codes 0 to {spec.codebook_size - 1}"
+    expected = f"positions 0 to {spec.num_tokens - 1} and codes 0 to {spec.codebook_size - 1}"
     codes: dict[int, int] = {}
     for part in (part.strip() for part in re.split(r"[,;\n]", text)):
         match = _CODE.fullmatch(part)
         if part and match is None:
             raise ValueError(
                 f"{name} contains {shortened(part)!r}, expected 'position: code' such as "
-                f"'3: 417, 7: 12', with {wanted}."
+                f"'3: 417, 7: 12', with {expected}."
             )
         if match is None:
             continue
         position, code = int(match[1]), int(match[2])
         if not (0 <= position < spec.num_tokens and 0 <= code < spec.codebook_size):
-            raise ValueError(f"{name} contains {part!r}, expected {wanted}.")
+            raise ValueError(f"{name} contains {part!r}, expected {expected}.")
         if position in codes:
             raise ValueError(f"{name} sets position {position} twice; keep one of the two.")
         codes[position] = code
     if not codes:
         raise ValueError(
             f"{name} is {shortened(text)!r}, expected 'position: code' such as '3: 417, 7: 12', "
-            f"with {wanted}."
+            f"with {expected}."
         )
     return codes
 

@@ -1,4 +1,4 @@
-"""Token positions as people write them: "18, 31", "0-3, 7" or "all"."""
+"""Token positions: parsed from text such as "18, 31" or "all", and presets of known properties."""
 
 from __future__ import annotations
 
@@ -9,6 +9,23 @@ from ..checks import shortened
 from ..tokenizers.registry import DEMO
 
 ALL = "all"
+PRESETS = MappingProxyType(
+    {
+        "titok-l32": {
+            "lighting": (31,),
+            "blur": (18,),
+            "sharpness": (12,),
+            "colourization": (12, 24, 27),
+            "pose": (21,),
+        },
+        DEMO: {
+            "lighting": (6,),
+            "blur": (15,),
+            "object position": (8, 9),
+        },
+    }
+)
+PROPERTIES = tuple(dict.fromkeys(name for known in PRESETS.values() for name in known))
 _RANGE = re.compile(r"([0-9]+)(?:\s*-\s*([0-9]+))?")
 
 
@@ -39,27 +56,6 @@ def parse_positions(text: str, num_tokens: int, name: str = "positions") -> list
             )
         positions.update(range(int(match[1]), int(match[2] or match[1]) + 1))
     return sorted(positions)
-
-
-PRESETS = MappingProxyType(
-    {
-        "titok-l32": {
-            "lighting": (31,),
-            "blur": (18,),
-            "sharpness": (12,),
-            "colourization": (12, 24, 27),
-            "pose": (21,),
-        },
-        DEMO: {
-            "lighting": (6,),
-            "blur": (15,),
-            "object position": (8, 9),
-        },
-    }
-)
-
-
-PROPERTIES = tuple(dict.fromkeys(name for known in PRESETS.values() for name in known))
 
 
 def preset_positions(preset: str, *names: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""An image as a short text: the codes of its tokens, packed, with a tag and a check sum.
+"""Images as short texts: the codes of their tokens, packed, with a tag and a check sum.
 
 One line per image, `tok1.NAME.PAYLOAD`. NAME is the tokenizer's, for people. PAYLOAD is base64url
 without padding of: 4 bytes of the tokenizer's fingerprint; the codes in their order, each as
@@ -21,13 +21,13 @@ from torch import Tensor
 
 from ..checks import shortened
 from ..tokenizers import Tokenizer, TokenizerSpec
-from ..tokenizers.identity import fingerprint
+from ..tokenizers.fingerprint import fingerprint, other_tokenizer
 
 VERSION = 1
 TAG_BYTES = 4
 LONGEST_NAME = 40
 _LINE = re.compile(r"tok([0-9]{1,3})\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
-_BETWEEN = 1e-4  # distance of a token from its entry that rounding does not explain
+_ROUNDING = 1e-4  # distance of a token from its entry that rounding does not explain
 
 
 def exact_codes(tokenizer: Tokenizer, tokens: Tensor, quantized: bool) -> Tensor:
@@ -48,7 +48,7 @@ def exact_codes(tokenizer: Tokenizer, tokens: Tensor, quantized: bool) -> Tensor
         )
     tokens = tokens.to(tokenizer.weights_device)
     codes = tokenizer.quantize(tokens).codes
-    if quantized and (tokenizer.lookup(codes) - tokens).abs().max() > _BETWEEN:
+    if quantized and (tokenizer.lookup(codes) - tokens).abs().max() > _ROUNDING:
         raise ValueError(
             "tokens lie between the codes, because they were made with quantize off; put a TiTok "
             "Quantize node before this one, which takes the nearest codes and changes the image."
@@ -66,7 +66,7 @@ def codes_to_text(tokenizer: Tokenizer, codes: Tensor, name: str) -> str:
         ValueError: the tokenizer has no codes.
     """
     bits, tag = _bits(tokenizer.spec), fingerprint(tokenizer)[:TAG_BYTES]
-    head = f"tok{VERSION}.{_plain(name)}."
+    head = f"tok{VERSION}.{_as_word(name)}."
     return "\n".join(_line(head, tag + _pack(row, bits)) for row in codes.tolist())
 
 
@@ -89,9 +89,10 @@ def text_to_codes(tokenizer: Tokenizer, text: str, name: str) -> Tensor:
         )
     rows = []
     for number, line in enumerate(lines, 1):
-        made_with, found, packed = _read(line, f"line {number} of text" if lines[1:] else "text")
-        if found != tag:
-            raise ValueError(_other_tokenizer(made_with, name))
+        made_with, line_tag, packed = _read(line, f"line {number} of text" if lines[1:] else "text")
+        if line_tag != tag:
+            former = name if made_with == _as_word(name) else made_with
+            raise ValueError(other_tokenizer("text", former, name))
         rows.append(_unpack(packed, bits, spec))
     return torch.tensor(rows)
 
@@ -106,7 +107,7 @@ def _bits(spec: TokenizerSpec) -> int:
     return max(1, (spec.codebook_size - 1).bit_length())
 
 
-def _plain(name: str) -> str:
+def _as_word(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:LONGEST_NAME] or "-"
 
 
@@ -138,18 +139,6 @@ def _read(line: str, where: str) -> tuple[str, bytes, bytes]:
             "changed or is missing: copy the line again, whole."
         )
     return match[2], content[:TAG_BYTES], content[TAG_BYTES:]
-
-
-def _other_tokenizer(made_with: str, name: str) -> str:
-    if made_with == _plain(name):
-        return (
-            f"text was made with another tokenizer of the name {made_with!r}: its file has been "
-            "replaced since; get the former file back, or encode the image anew."
-        )
-    return (
-        f"text was made with the tokenizer {made_with!r}, but the connected one is {name!r}; "
-        "choose the former in Load TiTok."
-    )
 
 
 def _pack(codes: list[int], bits: int) -> bytes:

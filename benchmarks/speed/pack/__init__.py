@@ -46,7 +46,7 @@ class ReportingCost:
             noise_scale=0.3,
             steps=steps,
         )
-        with node.gradient_scope(tokenizer, *loss.guides) as device, node.steady_memory():
+        with node.gradient_scope(tokenizer, *loss.guides) as device:
             parts = loss.build(device, tokenizer.spec.image_size, len(tokens))
             work = (tokenizer.module, node.WeightedSum(parts), tokens.values.to(device), config)
             runs = {

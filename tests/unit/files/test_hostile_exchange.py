@@ -13,10 +13,8 @@ from safetensors.torch import save_file
 
 from tests.unit.hostile_files import change_header, refused
 from tokenopt_core.files.small import read_tensors
-from tokenopt_core.tokenizers.identity import fingerprint
-from tokenopt_core.tokens.files import ATTRIBUTE_FORMAT as ATTRIBUTE
-from tokenopt_core.tokens.files import FORMAT as TOKENS
-from tokenopt_core.tokens.files import load_attribute, load_tokens, save_tokens
+from tokenopt_core.tokenizers.fingerprint import fingerprint
+from tokenopt_core.tokens.files import ATTRIBUTE, TOKENS, load_attribute, load_tokens, save_tokens
 
 
 @pytest.fixture
@@ -73,7 +71,7 @@ def test_a_huge_file_is_not_read(tmp_path):
 )
 def test_tokens_that_are_none(tmp_path, tokenizer, name, tensor):
     path = tmp_path / "x.tokens.safetensors"
-    facts = {"format": TOKENS, "version": "1", "tokenizer": "tiny"}
+    facts = {"format": TOKENS.format, "version": "1", "tokenizer": "tiny"}
     save_file({name: tensor}, path, facts | {"fingerprint": fingerprint(tokenizer).hex()})
     refused(lambda: load_tokens(path, tokenizer, "tiny"), "x.tokens.safetensors", name)
 
@@ -85,7 +83,7 @@ def test_tokens_that_are_none(tmp_path, tokenizer, name, tensor):
 def test_details_of_an_attribute(tmp_path, tokenizer, details):
     path = tmp_path / "x.attribute.safetensors"
     tensors = {"difference": torch.zeros(6, 12), "shares": torch.zeros(6)}
-    save_file(tensors, path, {"format": ATTRIBUTE, "version": "1", "details": details})
+    save_file(tensors, path, {"format": ATTRIBUTE.format, "version": "1", "details": details})
     refused(lambda: load_attribute(path, tokenizer, "tiny"), "damaged attribute")
 
 

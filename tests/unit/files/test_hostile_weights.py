@@ -15,12 +15,15 @@ from tests.unit.hostile_files import (
     MakesAFolder,
     change_header,
     change_json,
+    change_pickle,
     change_tensors,
     list_again,
+    list_often,
     pack,
     refused,
 )
 from tests.unit.tokenizer_specs import VQ, VQGAN
+from tokenopt_core.files import weights as files
 from tokenopt_core.tokenizers import load_tokenizer
 
 BIAS, CODEBOOK = "encoder.ln_post.bias", "quantize.embedding.weight"
@@ -161,12 +164,30 @@ def test_a_compressed_archive(weights, tmp_path, mebibytes):
     refused(lambda: load_tokenizer(tmp_path / "packed.pt"), "packed.pt is a compressed archive")
 
 
-def test_an_archive_with_two_lists_of_its_parts(weights, tmp_path):
+def test_an_archive_with_two_lists_of_its_entries(weights, tmp_path):
     """Python reads the list at the end, which is harmless, torch the one with the bomb."""
     torch.save(load_file(weights), tmp_path / "plain.pt")
     pack(tmp_path / "plain.pt", tmp_path / "packed.pt", 150)
     list_again(tmp_path / "packed.pt")
-    refused(lambda: load_tokenizer(tmp_path / "packed.pt"), "is damaged", "list of parts")
+    refused(lambda: load_tokenizer(tmp_path / "packed.pt"), "is damaged", "list of entries")
+
+
+def test_entries_that_share_their_bytes(weights, tmp_path):
+    """A thousand names for one place: together they are far more than the file."""
+    torch.save(load_file(weights), tmp_path / "plain.pt")
+    list_often(tmp_path / "plain.pt", 1000)
+    refused(lambda: load_tokenizer(tmp_path / "plain.pt"), "is damaged", "list of entries")
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_tensor_larger_than_its_entry(weights, tmp_path, monkeypatch, mapped):
+    """Each torch refuses it in its own way: old ones only where the file is mapped."""
+    if mapped or not files.MAPPED:
+        monkeypatch.setattr(files, "MAPPED", mapped)
+    torch.save({"a": torch.zeros(4)}, tmp_path / "plain.pt")
+    four, many = b"K\x04", b"J\xff\xff\xff\x00"
+    change_pickle(tmp_path / "plain.pt", lambda content: content.replace(four, many))
+    refused(lambda: load_tokenizer(tmp_path / "plain.pt"), "plain.pt is damaged")
 
 
 @pytest.mark.parametrize(

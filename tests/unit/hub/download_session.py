@@ -34,13 +34,12 @@ def prepare(address: str) -> None:
         os.environ.pop(name, None)
     os.environ |= {"HF_ENDPOINT": address, "HF_HOME": str(WORK / "home"), "HF_TOKEN": TOKEN}
     os.environ |= {"NO_PROXY": "127.0.0.1"}
-    from tokenopt_core.hub import messages as download_report
-    from tokenopt_core.hub import transfer as hub_http
-    from tokenopt_core.hub import transfer as staging
+    from tokenopt_core.hub import fetch, transfer
+    from tokenopt_core.hub import messages as hub_messages
 
-    hub_http.FIRST_WAIT, hub_http.SILENCE = 0.05, 0.5
-    staging.WORTH_KEEPING = 50_000
-    download_report.LOG_SECONDS = 0.2
+    transfer.FIRST_WAIT, transfer.SILENCE = 0.05, 0.5
+    fetch.WORTH_KEEPING = 50_000
+    hub_messages.LOG_SECONDS = 0.2
 
 
 class Cancelled(Exception):
@@ -57,7 +56,7 @@ def attempt(
     **options,
 ) -> dict:
     """One download: what came of it, what was asked of the hub, what lies in the folder after."""
-    from tokenopt_core.hub.fetch import HubFile, fetch_files
+    from tokenopt_core.hub import HubFile, fetch_files
 
     begun, cancelled, progress, error = time.monotonic(), [], [], None
     before, asked = len(hub.requests), len(messages)

@@ -64,10 +64,9 @@ def test_a_release_is_downloaded_once(session):
 
 
 def test_progress_reaches_the_size_of_all_files(session):
-    for attempt in ("first", "cache"):
-        progress = session[attempt]["progress"]
-        assert progress == sorted(progress)
-        assert progress[-1][0] == progress[-1][1] > 300_000
+    progress = session["first"]["progress"]
+    assert progress == sorted(progress)
+    assert progress[-1][0] == progress[-1][1] > 300_000
 
 
 def test_without_a_models_folder_the_hub_cache_is_used(session):

@@ -86,12 +86,12 @@ def test_a_file_that_is_gone(file, tokenizer):
 
 
 def test_another_tokenizer(file):
-    refused(file, build_tokenizer(VAE), "an attribute of 'mine'", "is 'vae'", name="vae")
+    refused(file, build_tokenizer(VAE), "made with the tokenizer 'mine'", "is 'vae'", name="vae")
 
 
 def test_other_weights_of_the_same_name(file):
     torch.manual_seed(1)
-    refused(file, build_tokenizer(VQ), "replaced since", "make the attribute anew")
+    refused(file, build_tokenizer(VQ), "replaced since", "make it anew")
 
 
 SOUND = {

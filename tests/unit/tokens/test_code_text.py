@@ -9,7 +9,7 @@ import torch
 
 from tests.unit.tokenizer_specs import ALL
 from tokenopt_core.tokenizers import build_tokenizer, load_tokenizer
-from tokenopt_core.tokenizers.identity import fingerprint
+from tokenopt_core.tokenizers.fingerprint import fingerprint
 from tokenopt_core.tokens.text import codes_to_text, exact_codes, text_to_codes
 
 

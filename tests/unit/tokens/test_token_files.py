@@ -52,7 +52,7 @@ def test_nothing_is_left_of_a_failed_write(path, tokenizer, features, monkeypatc
 def test_tokens_of_another_tokenizer(path, tokenizer, make_tokenizer, features):
     save_tokens(path, tokenizer, features, False, "tiny")
     other = make_tokenizer(l2_normalized=False)
-    with pytest.raises(ValueError, match="has tokens of 'tiny', but the connected tokenizer is"):
+    with pytest.raises(ValueError, match="made with the tokenizer 'tiny', but the connected one"):
         load_tokens(path, other, "other")
     with pytest.raises(ValueError, match="another tokenizer of the name 'tiny'.*replaced"):
         load_tokens(path, other, "tiny")

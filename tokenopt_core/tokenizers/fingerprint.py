@@ -1,4 +1,4 @@
-"""What tells one tokenizer from another: codes mean something only to the one that made them."""
+"""Fingerprint of a tokenizer: codes mean something only to the tokenizer that made them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import hashlib
 import torch
 from torch import Tensor
 
-from . import Tokenizer
+from ..checks import shortened
+from .base import Tokenizer
 
 _ENCODER = ("encoder.", "latent_tokens")
-_SAMPLE = 4096  # numbers looked at in each tensor
+_SAMPLE = 4096  # numbers of each tensor that count
 _FACTS = (
     "layout",
     "kind",
@@ -21,6 +22,7 @@ _FACTS = (
     "l2_normalized",
     "legacy",
 )
+_LONGEST_NAME = 60
 
 
 @torch.no_grad()
@@ -38,6 +40,25 @@ def fingerprint(tokenizer: Tokenizer) -> bytes:
             digest.update(name.encode())
             digest.update(_content(tensor, exact=name.startswith("quantize.")))
     return digest.digest()
+
+
+def other_tokenizer(subject: str, made_with: str, name: str) -> str:
+    """The message for a file or text that has the fingerprint of another tokenizer.
+
+    Args:
+        subject: the file or text.
+        made_with: name of the tokenizer that it was made with, as it says.
+        name: of the connected tokenizer.
+    """
+    if made_with == name:
+        return (
+            f"{subject} was made with another tokenizer of the name {name!r}: its weights have "
+            "been replaced since; get the former ones back, or make it anew."
+        )
+    return (
+        f"{subject} was made with the tokenizer {shortened(made_with, _LONGEST_NAME)!r}, but the "
+        f"connected one is {name!r}; choose the former in Load TiTok."
+    )
 
 
 def _content(tensor: Tensor, *, exact: bool) -> bytes:
