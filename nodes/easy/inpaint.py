@@ -7,10 +7,11 @@ from torch import Tensor
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images
 from ..host.sockets import LoadedGuide, LoadedTokenizer
+from ..host.widgets import image_input, margin_input, mask_input, prompt_input
 from ..images.fitted import fitted_picture
-from ..loaders.load import fingerprint_of
+from ..loaders.menu import fingerprint_of
 from ..losses.recipe import ClipTerm, CompositeTerm, LossRecipe, MaskedTerm
-from .inputs import MODELS, easy_outputs, model_sockets, prompt_input, run_inputs
+from .inputs import MODELS, easy_outputs, model_sockets, run_inputs
 from .run import models_of, run_easily
 
 KEEP = 2.0  # weight of the known part beside the prompt
@@ -31,11 +32,10 @@ class EasyInpaint(io.ComfyNode):
             essentials_category="Image Tools",
             has_intermediate_output=True,
             inputs=[
-                io.Image.Input("image", tooltip="The picture, of any size; a batch is fine too."),
-                io.Mask.Input(
-                    "mask",
-                    tooltip="White may change, black stays. Load Image has it after Open in "
-                    "MaskEditor; another size is resized to the picture's.",
+                image_input("The picture, of any size; a batch is fine too."),
+                mask_input(
+                    "White may change, black stays. Load Image has it after Open in MaskEditor; "
+                    "another size is resized to the picture's."
                 ),
                 prompt_input(
                     "a large green circle in the middle, plain sand background, bright, sharp",
@@ -43,14 +43,10 @@ class EasyInpaint(io.ComfyNode):
                     "one line for all pictures, or one line each.",
                 ),
                 *run_inputs(),
-                io.Int.Input(
-                    "margin",
-                    default=50,
-                    min=0,
-                    max=1000,
-                    tooltip="How much of the surroundings the models see on each side of the white "
-                    "part, in percent of its longer side. More: it fits better into the scene, in "
-                    "less detail. They always see a part of at least their own size.",
+                margin_input(
+                    "How much of the surroundings the models see on each side of the white part, "
+                    "in percent of its longer side. More: it fits better into the scene, in less "
+                    "detail. They always see a part of at least their own size."
                 ),
                 *model_sockets(),
             ],

@@ -18,19 +18,19 @@ from ...tokenopt_core.compute.seeds import image_seeds
 from ...tokenopt_core.optimize.config import OptimizeConfig
 from ...tokenopt_core.optimize.record import Curve
 from ..host.compat import io
-from ..host.guard import check_choice
 from ..host.images import to_images
 from ..host.models import keep_until_unloaded
+from ..host.progress import RunProgress, every
 from ..host.sockets import FittedPicture, LoadedGuide, LoadedTokenizer, Tokens
 from ..host.stop import stoppable
 from ..host.widgets import SEEDS
 from ..images.fitted import SOFT_EDGE, pasted_back, squares_of
-from ..loaders.load import guide_named, tokenizer_named
+from ..loaders.menu import guide_named, tokenizer_named
 from ..losses.prompts import for_images, prompt_lines
 from ..losses.recipe import ClipTerm, LossRecipe
 from ..optimize.report import notes, record_text, tell_end, ui_report
-from ..optimize.run import Follower, run_optimization
-from ..tokens.codec import decoded, encoded
+from ..optimize.run import run_optimization
+from ..tokens.batches import decoded, encoded
 from .inputs import MODELS
 
 LAST = 10  # steps at the end of a run; one alone has other crops in every try
@@ -75,7 +75,6 @@ class Models:
 
 def models_of(choice: str, tokenizer: LoadedTokenizer | None, guide: LoadedGuide | None) -> Models:
     """The models that are connected, and for what is not those of the choice."""
-    check_choice("models", choice, MODELS)
     names = MODELS[choice]
     if tokenizer is None:
         tokenizer = tokenizer_named(names[0])
@@ -114,7 +113,7 @@ def run_easily(
     aim = loss(term, many, masks.repeat(tries, 1, 1, 1) if len(masks) > 1 else masks)
     tokens = encoded(models.tokenizer, many)
     config = OptimizeConfig(steps=steps, **settings.config)
-    follow = Follower(steps, PREVIEW_EVERY)
+    follow = RunProgress(steps, every(PREVIEW_EVERY, steps))
     with stoppable() as stop:
         outcome = run_optimization(
             models.tokenizer,

@@ -6,13 +6,13 @@ from torch import Tensor
 
 from ...tokenopt_core.images.fit import MODES
 from ..host.compat import CATEGORY, advanced, io, schema
-from ..host.guard import check_choice
 from ..host.images import to_images
 from ..host.sockets import LoadedGuide, LoadedTokenizer
+from ..host.widgets import DEMO_PROMPT, image_input, prompt_input
 from ..images.fitted import fitted_picture
-from ..loaders.load import fingerprint_of
+from ..loaders.menu import fingerprint_of
 from ..losses.recipe import LossRecipe
-from .inputs import MODELS, easy_outputs, model_sockets, prompt_input, run_inputs
+from .inputs import MODELS, easy_outputs, model_sockets, run_inputs
 from .run import models_of, run_easily
 
 
@@ -31,11 +31,9 @@ class EasyTextEdit(io.ComfyNode):
             essentials_category="Image Tools",
             has_intermediate_output=True,
             inputs=[
-                io.Image.Input(
-                    "image", tooltip="The picture to change, of any size; a batch is fine too."
-                ),
+                image_input("The picture to change, of any size; a batch is fine too."),
                 prompt_input(
-                    "a large green star in the middle, plain sky background, bright, sharp",
+                    DEMO_PROMPT,
                     "What the whole result should show, not only the change. With a batch one line "
                     "for all pictures, or one line each.",
                 ),
@@ -72,7 +70,6 @@ class EasyTextEdit(io.ComfyNode):
         tokenizer: LoadedTokenizer | None = None,
         guide: LoadedGuide | None = None,
     ) -> io.NodeOutput:
-        check_choice("fit", fit, MODES)
         pictures = to_images(image)
         chosen = models_of(models, tokenizer, guide)
         size = chosen.tokenizer.spec.image_size

@@ -17,7 +17,14 @@ from ...tokenopt_core.files.small import write_whole
 from ..host.compat import CATEGORY, io, metadata_wanted, model_management, schema
 from ..host.files import output_place
 from ..host.images import to_images
-from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.widgets import (
+    ITS_TOKENIZER,
+    filename_input,
+    image_input,
+    tokenizer_input,
+    tokens_input,
+)
 from .text import text_of
 
 CHUNK = "tokenopt"
@@ -43,7 +50,7 @@ class SaveImage(io.ComfyNode):
             search_aliases=["save png", "metadata", "export"],
             is_output_node=True,
             inputs=[
-                io.Image.Input("images", tooltip="The images to save, one file each."),
+                image_input("The images to save, one file each.", name="images"),
                 io.String.Input(
                     "record",
                     force_input=True,
@@ -51,23 +58,13 @@ class SaveImage(io.ComfyNode):
                     tooltip="The record output of Token Optimizer, which has the codes too; any "
                     "JSON object will do.",
                 ),
-                io.String.Input(
-                    "filename_prefix",
-                    default="tokenopt/edit",
-                    tooltip="Start of the file names, in ComfyUI's output folder; a / makes a "
-                    "folder. A counter is added, so nothing is ever overwritten.",
-                ),
-                TokensSocket.Input(
-                    "tokens",
+                filename_input("tokenopt/edit", "file names"),
+                tokens_input(
+                    "The tokens that the images were decoded from, to keep their codes in the "
+                    "files; needs tokenizer. Instead of the codes in record.",
                     optional=True,
-                    tooltip="The tokens that the images were decoded from, to keep their codes in "
-                    "the files; needs tokenizer. Instead of the codes in record.",
                 ),
-                TokenizerSocket.Input(
-                    "tokenizer",
-                    optional=True,
-                    tooltip="The tokenizer that made the tokens, from Load TiTok.",
-                ),
+                tokenizer_input(ITS_TOKENIZER, optional=True),
             ],
             outputs=[],
         )

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ...tokenopt_core.guides.cache import EmbeddingCache, content_key
 from ...tokenopt_core.guides.retrieval import CHUNK, embed_images
-from ..host.compat import ProgressBar, folder_paths, model_management
+from ..host.compat import folder_paths
 from ..host.image_folder import BrokenImage, decode_image, list_images, none_readable, read_image
 from ..host.models import activation_bytes, gradient_scope
+from ..host.progress import BatchProgress
 from ..host.sockets import LoadedGuide
 
 # What a file held when it was read last, by path, size and time: saves reading large folders again.
@@ -50,7 +51,7 @@ def pool_of_batch(guide: LoadedGuide, images: Tensor) -> Pool:
     """The images (i, 3, h, w) of a batch; those chosen keep their size."""
     memory = activation_bytes(guide.module.image_size, min(CHUNK, len(images)), gradients=False)
     with gradient_scope(guide, memory=memory):
-        embeddings = embed_images(guide.module, images, progress=_Shown(len(images)))
+        embeddings = embed_images(guide.module, images, progress=BatchProgress(len(images)))
     return Pool([str(i) for i in range(len(images))], embeddings, lambda index: images[index])
 
 
@@ -75,22 +76,11 @@ def pool_of_folder(guide: LoadedGuide, folder: str, size: int) -> Pool:
     return Pool(names, embeddings, lambda index: read_image(files[index], size), _about(skipped))
 
 
-class _Shown:
-    """Progress on the node, and the place where a cancel takes effect."""
-
-    def __init__(self, total: int):
-        self._bar = ProgressBar(total)
-
-    def __call__(self, done: int, total: int) -> None:
-        model_management.throw_exception_if_processing_interrupted()
-        self._bar.update_absolute(done, total)
-
-
 def _embedded(
     guide: torch.nn.Module, paths: Sequence[Path], kept: EmbeddingCache, skipped: list[str]
 ) -> Iterator[tuple[Path, Tensor]]:
     """Files with their embeddings, in no order; `skipped` gets a sentence about each broken one."""
-    show = _Shown(len(paths))
+    show = BatchProgress(len(paths))
     waiting: list[tuple[Path, bytes, Tensor]] = []
     for done, path in enumerate(paths, 1):
         try:

@@ -23,7 +23,7 @@ from ...tokenopt_core.demo.judge import judge as demo_judge
 from ...tokenopt_core.demo.world import ATTRIBUTES, IMAGE_SIZE
 from ...tokenopt_core.images.fit import fit_images
 from ...tokenopt_core.losses.prompts import parse_prompt
-from ..host.memory import in_chunks, part_size
+from ..host.memory import images_per_chunk, in_chunks
 from ..host.models import activation_bytes, gradient_scope
 from ..host.sockets import LoadedGuide
 from ..report.words import mean as mean_text
@@ -65,7 +65,7 @@ def asked_for(prompts: Sequence[str]) -> list[str]:
 def similarity(guide: LoadedGuide, images: Tensor, texts: Sequence[str]) -> Tensor:
     """Cosine similarity (b,) of whole images (b, 3, h, w) with their texts (one, or one each)."""
     count, size = len(images), guide.module.image_size
-    memory = activation_bytes(size, part_size(count, size), gradients=False)
+    memory = activation_bytes(size, images_per_chunk(size, count), gradients=False)
     with gradient_scope(guide, memory=memory) as device, torch.no_grad():
 
         def look(part: slice) -> Tensor:

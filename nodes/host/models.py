@@ -103,8 +103,8 @@ def _replacement(tensor: torch.Tensor, device: torch.device, dtype: torch.dtype)
     """A normal copy of `tensor`; a parameter stays one."""
     if tensor.is_floating_point() and torch.finfo(tensor.dtype).bits < torch.finfo(dtype).bits:
         log.warning(
-            "Another node reduced the precision of TokenOpt weights from %s to %s; "
-            "reload the models (Manager: Unload Models, free memory) to get it back.",
+            "Another node reduced the precision of TokenOpt weights from %s to %s; reload the "
+            "models (Manager: Unload Models, free memory) to get it back.",
             dtype,
             tensor.dtype,
         )

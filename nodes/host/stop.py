@@ -79,8 +79,8 @@ def answer(body: bytes) -> tuple[int, dict[str, Any]]:
     names = ("prompt_id", "node_id")
     if not isinstance(wish, dict) or not set(wish) <= set(names) or not _are_ids(wish.values()):
         return 400, {
-            "error": "The body is not understood: send {} or a JSON object with node_id, "
-            "prompt_id or both, as texts."
+            "error": "The body is not understood: send {} or a JSON object with node_id, prompt_id "
+            "or both, as texts."
         }
     wanted = {name: None if wish.get(name) is None else str(wish[name]) for name in names}
     flags = request_stop(**wanted)

@@ -6,9 +6,9 @@ from torch import Tensor
 
 from ...tokenopt_core.images.fit import FILLS, MODES
 from ..host.compat import CATEGORY, advanced, io, schema
-from ..host.guard import check_choice
 from ..host.images import from_images, from_masks, to_images
-from ..host.sockets import FitSocket, LoadedTokenizer, TokenizerSocket
+from ..host.sockets import FitSocket, LoadedTokenizer
+from ..host.widgets import image_input, image_output, margin_input, mask_input, tokenizer_input
 from .fitted import fitted_picture, squares_of
 
 
@@ -27,9 +27,7 @@ class FitImage(io.ComfyNode):
             has_intermediate_output=True,
             inputs=_fit_inputs(),
             outputs=[
-                io.Image.Output(
-                    display_name="image", tooltip="The squares, in the tokenizer's size."
-                ),
+                image_output("The squares, in the tokenizer's size."),
                 io.Mask.Output(
                     display_name="mask",
                     tooltip="The mask's same part, in the same size; without a mask white where "
@@ -40,6 +38,10 @@ class FitImage(io.ComfyNode):
                 ),
             ],
         )
+
+    @classmethod
+    def needs_decoder(cls, **inputs) -> bool:
+        return False  # only the size of its images counts
 
     @classmethod
     def execute(
@@ -53,8 +55,6 @@ class FitImage(io.ComfyNode):
         margin: int,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
-        check_choice("mode", mode, MODES)
-        check_choice("fill", fill, FILLS)
         pictures = to_images(image)
         fitted = fitted_picture(
             pictures,
@@ -72,8 +72,8 @@ class FitImage(io.ComfyNode):
 
 def _fit_inputs() -> list[io.Input]:
     return [
-        TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok; its size is the square's."),
-        io.Image.Input("image", tooltip="The picture, of any size. Transparency is ignored."),
+        tokenizer_input("From Load TiTok; its size is the square's."),
+        image_input("The picture, of any size. Transparency is ignored."),
         io.Combo.Input(
             "mode",
             options=list(MODES),
@@ -105,17 +105,9 @@ def _fit_inputs() -> list[io.Input]:
             tooltip="With a mask: take only the surroundings of its white part, so that a small "
             "part of a large photo is edited in full detail. Off: the whole picture.",
         ),
-        io.Int.Input(
-            "margin",
-            default=50,
-            min=0,
-            max=1000,
-            tooltip="How much of the surroundings is taken on each side, in percent of the white "
-            "part's longer side. More: the models see more of the scene, in less detail.",
+        margin_input(
+            "How much of the surroundings is taken on each side, in percent of the white part's "
+            "longer side. More: the models see more of the scene, in less detail."
         ),
-        io.Mask.Input(
-            "mask",
-            optional=True,
-            tooltip="White (1) may change. Resized to the picture's size.",
-        ),
+        mask_input("White (1) may change. Resized to the picture's size.", optional=True),
     ]

@@ -7,6 +7,7 @@ from torch import Tensor
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images, to_masks
 from ..host.sockets import FitSocket, FittedPicture
+from ..host.widgets import image_input, image_output, mask_input
 from .fitted import SOFT_EDGE, pasted_back
 
 
@@ -24,16 +25,15 @@ class PasteBack(io.ComfyNode):
             search_aliases=["composite", "stitch", "uncrop", "blend", "inpaint stitch"],
             has_intermediate_output=True,
             inputs=[
-                io.Image.Input(
-                    "image",
-                    tooltip="The edited squares, from Token Optimizer or TiTok Decode. They may be "
-                    "enlarged before, by an upscale model for example.",
+                image_input(
+                    "The edited squares, from Token Optimizer or TiTok Decode. They may be "
+                    "enlarged before, by an upscale model for example."
                 ),
                 FitSocket.Input("fit", tooltip="Where the squares come from, from Fit Image."),
-                io.Image.Input(
-                    "original",
-                    tooltip="The picture that Fit Image got, or another of that size. Its "
-                    "transparency is kept.",
+                image_input(
+                    "The picture that Fit Image got, or another of that size. Its transparency is "
+                    "kept.",
+                    name="original",
                 ),
                 io.Float.Input(
                     "soft_edge",
@@ -44,19 +44,16 @@ class PasteBack(io.ComfyNode):
                     round=0.01,
                     tooltip="Width of the soft transition, in percent of the square's side in the "
                     "picture: out of the mask's white part, or without a mask at the sides of the "
-                    "square. More hides differences of light better and changes more pixels. "
-                    "0: a hard edge.",
+                    "square. More hides differences of light better and changes more pixels. 0: a "
+                    "hard edge.",
                 ),
-                io.Mask.Input(
-                    "mask",
+                mask_input(
+                    "Another mask than the one that Fit Image got: white is replaced. Resized to "
+                    "the picture's size.",
                     optional=True,
-                    tooltip="Another mask than the one that Fit Image got: white is replaced. "
-                    "Resized to the picture's size.",
                 ),
             ],
-            outputs=[
-                io.Image.Output(display_name="image", tooltip="The pictures, in their own size.")
-            ],
+            outputs=[image_output("The pictures, in their own size.")],
         )
 
     @classmethod

@@ -20,6 +20,7 @@ from ...tokenopt_core.images.masks import feather
 from ...tokenopt_core.losses.base import LossFunction, WeightedSum
 from ...tokenopt_core.losses.clip import ClipImageLoss, ClipLoss
 from ...tokenopt_core.losses.masked import MaskedComposite, MaskedL1Loss, MaskedL2Loss, MaskedLoss
+from ..host.memory import Level
 from ..host.sockets import LoadedGuide
 from .prompts import check_words, for_images, readable_prompts
 
@@ -50,7 +51,7 @@ class ClipTerm:
     weight: float
     negative_weight: float
     mirror: bool
-    chunk_size: int = 0  # crops that the guide looks at in one pass, see `.scarce_memory`
+    chunk_size: int = 0  # crops that the guide looks at in one pass, see `LossRecipe.in_chunks`
 
     @property
     def guides(self) -> tuple[LoadedGuide, ...]:
@@ -190,6 +191,24 @@ class LossRecipe:
             yield term
             if isinstance(term, CompositeTerm):
                 yield from term.inner.every_term()
+
+    @property
+    def smallest_chunks(self) -> Level:
+        """The level beyond which a pass of the guides sees no less."""
+        crops = max((getattr(term, "crops", 0) for term in self.every_term()), default=0)
+        return Level.ONE_CROP if crops > 1 else Level.ONE_IMAGE
+
+    def in_chunks(self, level: Level) -> LossRecipe:
+        """The recipe as it is at this level: its guides see less in one pass."""
+        if level is Level.ALL:
+            return self
+
+        def smaller(term: Term) -> Term:
+            if not hasattr(term, "chunk_size"):
+                return term
+            return replace(term, chunk_size=1 if level is Level.ONE_CROP else max(1, term.crops))
+
+        return self.changed(smaller)
 
     def changed(self, change: Callable[[Term], Term]) -> LossRecipe:
         """The recipe with `change` made to every term, those inside of composites too."""
