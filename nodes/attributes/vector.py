@@ -17,7 +17,7 @@ MOST_POSITIONS = 4096
 
 
 class AttributeVector(io.ComfyNode):
-    """What images with a property have in their tokens and images without it have not."""
+    """The difference between the tokens of images with a property and of images without it."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -66,8 +66,8 @@ class AttributeVector(io.ComfyNode):
                 strongest=strongest,
             )
         where = ", ".join(map(str, attribute.positions))
-        told = table(attribute)
-        return io.NodeOutput(attribute, where, told, ui={"tokenopt_notes": notes(attribute)})
+        shown = {"tokenopt_notes": notes(attribute)}
+        return io.NodeOutput(attribute, where, table(attribute), ui=shown)
 
 
 def _sets() -> list[io.Input]:

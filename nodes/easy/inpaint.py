@@ -1,4 +1,4 @@
-"""Easy Inpaint: a picture, a mask and a prompt in, the picture with another content there out."""
+"""Easy Inpaint: an image, a mask and a prompt in, the image with its white part filled out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images
 from ..host.sockets import LoadedGuide, LoadedTokenizer
 from ..host.widgets import image_input, margin_input, mask_input, prompt_input
-from ..images.fitted import fitted_picture
+from ..images.fitted import fitted_images
 from ..loaders.menu import fingerprint_of
 from ..losses.recipe import ClipTerm, CompositeTerm, LossRecipe, MaskedTerm
 from .inputs import MODELS, easy_outputs, model_sockets, run_inputs
@@ -18,7 +18,7 @@ KEEP = 2.0  # weight of the known part beside the prompt
 
 
 class EasyInpaint(io.ComfyNode):
-    """Fills a painted part of a picture to fit a text."""
+    """Fills a painted part of an image to fit a text."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -62,34 +62,20 @@ class EasyInpaint(io.ComfyNode):
         cls,
         image: Tensor,
         mask: Tensor,
-        prompt: str,
         models: str,
-        steps: int,
-        tries: int,
-        seed: int,
         margin: int,
         tokenizer: LoadedTokenizer | None = None,
         guide: LoadedGuide | None = None,
+        **settings,
     ) -> io.NodeOutput:
-        pictures = to_images(image)
+        images = to_images(image)
         chosen = models_of(models, tokenizer, guide)
-        size = chosen.tokenizer.spec.image_size
-        fitted = fitted_picture(pictures, mask, size, mode="stretch", margin=margin)
-        return run_easily(
-            chosen,
-            pictures,
-            fitted,
-            image,
-            prompt=prompt,
-            loss=inpainting,
-            steps=steps,
-            tries=tries,
-            seed=seed,
-        )
+        fitted = fitted_images(images, mask, chosen.image_size, mode="stretch", margin=margin)
+        return run_easily(chosen, images, fitted, image, loss=inpainting, **settings)
 
 
 def inpainting(prompt: ClipTerm, squares: Tensor, masks: Tensor) -> LossRecipe:
-    """The prompt asked of the picture as it will be put together, and the known part kept."""
+    """The prompt asked of the image as it will be put together, and the known part kept."""
     if masks.amin() >= 1:  # the white part fills every square: nothing is known
         return LossRecipe((prompt,))
     shown = CompositeTerm(LossRecipe((prompt,)), squares, masks)

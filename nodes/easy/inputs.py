@@ -52,8 +52,8 @@ def model_sockets() -> list[io.Input]:
     ]
 
 
-def easy_outputs(picture: str) -> list[io.Output]:
+def easy_outputs(image_tooltip: str) -> list[io.Output]:
     return [
-        image_output(picture),
+        image_output(image_tooltip),
         text_output("record", "The run as JSON, all tries in it, for Save Image with Record."),
     ]

@@ -1,4 +1,4 @@
-"""Easy Text Edit: a picture and a prompt in, the edited picture out."""
+"""Easy Text Edit: an image and a prompt in, the edited image out."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import to_images
 from ..host.sockets import LoadedGuide, LoadedTokenizer
 from ..host.widgets import DEMO_PROMPT, image_input, prompt_input
-from ..images.fitted import fitted_picture
+from ..images.fitted import fitted_images
 from ..loaders.menu import fingerprint_of
-from ..losses.recipe import LossRecipe
+from ..losses.recipe import ClipTerm, LossRecipe
 from .inputs import MODELS, easy_outputs, model_sockets, run_inputs
 from .run import models_of, run_easily
 
 
 class EasyTextEdit(io.ComfyNode):
-    """Changes a picture until it fits a text."""
+    """Changes an image until it fits a text."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -61,26 +61,18 @@ class EasyTextEdit(io.ComfyNode):
     def execute(
         cls,
         image: Tensor,
-        prompt: str,
         models: str,
-        steps: int,
-        tries: int,
-        seed: int,
         fit: str,
         tokenizer: LoadedTokenizer | None = None,
         guide: LoadedGuide | None = None,
+        **settings,
     ) -> io.NodeOutput:
-        pictures = to_images(image)
+        images = to_images(image)
         chosen = models_of(models, tokenizer, guide)
-        size = chosen.tokenizer.spec.image_size
-        return run_easily(
-            chosen,
-            pictures,
-            fitted_picture(pictures, None, size, mode=fit),
-            image,
-            prompt=prompt,
-            loss=lambda term, squares, masks: LossRecipe((term,)),
-            steps=steps,
-            tries=tries,
-            seed=seed,
-        )
+        fitted = fitted_images(images, None, chosen.image_size, mode=fit)
+        return run_easily(chosen, images, fitted, image, loss=prompt_alone, **settings)
+
+
+def prompt_alone(prompt: ClipTerm, squares: Tensor, masks: Tensor) -> LossRecipe:
+    """The prompt asked of the whole image."""
+    return LossRecipe((prompt,))

@@ -96,8 +96,8 @@ class Inspect(io.ComfyNode):
         strips = _strips(spec, edited, before, after)
         report = {"tokenizer": tokenizer.name, "images": len(tokens), **strips}
         shown = ui.PreviewImage(image[:MOST_STRIPS]).as_dict()["images"]
-        said = {"tokenopt_inspector": [report], "tokenopt_thumbnails": list(shown)}
-        return io.NodeOutput(edited, positions.strip(), image, ui=said)
+        output = {"tokenopt_inspector": [report], "tokenopt_thumbnails": list(shown)}
+        return io.NodeOutput(edited, positions.strip(), image, ui=output)
 
 
 def parse_edits(text: str, spec: TokenizerSpec, images: int) -> Edits:

@@ -167,11 +167,11 @@ def _chunks(hidden: Any, record: dict[str, Any], codes: str | None) -> dict[str,
     """Texts of one file, by name: ComfyUI's own, the record, and the codes of the image."""
     if not metadata_wanted():
         return {}
-    found = {"prompt": hidden.prompt} if hidden.prompt else {}
+    values = {"prompt": hidden.prompt} if hidden.prompt else {}
     extra = hidden.extra_pnginfo if isinstance(hidden.extra_pnginfo, dict) else {}
-    found |= {name: value for name, value in extra.items() if _KEY.fullmatch(name)}
-    found[CHUNK] = record
-    texts = {name: json.dumps(value) for name, value in found.items()}
+    values |= {name: value for name, value in extra.items() if _KEY.fullmatch(name)}
+    values[CHUNK] = record
+    texts = {name: json.dumps(value) for name, value in values.items()}
     return texts if codes is None else {**texts, CODES_CHUNK: codes}
 
 

@@ -1,4 +1,4 @@
-"""Judge: scores of images against a prompt, from CLIP and from someone it cannot please."""
+"""Judge: scores of images against a prompt, from CLIP and from an independent judge."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..host.images import to_images
 from ..host.sockets import LoadedGuide
 from ..host.widgets import guide_input, image_input, prompt_input, text_output
 from ..losses.prompts import for_images, prompt_lines
-from .verdicts import Scores, asked_for, demo_scores, guide_scores, similarity, tell_verdicts
+from .verdicts import Scores, asked_for, demo_scores, guide_scores, log_verdicts, similarity
 
 DEMO = "demo"
 
@@ -67,7 +67,7 @@ class Judge(io.ComfyNode):
         clip_before = None if earlier is None else similarity(guide, earlier, texts)
         gain = None if earlier is None else clip - clip_before
         scores = _judged(guide, judge, images, texts, earlier, gain)
-        tell_verdicts(clip.tolist(), scores)
+        log_verdicts(clip.tolist(), scores)
         notes = guide.module.remarks(texts) + (judge.module.remarks(texts) if judge else [])
         table = _table(clip, clip_before, scores, list(dict.fromkeys(notes)))
         return io.NodeOutput(table, ui={"tokenopt_notes": [table]})
@@ -90,7 +90,7 @@ def _judged(
     before: Tensor | None,
     clip_gain: Tensor | None,
 ) -> Scores | None:
-    """The judge's part, None where nobody independent is there."""
+    """The judge's part, None without an independent one."""
     if judge is not None and judge is not guide:
         return guide_scores(judge, images, texts, before, clip_gain)
     if guide.name == DEMO:

@@ -20,10 +20,6 @@ from ..host.models import activation_bytes, gradient_scope
 from ..host.progress import BatchProgress
 from ..host.sockets import LoadedGuide
 
-# What a file held when it was read last, by path, size and time: saves reading large folders again.
-_seen: dict[tuple[str, int, int], bytes] = {}
-_MOST_SEEN = 100_000
-
 
 @dataclass(frozen=True)
 class Pool:
@@ -32,13 +28,13 @@ class Pool:
     Args:
         names: of each image: its file, or its number in the batch from 0.
         embeddings: (i, e), unit length, on the CPU.
-        picture: gives the image (3, h, w) of an index.
+        image: gives the image (3, h, w) of an index.
         notes: sentences for the user.
     """
 
     names: list[str]
     embeddings: Tensor
-    picture: Callable[[int], Tensor]
+    image: Callable[[int], Tensor]
     notes: tuple[str, ...] = ()
 
 
@@ -66,12 +62,12 @@ def pool_of_folder(guide: LoadedGuide, folder: str, size: int) -> Pool:
     memory = activation_bytes(guide.module.image_size, CHUNK, gradients=False)
     skipped: list[str] = []
     with gradient_scope(guide, memory=memory), EmbeddingCache(cache_folder(), guide.module) as kept:
-        found = dict(_embedded(guide.module, paths, kept, skipped))
-    if not found:
+        embedded = dict(_embedded(guide.module, paths, kept, skipped))
+    if not embedded:
         raise none_readable(len(paths))
-    files = [path for path in paths if path in found]
+    files = [path for path in paths if path in embedded]
 
-    embeddings = torch.stack([found[path] for path in files])
+    embeddings = torch.stack([embedded[path] for path in files])
     names = [path.name for path in files]
     return Pool(names, embeddings, lambda index: read_image(files[index], size), _about(skipped))
 
@@ -84,7 +80,7 @@ def _embedded(
     waiting: list[tuple[Path, bytes, Tensor]] = []
     for done, path in enumerate(paths, 1):
         try:
-            key, embedding, image = _look(path, kept, guide.image_size)
+            key, embedding, image = _known(path, kept, guide.image_size)
         except BrokenImage as broken:
             skipped.append(str(broken))
         else:
@@ -108,24 +104,15 @@ def _embed(
         yield path, embedding
 
 
-def _look(
+def _known(
     path: Path, kept: EmbeddingCache, size: int
 ) -> tuple[bytes, Tensor | None, Tensor | None]:
-    """A file's key with its embedding if it is known, else with its image (3, size, size)."""
+    """A file's key with its embedding if it is known, otherwise with its image (3, size, size)."""
     try:
-        facts = path.stat()
-        place = (str(path), facts.st_size, facts.st_mtime_ns)
-        key = _seen.get(place)
-        embedding = None if key is None else kept.get(key)
-        if embedding is not None:
-            return key, embedding, None
         content = path.read_bytes()
     except OSError as error:
         raise BrokenImage(f"{path.name} cannot be read ({error.strerror}).") from error
     key = content_key(content)
-    if len(_seen) >= _MOST_SEEN:
-        _seen.clear()
-    _seen[place] = key
     embedding = kept.get(key)
     return key, embedding, None if embedding is not None else decode_image(content, path.name, size)
 

@@ -100,9 +100,9 @@ class SeedRetrieval(io.ComfyNode):
             scores = _scores(guide, texts, pool)
             chosen = choose_images(scores, choose, percent=percent, seed=seed)
             images = _images(pool, chosen)
-        told = "\n".join([_table(texts, pool, scores, chosen), *_notes(guide, texts, pool)])
+        report = "\n".join([_table(texts, pool, scores, chosen), *_notes(guide, texts, pool)])
         names = "\n".join(pool.names[index] for index in chosen)
-        return io.NodeOutput(images, told, names, ui={"tokenopt_notes": [told]})
+        return io.NodeOutput(images, report, names, ui={"tokenopt_notes": [report]})
 
 
 def _drawing() -> list[io.Input]:
@@ -185,11 +185,11 @@ def _scores(guide: LoadedGuide, texts: list[str], pool: Pool) -> Tensor:
 
 def _images(pool: Pool, chosen: list[int]) -> Tensor:
     """IMAGE of the chosen ones; each is read once."""
-    pictures = {}
+    images = {}
     for index in dict.fromkeys(chosen):
         model_management.throw_exception_if_processing_interrupted()
-        pictures[index] = from_images(pool.picture(index)[None])
-    return torch.cat([pictures[index] for index in chosen])
+        images[index] = from_images(pool.image(index)[None])
+    return torch.cat([images[index] for index in chosen])
 
 
 def _table(texts: list[str], pool: Pool, scores: Tensor, chosen: list[int]) -> str:

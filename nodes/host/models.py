@@ -23,6 +23,11 @@ from .sockets import LoadedGuide, LoadedModel
 
 log = logging.getLogger(__name__)
 
+GUIDE_BYTES = 640  # of a pixel that a guide sees: 40 with ViT-B-32, 633 with SO400M-14-SigLIP-384
+KEY = "tokenopt"
+
+_kept: dict[type[LoadedModel], LoadedModel] = {}
+
 
 @contextmanager
 def gradient_scope(
@@ -119,22 +124,10 @@ def activation_bytes(image_size: int, batch: int, *, gradients: bool) -> int:
     return batch * image_size**2 * per_pixel
 
 
-__all__ = ["activation_bytes", "gradient_scope", "restore_weights"]
-
-
-LOOK_BYTES = 640  # of a pixel that a guide sees: 40 with ViT-B-32, 633 with SO400M-14-SigLIP-384
-
-
-def look_bytes(guide: LoadedGuide, looks: int) -> int:
-    """Bytes that a guide needs besides its weights to look at so many pictures at once, without
+def guide_bytes(guide: LoadedGuide, batch: int) -> int:
+    """Bytes that a guide needs besides its weights for so many images at once, without
     gradients."""
-    return looks * guide.module.image_size**2 * LOOK_BYTES
-
-
-KEY = "tokenopt"
-
-
-_kept: dict[type[LoadedModel], LoadedModel] = {}
+    return batch * guide.module.image_size**2 * GUIDE_BYTES
 
 
 def keep_until_unloaded(model: LoadedModel) -> None:

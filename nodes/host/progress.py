@@ -21,19 +21,30 @@ Draw = Callable[[Step], Image.Image | None]  # the image to show with a step, if
 
 
 class BatchProgress:
-    """Progress of work on `total` images; for a library's `progress`.
+    """Progress of a batch that is worked through; for a library's `progress`.
 
     Args:
-        start: how many are done before.
+        total: of the whole work; None takes the library's.
+        start: how much of it was done before.
+        draw: the image to show now, if any.
+        size: of that image, the largest side in pixels.
     """
 
-    def __init__(self, total: int, start: int = 0):
-        self._bar, self.total, self.start, self.done = ProgressBar(total), total, start, start
+    def __init__(
+        self,
+        total: int | None = None,
+        start: int = 0,
+        draw: Callable[[], Image.Image | None] = lambda: None,
+        size: int = PREVIEW_SIZE,
+    ):
+        self.total, self.start, self.done = total, start, start
+        self._bar, self._draw, self._size = ProgressBar(total or 1), draw, size
 
     def __call__(self, done: int, total: int) -> None:
         model_management.throw_exception_if_processing_interrupted()
         self.done = self.start + done
-        self._bar.update_absolute(self.done, self.total)
+        total = total if self.total is None else self.total
+        self._bar.update_absolute(self.done, total, _as_preview(self._draw(), self._size))
 
 
 class DownloadProgress:
@@ -69,7 +80,7 @@ class StepBar:
         self._time_left.note(done)
         if image is None and FIRST < done < self.total and time.monotonic() < self._due:
             return
-        self._bar.update_absolute(done, self.total, image and ("JPEG", image, size))
+        self._bar.update_absolute(done, self.total, _as_preview(image, size))
         self._due = time.monotonic() + INTERVAL
 
 
@@ -113,3 +124,8 @@ def every(count: int, steps: int) -> Draw:
         return preview(step.images) if shown else None
 
     return draw
+
+
+def _as_preview(image: Image.Image | None, size: int) -> tuple[str, Image.Image, int] | None:
+    """As ComfyUI's progress bar takes it."""
+    return None if image is None else ("JPEG", image, size)

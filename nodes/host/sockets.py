@@ -109,11 +109,11 @@ class Options:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedPicture:
-    """What Fit Image did with a batch of pictures.
+class FittedImages:
+    """What Fit Image did with a batch of images.
 
     Args:
-        fit: which part of the pictures the squares show.
+        fit: which part of the images the squares show.
         mask: (1 or b, 1, h, w), what may change; None is everything.
     """
 

@@ -22,7 +22,7 @@ from .compat import io
 from .sockets import (
     AttributeSocket,
     FitSocket,
-    FittedPicture,
+    FittedImages,
     GuideSocket,
     LoadedGuide,
     LoadedTokenizer,
@@ -42,7 +42,7 @@ _KINDS: dict[str, tuple[type, str]] = {
     TokensSocket.io_type: (Tokens, "tokens, from TiTok Encode for example"),
     AttributeSocket.io_type: (Attribute, "an attribute, from Attribute Vector"),
     OptionsSocket.io_type: (Options, "options, from Token Optimizer Options"),
-    FitSocket.io_type: (FittedPicture, "a fit, from Fit Image"),
+    FitSocket.io_type: (FittedImages, "a fit, from Fit Image"),
     io.Image.io_type: (torch.Tensor, "an image batch: connect an IMAGE output"),
     io.Mask.io_type: (torch.Tensor, "a mask: connect a MASK output"),
     io.String.io_type: (str, "text"),

@@ -1,4 +1,4 @@
-"""Fit Image: the tokenizer's square of a picture of any size."""
+"""Fit Image: the tokenizer's square of an image of any size."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import from_images, from_masks, to_images
 from ..host.sockets import FitSocket, LoadedTokenizer
 from ..host.widgets import image_input, image_output, margin_input, mask_input, tokenizer_input
-from .fitted import fitted_picture, squares_of
+from .fitted import fitted_images, squares_of
 
 
 class FitImage(io.ComfyNode):
-    """The square of a picture that the tokenizer works on."""
+    """The square of an image that the tokenizer works on."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -55,9 +55,9 @@ class FitImage(io.ComfyNode):
         margin: int,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
-        pictures = to_images(image)
-        fitted = fitted_picture(
-            pictures,
+        images = to_images(image)
+        fitted = fitted_images(
+            images,
             mask,
             tokenizer.spec.image_size,
             mode=mode,
@@ -65,9 +65,9 @@ class FitImage(io.ComfyNode):
             fill=fill,
             margin=margin if around_mask else None,
         )
-        squares, masks = squares_of(pictures, fitted)
-        said = {"tokenopt_notes": fitted.remarks}
-        return io.NodeOutput(from_images(squares), from_masks(masks), fitted, ui=said)
+        squares, masks = squares_of(images, fitted)
+        shown = {"tokenopt_notes": fitted.remarks}
+        return io.NodeOutput(from_images(squares), from_masks(masks), fitted, ui=shown)
 
 
 def _fit_inputs() -> list[io.Input]:

@@ -1,4 +1,4 @@
-"""Paste Back: an edited square returns into the picture that Fit Image took it from."""
+"""Paste Back: an edited square returns into the image that Fit Image took it from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images, to_masks
-from ..host.sockets import FitSocket, FittedPicture
+from ..host.sockets import FitSocket, FittedImages
 from ..host.widgets import image_input, image_output, mask_input
 from .fitted import SOFT_EDGE, pasted_back
 
@@ -60,13 +60,13 @@ class PasteBack(io.ComfyNode):
     def execute(
         cls,
         image: Tensor,
-        fit: FittedPicture,
+        fit: FittedImages,
         original: Tensor,
         soft_edge: float,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
         if mask is not None:
-            fit = FittedPicture(fit.fit, to_masks(mask, fit.fit.picture))
+            fit = FittedImages(fit.fit, to_masks(mask, fit.fit.picture))
         image = pasted_back(to_images(image), fit, original, soft_edge)
-        said = [] if mask is None else fit.remarks  # of the other mask Fit Image tells it
-        return io.NodeOutput(image, ui={"tokenopt_notes": said})
+        notes = [] if mask is None else fit.remarks  # of its own mask Fit Image shows them
+        return io.NodeOutput(image, ui={"tokenopt_notes": notes})

@@ -158,8 +158,8 @@ class ImagePromptLoss(io.ComfyNode):
         weight: float,
         mirror: bool = True,
     ) -> io.NodeOutput:
-        looks = crops if random_crops else 0
-        term = ImagePromptTerm(guide, to_images(image), looks, weight, mirror)
+        crops = crops if random_crops else 0
+        term = ImagePromptTerm(guide, to_images(image), crops, weight, mirror)
         return io.NodeOutput(LossRecipe((term,)))
 
 

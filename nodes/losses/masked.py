@@ -85,7 +85,7 @@ class MaskedL1Loss(io.ComfyNode):
 
 
 class MaskedComposite(io.ComfyNode):
-    """Lets a loss see the picture as it will be put together."""
+    """Lets a loss see the image as it will be put together."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

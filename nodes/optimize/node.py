@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import from_images
+from ..host.loss_feed import LossFeed
 from ..host.progress import RunProgress, StepBar, every
 from ..host.run_log import TimeLeft
 from ..host.sockets import LoadedTokenizer, Options, Tokens
@@ -12,7 +13,7 @@ from ..host.widgets import image_output, text_output, tokens_output
 from ..losses.recipe import LossRecipe, recipe_of
 from .inputs import optimizer_inputs
 from .report import chart, notes, record_text, tell_end, ui_report
-from .run import make_config, run_optimization
+from .run import Outcome, make_config, run_optimization
 
 
 class Optimize(io.ComfyNode):
@@ -69,9 +70,8 @@ class Optimize(io.ComfyNode):
     ) -> io.NodeOutput:
         loss = recipe_of(loss)
         config = make_config(tokenizer, options, **settings)
-        steps = config.steps
-        bar = StepBar(steps, TimeLeft.of(config))
-        follow = RunProgress(steps, every(preview_every, steps), bar)
+        bar = StepBar(config.steps, TimeLeft.of(config))
+        follow = RunProgress(config.steps, every(preview_every, config.steps), bar)
         with stoppable() as stop:
             outcome = run_optimization(
                 tokenizer,
@@ -83,8 +83,6 @@ class Optimize(io.ComfyNode):
                 follow=follow,
                 stop=stop,
             )
-        report = ui_report(outcome)
-        tell_end(report)
         return io.NodeOutput(
             from_images(outcome.images),
             outcome.tokens,
@@ -92,5 +90,12 @@ class Optimize(io.ComfyNode):
             from_images(outcome.frames),
             outcome.recorder.changes_text(),
             record_text(outcome, loss, tokenizer),
-            ui={"tokenopt": [report], "tokenopt_notes": notes(outcome), **follow.feed.ui()},
+            ui=_ui(outcome, follow.feed),
         )
+
+
+def _ui(outcome: Outcome, feed: LossFeed) -> dict[str, list]:
+    """What the page shows of a run: figures for scripts, notes and the curve; also in the log."""
+    report = ui_report(outcome)
+    tell_end(report)
+    return {"tokenopt": [report], "tokenopt_notes": notes(outcome), **feed.ui()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from ..host.compat import CATEGORY, advanced, io, schema
@@ -78,21 +80,17 @@ class Sweep(io.ComfyNode):
         base = Job(config, recipe_of(loss), seed)
         plan = make_plan(base, setting_1, values_1, setting_2, values_2)
         with stoppable() as stop:
-            results = run_plan(
-                plan,
-                tokenizer,
-                tokens,
-                options,
-                stop,
-                draw=lambda done, images: live_grid(plan, done, images),
-            )
+            draw = partial(live_grid, plan)
+            results = run_plan(plan, tokenizer, tokens, options, stop, draw)
         scores = table(plan, results)
-        said = [scores, *notes(plan, results, stop.raised)]
         return io.NodeOutput(
             from_images(grid(plan, results)),
             from_images(torch.cat([result.images for result in results])),
             scores,
-            ui={"tokenopt_notes": said, **results[-1].curve},
+            ui={
+                "tokenopt_notes": [scores, *notes(plan, results, stop.raised)],
+                **results[-1].curve,
+            },
         )
 
 

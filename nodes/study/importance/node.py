@@ -126,16 +126,15 @@ class TokenImportance(io.ComfyNode):
         skipped: list[str] = []
         count, images = _images(image, folder, tokenizer.spec.image_size, skipped)
         wanted = Effect(effect, effect_images, seed)
-        partitions, seen = measure(tokenizer, guide, groups, images, count, wanted)
+        partitions, responses = measure(tokenizer, guide, groups, images, count, wanted)
         best = min(best, tokenizer.spec.num_tokens)
-        told = table(partitions, seen)
-        shown = ["\n".join([told, *notes(partitions, skipped, best)])]
-        shown += guide.module.remarks(sum(groups, ()))
+        figures = table(partitions, responses)
+        report = "\n".join([figures, *notes(partitions, skipped, best)])
         return io.NodeOutput(
-            from_images(charts(partitions, seen, effect, best)),
+            from_images(charts(partitions, responses, effect, best)),
             positions_text(partitions, best),
-            told,
-            ui={"tokenopt_notes": shown},
+            figures,
+            ui={"tokenopt_notes": [report, *guide.module.remarks(sum(groups, ()))]},
         )
 
 
@@ -168,12 +167,12 @@ def _images(
         )
     if image is not None:
         images = to_images(image)
-        found = (fit_images(one, size)[0] for one in images.split(1))
+        squares = (fit_images(one, size)[0] for one in images.split(1))
         count = len(images)
     else:
         paths = list_images(folder)
-        found = (read for _, read in readable_images(paths, size, skipped))
+        squares = (read for _, read in readable_images(paths, size, skipped))
         count = len(paths)
     if count < 2:
         raise ValueError(f"there is only {count} image; expected 2 or more to compare.")
-    return count, found
+    return count, squares

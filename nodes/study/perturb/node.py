@@ -81,19 +81,13 @@ class PerturbSearch(io.ComfyNode):
         chosen = parse_positions(positions, tokenizer.spec.num_tokens)
         _check_size(len(tokens), len(chosen), min(top_k, tokenizer.spec.codebook_size - 1))
         recipe = None if loss is None else recipe_of(loss)
+        mask = None if mask is None else _mask(mask)
         outcome = run_search(
-            tokenizer,
-            tokens,
-            chosen,
-            config,
-            loss=recipe,
-            mask=None if mask is None else _mask(mask),
-            draw=live_sheet,
+            tokenizer, tokens, chosen, config, loss=recipe, mask=mask, draw=live_sheet
         )
-        scores = table(outcome.found)
-        size = tokenizer.spec.codebook_size
-        pages = sheets(outcome.found)
-        remarks = notes(outcome.found, config, size, recipe is not None, len(pages))
+        scores, pages = table(outcome.found), sheets(outcome.found)
+        codebook_size = tokenizer.spec.codebook_size
+        remarks = notes(outcome.found, config, codebook_size, recipe is not None, len(pages))
         return io.NodeOutput(
             from_images(torch.cat([result.images for result in outcome.found])),
             Tokens(outcome.values, True, tokenizer.name),
