@@ -1,4 +1,4 @@
-"""What Easy Text Edit and Easy Inpaint share: models, settings, several tries, the way back.
+"""The work of both easy nodes: models, settings, several tries, and the result pasted back.
 
 Axes: b images, t tries of each, h x w pixels of an image, s x s of the tokenizer's square.
 """
@@ -116,16 +116,12 @@ def run_easily(
     term = _prompt_term(models, prompt, len(squares), tries)
     aim = loss(term, repeated, masks.repeat(tries, 1, 1, 1) if len(masks) > 1 else masks)
     tokens = encoded(models.tokenizer, repeated)
+    config = OptimizeConfig(steps=steps, **models.settings.config)
+    seeds = seeds_of(seed, len(squares), tries)
     follow = RunProgress(steps, every(PREVIEW_EVERY, steps))
     with stoppable() as stop:
         outcome = run_optimization(
-            models.tokenizer,
-            tokens,
-            aim,
-            OptimizeConfig(steps=steps, **models.settings.config),
-            seed=seeds_of(seed, len(squares), tries),
-            follow=follow,
-            stop=stop,
+            models.tokenizer, tokens, aim, config, seed=seeds, follow=follow, stop=stop
         )
     best = best_rows(outcome.recorder.loss_curve(), len(squares))
     image = pasted_back(outcome.images[best], fitted, original, SOFT_EDGE)

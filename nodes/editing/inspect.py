@@ -82,16 +82,7 @@ class Inspect(io.ComfyNode):
         if positions.strip():
             parse_positions(positions, spec.num_tokens)
         wanted = parse_edits(edits, spec, len(tokens))
-        with gradient_scope(tokenizer) as device, torch.no_grad():
-            module = tokenizer.module
-            features = tokens.values.to(device)
-            before = module.quantize(features).codes
-            if wanted:
-                after = _edited(before, wanted)
-                features = torch.where((after != before)[..., None], module.lookup(after), features)
-                edited = Tokens(features.float().cpu().clone(), tokens.quantized, tokenizer.name)
-            else:
-                after, edited = before, tokens
+        edited, before, after = _with_edits(tokenizer, tokens, wanted)
         image = decoded(tokenizer, edited)
         strips = _strips(spec, edited, before, after)
         report = {"tokenizer": tokenizer.name, "images": len(tokens), **strips}
@@ -123,6 +114,22 @@ def parse_edits(text: str, spec: TokenizerSpec, images: int) -> Edits:
         for target in range(images) if image is None else [image]:
             edits |= {(target, position): code for position, code in codes.items()}
     return edits
+
+
+def _with_edits(
+    tokenizer: LoadedTokenizer, tokens: Tokens, edits: Edits
+) -> tuple[Tokens, Tensor | None, Tensor | None]:
+    """The tokens with the edits, and the codes (b, n) before and after; a VAE has none."""
+    module = tokenizer.module
+    with gradient_scope(tokenizer) as device, torch.no_grad():
+        features = tokens.values.to(device)
+        before = module.quantize(features).codes
+        if not edits:
+            return tokens, before, before
+        after = _edited(before, edits)
+        features = torch.where((after != before)[..., None], module.lookup(after), features)
+        edited = Tokens(features.float().cpu().clone(), tokens.quantized, tokenizer.name)
+        return edited, before, after
 
 
 def _edited(codes: Tensor, edits: Edits) -> Tensor:

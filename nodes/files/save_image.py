@@ -1,4 +1,4 @@
-"""Save Image with Record: a PNG that tells how it was made."""
+"""Save Image with Record: a PNG with settings, curves and codes of its run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a name that a workflow gives may be joined to a folder: decided by its text alone.
+"""Safe file names: which ones may be joined to a folder, decided by their text alone.
 
 The disk must not be asked first. On Windows a mere look at `//server/share` tells that server who
 one is, and a look at `CON` waits for a keyboard. Names that mean another place on one system are

@@ -1,4 +1,4 @@
-"""Where models lie: the folders `models/titok` and `models/titok_guides` of ComfyUI.
+"""The folders of models: `models/titok` and `models/titok_guides` of ComfyUI.
 
 A user's extra_model_paths.yaml may add places under the same two names. Model names from the UI are
 only ever looked up in what was found here; they are never joined to a path.

@@ -1,4 +1,4 @@
-"""Less at once when memory does not suffice: the same again, in smaller chunks.
+"""Retries in smaller chunks when memory does not suffice, and batches worked through in chunks.
 
 An image does not depend on its batch mates, nor a crop on the others, so the result is the same up
 to rounding. What still does not fit ends the run with the error as it came: ComfyUI knows it,

@@ -1,4 +1,4 @@
-"""Where models run: ComfyUI's inference mode is off and the weights are fit for gradients.
+"""Models on their device: outside of inference mode, with weights that are fit for gradients.
 
 ComfyUI executes every node under `torch.inference_mode()`. Whatever is created there, weights moved
 to another device or type included, can never take part in a backward pass. Two rules follow. All

@@ -1,4 +1,4 @@
-"""Stop and keep: end a run early, and let the graph go on with what it has.
+"""Stop and keep: the route that ends a run early, so that the graph goes on with what it has.
 
 ComfyUI's cancel throws a run away. `POST /tokenopt/stop` asks for the opposite: the loop leaves
 after the step it is at, and the node returns its result as if that had been the last one. A request

@@ -25,7 +25,7 @@ class FitImage(io.ComfyNode):
             "the surroundings of a mask. Paste Back returns the result into the picture.",
             search_aliases=["crop", "resize", "pad", "any size", "aspect ratio", "inpaint crop"],
             has_intermediate_output=True,
-            inputs=_fit_inputs(),
+            inputs=[*_fit_inputs(), *_mask_inputs()],
             outputs=[
                 image_output("The squares, in the tokenizer's size."),
                 io.Mask.Output(
@@ -99,6 +99,11 @@ def _fit_inputs() -> list[io.Input]:
                 "are colours.",
             )
         ),
+    ]
+
+
+def _mask_inputs() -> list[io.Input]:
+    return [
         io.Boolean.Input(
             "around_mask",
             default=True,

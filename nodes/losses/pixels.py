@@ -1,4 +1,4 @@
-"""Pixel Penalty: what pixels alone can be asked for."""
+"""Pixel Penalty: total variation, and pixels outside of 0 to 1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .recipe import CallableTerm, LossRecipe
 
 
 class PixelPenalty(io.ComfyNode):
-    """Keeps pixels from cheating: noise between neighbours, colours beyond white and black."""
+    """Penalizes noise between neighbours, and colours beyond white and black."""
 
     NEEDS_CLAMP_OFF = (
         "range counts only with clamp switched off in Token Optimizer Options: until then the "

@@ -1,4 +1,4 @@
-"""Token Optimizer Options: all that an everyday edit does not need."""
+"""Token Optimizer Options: schedule, stopping rules, locked tokens, precision, frames."""
 
 from __future__ import annotations
 

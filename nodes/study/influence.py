@@ -70,26 +70,31 @@ class PixelInfluence(io.ComfyNode):
     def execute(
         cls, tokenizer: LoadedTokenizer, tokens: Tokens, samples: int, seed: int
     ) -> io.NodeOutput:
-        size = tokenizer.spec.image_size
-        batch = images_per_chunk(size)
-        memory = activation_bytes(size, batch, gradients=False)
-        with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
-            values = tokens.values.to(device)
-            if not tokens.quantized:
-                values = tokenizer.module.quantize(values).tokens
-            total = len(tokens) * samples * tokenizer.spec.num_tokens
-            maps = pixel_influence(
-                tokenizer.module,
-                values,
-                samples=samples,
-                seed=seed,
-                batch=batch,
-                progress=BatchProgress(total),
-            ).cpu()
+        maps = _maps(tokenizer, tokens, samples, seed)
         highest = maps.amax((1, 2), keepdim=True).clamp(min=1e-12)
         return io.NodeOutput(
             from_images(sheet(maps)), from_images(heat(maps / highest.max())), maps / highest
         )
+
+
+def _maps(tokenizer: LoadedTokenizer, tokens: Tokens, samples: int, seed: int) -> Tensor:
+    """The influence of each position on each pixel, (n, s, s)."""
+    size = tokenizer.spec.image_size
+    batch = images_per_chunk(size)
+    memory = activation_bytes(size, batch, gradients=False)
+    with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
+        values = tokens.values.to(device)
+        if not tokens.quantized:
+            values = tokenizer.module.quantize(values).tokens
+        total = len(tokens) * samples * tokenizer.spec.num_tokens
+        return pixel_influence(
+            tokenizer.module,
+            values,
+            samples=samples,
+            seed=seed,
+            batch=batch,
+            progress=BatchProgress(total),
+        ).cpu()
 
 
 def sheet(maps: Tensor) -> Tensor:

@@ -97,9 +97,13 @@ def run_plan(
         if stop.raised:
             break
         done += job.config.steps
+    _log_end(results)
+    return results
+
+
+def _log_end(results: Sequence[Result]) -> None:
     seconds, lowest = sum(each.seconds for each in results), min(each.loss for each in results)
     log.info("TokenOpt: %d runs in %s, lowest loss %.4g", len(results), in_words(seconds), lowest)
-    return results
 
 
 def _previews(steps: int, draw: Callable[[Tensor], Image.Image]) -> Draw:

@@ -1,4 +1,4 @@
-"""What a sweep can vary: settings of the run or of its losses, their values read from text."""
+"""The settings that a sweep can vary, of the run or its losses, their values read from text."""
 
 from __future__ import annotations
 

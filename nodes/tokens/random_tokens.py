@@ -1,4 +1,4 @@
-"""Random Tokens."""
+"""Random Tokens: the start of a generation without an image."""
 
 from __future__ import annotations
 

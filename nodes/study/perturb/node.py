@@ -1,4 +1,4 @@
-"""Token Perturb Search: what can a token do? (arXiv 2506.08257, section 3.2, equation 2)."""
+"""Token Perturb Search: the strongest codes of a position (arXiv 2506.08257, equation 2)."""
 
 from __future__ import annotations
 
