@@ -10,7 +10,8 @@ from ..host.sockets import LoadedGuide, LoadedTokenizer
 from ..host.widgets import image_input, margin_input, mask_input, prompt_input
 from ..images.fitted import fitted_images
 from ..loaders.menu import fingerprint_of
-from ..losses.recipe import ClipTerm, CompositeTerm, LossRecipe, MaskedTerm
+from ..losses.recipe import CompositeTerm, LossRecipe
+from ..losses.terms import ClipTerm, MaskedTerm
 from .inputs import MODELS, easy_outputs, model_sockets, run_inputs
 from .run import models_of, run_easily
 

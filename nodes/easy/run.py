@@ -27,7 +27,8 @@ from ..host.widgets import SEEDS
 from ..images.fitted import SOFT_EDGE, pasted_back, squares_of
 from ..loaders.menu import guide_named, tokenizer_named
 from ..losses.prompts import for_images, prompt_lines
-from ..losses.recipe import ClipTerm, LossRecipe
+from ..losses.recipe import LossRecipe
+from ..losses.terms import ClipTerm
 from ..optimize.report import notes, record_text, tell_end, ui_report
 from ..optimize.run import run_optimization
 from ..tokens.batches import decoded, encoded

@@ -11,7 +11,8 @@ from ..host.sockets import LoadedGuide, LoadedTokenizer
 from ..host.widgets import DEMO_PROMPT, image_input, prompt_input
 from ..images.fitted import fitted_images
 from ..loaders.menu import fingerprint_of
-from ..losses.recipe import ClipTerm, LossRecipe
+from ..losses.recipe import LossRecipe
+from ..losses.terms import ClipTerm
 from .inputs import MODELS, easy_outputs, model_sockets, run_inputs
 from .run import models_of, run_easily
 

@@ -18,7 +18,8 @@ from ..host.widgets import (
     weight_input,
 )
 from .prompts import optional_text, prompt_lines
-from .recipe import ClipTerm, ImagePromptTerm, LossRecipe, prompt_remarks, recipe_of
+from .recipe import LossRecipe, prompt_remarks, recipe_of
+from .terms import ClipTerm, ImagePromptTerm
 
 
 def _crop_inputs() -> list[io.Input]:

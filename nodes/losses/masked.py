@@ -11,7 +11,8 @@ from torch import Tensor
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images, to_masks
 from ..host.widgets import image_input, loss_input, loss_output, mask_input, weight_input
-from .recipe import NORMS, CompositeTerm, LossRecipe, MaskedTerm, recipe_of
+from .recipe import CompositeTerm, LossRecipe, recipe_of
+from .terms import NORMS, MaskedTerm
 
 WIDEST_RIM = 256
 

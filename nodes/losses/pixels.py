@@ -5,7 +5,8 @@ from __future__ import annotations
 from ...tokenopt_core.losses.pixels import RangeLoss, TotalVariationLoss
 from ..host.compat import CATEGORY, io, schema
 from ..host.widgets import loss_output, weight_input
-from .recipe import CallableTerm, LossRecipe
+from .recipe import LossRecipe
+from .terms import CallableTerm
 
 
 class PixelPenalty(io.ComfyNode):

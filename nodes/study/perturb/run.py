@@ -24,7 +24,8 @@ from ...host.memory import images_per_chunk
 from ...host.models import activation_bytes, gradient_scope, guide_bytes
 from ...host.progress import BatchProgress
 from ...host.sockets import LoadedTokenizer, Tokens
-from ...losses.recipe import LossRecipe, Term
+from ...losses.recipe import LossRecipe
+from ...losses.terms import Term
 
 CPU_BATCH, MOST_AT_ONCE = 16, 128  # a CPU is as fast with 8 as with 256
 PREVIEW_SIZE, REDRAW = 1024, 0.5  # seconds between two pictures: each shows all results so far
