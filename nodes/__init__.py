@@ -2,38 +2,27 @@
 
 from collections.abc import Sequence
 
-from .attributes.apply import ApplyAttribute
-from .attributes.files import LoadAttribute, SaveAttribute
-from .attributes.vector import AttributeVector
-from .easy.inpaint import EasyInpaint
-from .easy.text_edit import EasyTextEdit
-from .editing.blend import Blend
-from .editing.copy_and_set import Copy, SetCodes
-from .editing.inspect import Inspect
-from .editing.preset import PositionPreset
-from .files.save_image import SaveImage
-from .files.saved_image import SavedImageTokens
-from .files.text import TextToTokens, TokensToText
-from .files.token_files import LoadTokens, SaveTokens
-from .guides.judge import Judge
-from .guides.retrieval import SeedRetrieval
+from .attributes import ApplyAttribute, AttributeVector, LoadAttribute, SaveAttribute
+from .easy import EasyInpaint, EasyTextEdit
+from .editing import Blend, Copy, Inspect, PositionPreset, SetCodes
+from .files import LoadTokens, SavedImageTokens, SaveImage, SaveTokens, TextToTokens, TokensToText
+from .guides import Judge, SeedRetrieval
 from .host.compat import ComfyExtension, io
 from .host.guard import guarded
-from .images.demo_scene import DemoScene
-from .images.fit import FitImage
-from .images.paste import PasteBack
-from .loaders.load import LoadGuide, LoadTokenizer
-from .losses.clip import ClipLoss, CombineLosses, ImagePromptLoss
-from .losses.masked import MaskedComposite, MaskedL1Loss
-from .losses.pixels import PixelPenalty
-from .optimize.node import Optimize
-from .optimize.options import OptimizeOptions
-from .study.importance.node import TokenImportance
-from .study.influence import PixelInfluence
-from .study.perturb.node import PerturbSearch
-from .sweep.node import Sweep
-from .tokens.codec import Decode, Encode, Quantize
-from .tokens.random_tokens import RandomTokens
+from .images import DemoScene, FitImage, PasteBack
+from .loaders import LoadGuide, LoadTokenizer
+from .losses import (
+    ClipLoss,
+    CombineLosses,
+    ImagePromptLoss,
+    MaskedComposite,
+    MaskedL1Loss,
+    PixelPenalty,
+)
+from .optimize import Optimize, OptimizeOptions
+from .study import PerturbSearch, PixelInfluence, TokenImportance
+from .sweep import Sweep
+from .tokens import Decode, Encode, Quantize, RandomTokens
 
 NODES = [
     EasyTextEdit,

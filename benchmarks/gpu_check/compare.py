@@ -23,7 +23,7 @@ import tokenopt_core as tc
 from tokenopt_core import OptimizeConfig, Tokenizer
 from tokenopt_core.demo import render as draw
 from tokenopt_core.demo import sample
-from tokenopt_core.optimize.objective import look
+from tokenopt_core.optimize.objective import Run, objective
 from tokenopt_core.optimize.precision import first_scale
 
 from ..speed.clock import exact_float32, wait_for
@@ -174,15 +174,15 @@ def _looked(
     with torch.no_grad():
         seen = torch.rand(2, 3, size, size, generator=source).to(device)
         embedding = guide.cast(dtype).encode_image(seen)
-    result = look(
-        tokenizer.cast(dtype),
-        _every_loss(guide, pictures).seeded(range(count)).cast(dtype),
-        features.to(device),
-        OptimizeConfig(),
+    run = Run(
+        tokenizer=tokenizer.cast(dtype),
+        loss=_every_loss(guide, pictures).seeded(range(count)).cast(dtype),
+        config=OptimizeConfig(),
+        device=device,
         dtype=torch.float32 if dtype == torch.float64 else dtype,  # which is none of autocast's
         text=text,
-        scales=[first_scale(dtype)] * count,
     )
+    result = objective(run, features.to(device), 0, [first_scale(dtype)] * count)
     found = {"embedding": embedding, "losses": torch.stack(list(result.terms.values()))}
     return found | {"images": result.images, "gradient": result.gradient}
 

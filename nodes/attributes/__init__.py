@@ -1,1 +1,7 @@
-"""Attribute vector nodes."""
+"""Attribute nodes: properties as directions of tokens, learnt, applied, saved and loaded."""
+
+from .apply import ApplyAttribute
+from .files import LoadAttribute, SaveAttribute
+from .vector import AttributeVector
+
+__all__ = ["ApplyAttribute", "AttributeVector", "LoadAttribute", "SaveAttribute"]

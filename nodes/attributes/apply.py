@@ -13,7 +13,8 @@ from ...tokenopt_core.checks import shortened
 from ...tokenopt_core.tokens.attributes import Attribute, add_attribute
 from ...tokenopt_core.tokens.positions import parse_positions
 from ..host.compat import CATEGORY, io, schema
-from ..host.sockets import AttributeSocket, Tokens, TokensSocket
+from ..host.sockets import AttributeSocket, Tokens
+from ..host.widgets import positions_input, tokens_input, tokens_output
 
 MOST = 100.0
 MOST_STRENGTHS = 64
@@ -32,9 +33,7 @@ class ApplyAttribute(io.ComfyNode):
             "an attribute. No optimization: it is instant.",
             search_aliases=["edit", "relight", "direction", "day night"],
             inputs=[
-                TokensSocket.Input(
-                    "tokens", tooltip="Tokens of the images to change, quantized or not."
-                ),
+                tokens_input("Tokens of the images to change, quantized or not."),
                 AttributeSocket.Input(
                     "attribute", tooltip="The property, from Attribute Vector or Load Attribute."
                 ),
@@ -47,13 +46,12 @@ class ApplyAttribute(io.ComfyNode):
                     tooltip="How far to move. 1: by as much as the two sets differ; often 1 to 2 "
                     "is needed. 0: unchanged. Below 0 takes the property away.",
                 ),
-                io.String.Input(
-                    "positions",
-                    default="",
+                positions_input(
+                    "",
+                    "Other positions to change than the attribute's own: all, or numbers and "
+                    "ranges. Empty: its own.",
                     placeholder="the attribute's own",
                     optional=True,
-                    tooltip="Other positions to change than the attribute's own: all, or numbers "
-                    "and ranges. Empty: its own.",
                 ),
                 io.String.Input(
                     "strengths",
@@ -64,12 +62,7 @@ class ApplyAttribute(io.ComfyNode):
                     "once for each. Empty: strength alone.",
                 ),
             ],
-            outputs=[
-                TokensSocket.Output(
-                    display_name="tokens",
-                    tooltip="Not quantized: TiTok Decode takes the nearest codes.",
-                )
-            ],
+            outputs=[tokens_output("Not quantized: TiTok Decode takes the nearest codes.")],
         )
 
     @classmethod
@@ -81,11 +74,6 @@ class ApplyAttribute(io.ComfyNode):
         positions: str = "",
         strengths: str = "",
     ) -> io.NodeOutput:
-        if tokens.tokenizer != attribute.tokenizer:
-            raise ValueError(
-                f"attribute was made with the tokenizer {attribute.tokenizer!r}, but tokens with "
-                f"{tokens.tokenizer!r}; make both with the same Load TiTok node."
-            )
         _, count, _ = tokens.values.shape
         chosen = parse_positions(positions, count) if positions.strip() else None
         steps = parse_strengths(strengths) if strengths.strip() else [strength]

@@ -7,7 +7,8 @@ from ...tokenopt_core.tokens.files import load_attribute, save_attribute
 from ..host.compat import CATEGORY, io, schema
 from ..host.files import file_facts, new_output_file, saved_file, saved_files
 from ..host.models import gradient_scope
-from ..host.sockets import AttributeSocket, LoadedTokenizer, TokenizerSocket
+from ..host.sockets import AttributeSocket, LoadedTokenizer
+from ..host.widgets import filename_input, files_input, tokenizer_input
 from .report import notes
 
 SUFFIX = ".attribute.safetensors"
@@ -30,12 +31,7 @@ class SaveAttribute(io.ComfyNode):
                 AttributeSocket.Input(
                     "attribute", tooltip="The attribute to save, from Attribute Vector."
                 ),
-                io.String.Input(
-                    "filename_prefix",
-                    default="attributes/attribute",
-                    tooltip="Start of the file's name, in ComfyUI's output folder; a / makes a "
-                    "folder. A counter is added, so nothing is ever overwritten.",
-                ),
+                filename_input("attributes/attribute", "file's name"),
             ],
             outputs=[],
         )
@@ -61,15 +57,13 @@ class LoadAttribute(io.ComfyNode):
             search_aliases=["direction", "vector", "safetensors"],
             has_intermediate_output=True,
             inputs=[
-                TokenizerSocket.Input(
-                    "tokenizer",
-                    tooltip="From Load TiTok; must be the tokenizer that the attribute was made "
-                    "with.",
+                tokenizer_input(
+                    "From Load TiTok; must be the tokenizer that the attribute was made with."
                 ),
-                io.Combo.Input(
+                files_input(
                     "file",
-                    options=list(saved_files(SUFFIX)),
-                    tooltip=f"A *{SUFFIX} file in ComfyUI's output folder (marked [output]) or its "
+                    list(saved_files(SUFFIX)),
+                    f"A *{SUFFIX} file in ComfyUI's output folder (marked [output]) or its "
                     "input folder, where files of others go. Press R to look for new ones.",
                 ),
             ],

@@ -9,14 +9,15 @@ from ...tokenopt_core.tokens.attributes import attribute_vector
 from ...tokenopt_core.tokens.positions import parse_positions
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.models import gradient_scope
-from ..host.sockets import AttributeSocket, LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+from ..host.sockets import AttributeSocket, LoadedTokenizer, Tokens
+from ..host.widgets import positions_input, text_output, tokenizer_input, tokens_input
 from .report import notes, table
 
 MOST_POSITIONS = 4096
 
 
 class AttributeVector(io.ComfyNode):
-    """What images with a property have in their tokens and images without it have not."""
+    """The difference between the tokens of images with a property and of images without it."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -32,16 +33,13 @@ class AttributeVector(io.ComfyNode):
             outputs=[
                 AttributeSocket.Output(
                     display_name="attribute",
-                    tooltip="The property as a direction of the tokens, for Apply "
-                    "Attribute and Save Attribute.",
+                    tooltip="The property as a direction of the tokens, for Apply Attribute and "
+                    "Save Attribute.",
                 ),
-                io.String.Output(
-                    display_name="positions",
-                    tooltip="The positions where it is added, for example for Token Copy.",
+                text_output(
+                    "positions", "The positions where it is added, for example for Token Copy."
                 ),
-                io.String.Output(
-                    display_name="table", tooltip="How well each position tells the sets apart."
-                ),
+                text_output("table", "How well each position tells the sets apart."),
             ],
         )
 
@@ -56,8 +54,6 @@ class AttributeVector(io.ComfyNode):
         name_with: str = "with",
         name_without: str = "without",
     ) -> io.NodeOutput:
-        for tokens, name in ((tokens_with, "tokens_with"), (tokens_without, "tokens_without")):
-            _check_same(tokens, name, tokenizer)
         chosen = parse_positions(positions, tokenizer.spec.num_tokens)
         with gradient_scope(tokenizer), torch.no_grad():
             attribute = attribute_vector(
@@ -70,35 +66,32 @@ class AttributeVector(io.ComfyNode):
                 strongest=strongest,
             )
         where = ", ".join(map(str, attribute.positions))
-        told = table(attribute)
-        return io.NodeOutput(attribute, where, told, ui={"tokenopt_notes": notes(attribute)})
+        shown = {"tokenopt_notes": notes(attribute)}
+        return io.NodeOutput(attribute, where, table(attribute), ui=shown)
 
 
 def _sets() -> list[io.Input]:
     return [
-        TokenizerSocket.Input(
-            "tokenizer", tooltip="The tokenizer that made both sets, from Load TiTok."
+        tokenizer_input("The tokenizer that made both sets, from Load TiTok."),
+        tokens_input(
+            "Tokens of a batch of images that have the property, for example blurred ones.",
+            name="tokens_with",
         ),
-        TokensSocket.Input(
-            "tokens_with",
-            tooltip="Tokens of a batch of images that have the property, for example blurred ones.",
-        ),
-        TokensSocket.Input(
-            "tokens_without",
-            tooltip="Tokens of images that have it not. Best the same scenes, else many (32 or "
-            "more of each): whatever else the two sets differ in is transferred too.",
+        tokens_input(
+            "Tokens of images that have it not. Best the same scenes, else many (32 or more of "
+            "each): whatever else the two sets differ in is transferred too.",
+            name="tokens_without",
         ),
     ]
 
 
 def _choices() -> list[io.Input]:
     return [
-        io.String.Input(
-            "positions",
-            default="all",
+        positions_input(
+            "all",
+            "Which tokens it may change, counted from 0: all, or numbers and ranges.",
             placeholder="all, 18, 31 or 0-3, 7",
             optional=True,
-            tooltip="Which tokens it may change, counted from 0: all, or numbers and ranges.",
         ),
         io.Int.Input(
             "strongest",
@@ -131,14 +124,6 @@ def _names() -> list[io.Input]:
             )
         ),
     ]
-
-
-def _check_same(tokens: Tokens, name: str, tokenizer: LoadedTokenizer) -> None:
-    if tokens.tokenizer != tokenizer.name:
-        raise ValueError(
-            f"{name} has tokens of {tokens.tokenizer!r}, but the connected tokenizer is "
-            f"{tokenizer.name!r}; make both sets with the same Load TiTok node."
-        )
 
 
 def _called(name: str, default: str) -> str:

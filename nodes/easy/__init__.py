@@ -1,1 +1,6 @@
 """Easy nodes: a whole edit in one node."""
+
+from .inpaint import EasyInpaint
+from .text_edit import EasyTextEdit
+
+__all__ = ["EasyInpaint", "EasyTextEdit"]

@@ -1,4 +1,4 @@
-"""Easy Inpaint: a picture, a mask and a prompt in, the picture with another content there out."""
+"""Easy Inpaint: an image, a mask and a prompt in, the image with its white part filled out."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from torch import Tensor
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images
 from ..host.sockets import LoadedGuide, LoadedTokenizer
-from ..images.fitted import fitted_picture
-from ..loaders.load import fingerprint_of
-from ..losses.recipe import ClipTerm, CompositeTerm, LossRecipe, MaskedTerm
-from .inputs import MODELS, easy_outputs, model_sockets, prompt_input, run_inputs
+from ..host.widgets import image_input, margin_input, mask_input, prompt_input
+from ..images.fitted import fitted_images
+from ..loaders.menu import fingerprint_of
+from ..losses.recipe import CompositeTerm, LossRecipe
+from ..losses.terms import ClipTerm, MaskedTerm
+from .inputs import MODELS, easy_outputs, model_sockets, run_inputs
 from .run import models_of, run_easily
 
 KEEP = 2.0  # weight of the known part beside the prompt
 
 
 class EasyInpaint(io.ComfyNode):
-    """Fills a painted part of a picture to fit a text."""
+    """Fills a painted part of an image to fit a text."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -31,11 +33,10 @@ class EasyInpaint(io.ComfyNode):
             essentials_category="Image Tools",
             has_intermediate_output=True,
             inputs=[
-                io.Image.Input("image", tooltip="The picture, of any size; a batch is fine too."),
-                io.Mask.Input(
-                    "mask",
-                    tooltip="White may change, black stays. Load Image has it after Open in "
-                    "MaskEditor; another size is resized to the picture's.",
+                image_input("The picture, of any size; a batch is fine too."),
+                mask_input(
+                    "White may change, black stays. Load Image has it after Open in MaskEditor; "
+                    "another size is resized to the picture's."
                 ),
                 prompt_input(
                     "a large green circle in the middle, plain sand background, bright, sharp",
@@ -43,14 +44,10 @@ class EasyInpaint(io.ComfyNode):
                     "one line for all pictures, or one line each.",
                 ),
                 *run_inputs(),
-                io.Int.Input(
-                    "margin",
-                    default=50,
-                    min=0,
-                    max=1000,
-                    tooltip="How much of the surroundings the models see on each side of the white "
-                    "part, in percent of its longer side. More: it fits better into the scene, in "
-                    "less detail. They always see a part of at least their own size.",
+                margin_input(
+                    "How much of the surroundings the models see on each side of the white part, "
+                    "in percent of its longer side. More: it fits better into the scene, in less "
+                    "detail. They always see a part of at least their own size."
                 ),
                 *model_sockets(),
             ],
@@ -66,34 +63,20 @@ class EasyInpaint(io.ComfyNode):
         cls,
         image: Tensor,
         mask: Tensor,
-        prompt: str,
         models: str,
-        steps: int,
-        tries: int,
-        seed: int,
         margin: int,
         tokenizer: LoadedTokenizer | None = None,
         guide: LoadedGuide | None = None,
+        **settings,
     ) -> io.NodeOutput:
-        pictures = to_images(image)
+        images = to_images(image)
         chosen = models_of(models, tokenizer, guide)
-        size = chosen.tokenizer.spec.image_size
-        fitted = fitted_picture(pictures, mask, size, mode="stretch", margin=margin)
-        return run_easily(
-            chosen,
-            pictures,
-            fitted,
-            image,
-            prompt=prompt,
-            loss=inpainting,
-            steps=steps,
-            tries=tries,
-            seed=seed,
-        )
+        fitted = fitted_images(images, mask, chosen.image_size, mode="stretch", margin=margin)
+        return run_easily(chosen, images, fitted, image, loss=inpainting, **settings)
 
 
 def inpainting(prompt: ClipTerm, squares: Tensor, masks: Tensor) -> LossRecipe:
-    """The prompt asked of the picture as it will be put together, and the known part kept."""
+    """The prompt asked of the image as it will be put together, and the known part kept."""
     if masks.amin() >= 1:  # the white part fills every square: nothing is known
         return LossRecipe((prompt,))
     shown = CompositeTerm(LossRecipe((prompt,)), squares, masks)

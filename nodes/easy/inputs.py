@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..host.compat import io
-from ..host.sockets import GuideSocket, TokenizerSocket
-from ..optimize.inputs import MOST_STEPS, seed_input
+from ..host.widgets import guide_input, image_output, text_output, tokenizer_input
+from ..optimize.inputs import MOST_STEPS, run_seed_input
 
 # What is loaded for a choice: tokenizer and guide, as Load TiTok and Load CLIP Guide call them.
 MODELS = {
@@ -12,10 +12,6 @@ MODELS = {
     "photos": ("titok-l32", "ViT-B-32/laion2b_s34b_b79k"),
 }
 STEPS, TRIES, MOST_TRIES = 200, 3, 16
-
-
-def prompt_input(default: str, tooltip: str) -> io.Input:
-    return io.String.Input("prompt", multiline=True, default=default, tooltip=tooltip)
 
 
 def run_inputs() -> list[io.Input]:
@@ -45,30 +41,19 @@ def run_inputs() -> list[io.Input]:
             tooltip="How many runs are made side by side, each with its own chance; the best, by "
             "the loss, is the result. More: fewer failures, more time and memory.",
         ),
-        seed_input("Another seed gives another result."),
+        run_seed_input("Another seed gives another result."),
     ]
 
 
 def model_sockets() -> list[io.Input]:
     return [
-        TokenizerSocket.Input(
-            "tokenizer",
-            optional=True,
-            tooltip="From Load TiTok, instead of the one that models says.",
-        ),
-        GuideSocket.Input(
-            "guide",
-            optional=True,
-            tooltip="From Load CLIP Guide, instead of the one that models says.",
-        ),
+        tokenizer_input("From Load TiTok, instead of the one that models says.", optional=True),
+        guide_input("From Load CLIP Guide, instead of the one that models says.", optional=True),
     ]
 
 
-def easy_outputs(picture: str) -> list[io.Output]:
+def easy_outputs(image_tooltip: str) -> list[io.Output]:
     return [
-        io.Image.Output(display_name="image", tooltip=picture),
-        io.String.Output(
-            display_name="record",
-            tooltip="The run as JSON, all tries in it, for Save Image with Record.",
-        ),
+        image_output(image_tooltip),
+        text_output("record", "The run as JSON, all tries in it, for Save Image with Record."),
     ]

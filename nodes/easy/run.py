@@ -1,6 +1,6 @@
-"""What Easy Text Edit and Easy Inpaint share: models, settings, several tries, the way back.
+"""The work of both easy nodes: models, settings, several tries, and the result pasted back.
 
-Axes: b pictures, t tries of each, h x w pixels of a picture, s x s of the tokenizer's square.
+Axes: b images, t tries of each, h x w pixels of an image, s x s of the tokenizer's square.
 """
 
 from __future__ import annotations
@@ -18,25 +18,29 @@ from ...tokenopt_core.compute.seeds import image_seeds
 from ...tokenopt_core.optimize.config import OptimizeConfig
 from ...tokenopt_core.optimize.record import Curve
 from ..host.compat import io
-from ..host.guard import check_choice
 from ..host.images import to_images
 from ..host.models import keep_until_unloaded
-from ..host.sockets import FittedPicture, LoadedGuide, LoadedTokenizer, Tokens
+from ..host.progress import RunProgress, every
+from ..host.sockets import FittedImages, LoadedGuide, LoadedTokenizer, Tokens
 from ..host.stop import stoppable
 from ..host.widgets import SEEDS
 from ..images.fitted import SOFT_EDGE, pasted_back, squares_of
-from ..loaders.load import guide_named, tokenizer_named
+from ..loaders.menu import guide_named, tokenizer_named
 from ..losses.prompts import for_images, prompt_lines
-from ..losses.recipe import ClipTerm, LossRecipe
+from ..losses.recipe import LossRecipe
+from ..losses.terms import ClipTerm
 from ..optimize.report import notes, record_text, tell_end, ui_report
-from ..optimize.run import Follower, run_optimization
-from ..tokens.codec import decoded, encoded
+from ..optimize.run import run_optimization
+from ..tokens.batches import decoded, encoded
 from .inputs import MODELS
 
 LAST = 10  # steps at the end of a run; one alone has other crops in every try
 PREVIEW_EVERY = 5
 # Between the seeds of two tries: a user's next seed must not give the same tries again.
 NEXT_TRY = 1_000_003
+# Decibels (PSNR): the demo tokenizer gives its scenes back with 25 to 40, with 15 at least beside a
+# large black hole, as mask editors leave one; photographs with 6 to 13.
+FOREIGN = 14.0
 
 
 @dataclass(frozen=True)
@@ -69,13 +73,16 @@ class Models:
     guide: LoadedGuide
 
     @property
+    def image_size(self) -> int:
+        return self.tokenizer.spec.image_size
+
+    @property
     def settings(self) -> EasySettings:
         return DEMO if self.tokenizer.name == "demo" else PAPER
 
 
 def models_of(choice: str, tokenizer: LoadedTokenizer | None, guide: LoadedGuide | None) -> Models:
-    """The models that are connected, and for what is not those of the choice."""
-    check_choice("models", choice, MODELS)
+    """The connected models; in place of a missing one that of the choice."""
     names = MODELS[choice]
     if tokenizer is None:
         tokenizer = tokenizer_named(names[0])
@@ -88,8 +95,8 @@ def models_of(choice: str, tokenizer: LoadedTokenizer | None, guide: LoadedGuide
 
 def run_easily(
     models: Models,
-    pictures: Tensor,
-    fitted: FittedPicture,
+    images: Tensor,
+    fitted: FittedImages,
     original: Tensor,
     *,
     prompt: str,
@@ -98,45 +105,42 @@ def run_easily(
     tries: int,
     seed: int,
 ) -> io.NodeOutput:
-    """The original pictures, edited, with the record of the run.
+    """The original images, edited, with the record of the run.
 
     Args:
-        pictures: (b, 3, h, w) of the IMAGE `original`.
+        images: (b, 3, h, w) of the IMAGE `original`.
         loss: makes the aim of the prompt's term, the squares (t b, 3, s, s) and the masks
             (1 or t b, 1, s, s).
     """
-    squares, masks = squares_of(pictures, fitted)
-    count, settings = len(squares), models.settings
-    lines = for_images(prompt_lines(prompt), count)
-    prompts = lines * tries if len(lines) > 1 else lines
-    term = ClipTerm(models.guide, prompts, None, settings.crops, 1.0, 0.0, settings.mirror)
-    many = squares.repeat(tries, 1, 1, 1)
-    aim = loss(term, many, masks.repeat(tries, 1, 1, 1) if len(masks) > 1 else masks)
-    tokens = encoded(models.tokenizer, many)
-    config = OptimizeConfig(steps=steps, **settings.config)
-    follow = Follower(steps, PREVIEW_EVERY)
+    squares, masks = squares_of(images, fitted)
+    repeated = squares.repeat(tries, 1, 1, 1)
+    term = _prompt_term(models, prompt, len(squares), tries)
+    aim = loss(term, repeated, masks.repeat(tries, 1, 1, 1) if len(masks) > 1 else masks)
+    tokens = encoded(models.tokenizer, repeated)
+    config = OptimizeConfig(steps=steps, **models.settings.config)
+    seeds = seeds_of(seed, len(squares), tries)
+    follow = RunProgress(steps, every(PREVIEW_EVERY, steps))
     with stoppable() as stop:
         outcome = run_optimization(
-            models.tokenizer,
-            tokens,
-            aim,
-            config,
-            seed=seeds_of(seed, count, tries),
-            follow=follow,
-            stop=stop,
+            models.tokenizer, tokens, aim, config, seed=seeds, follow=follow, stop=stop
         )
-    rows = best_rows(outcome.recorder.loss_curve(), count)
-    image = pasted_back(outcome.images[rows], fitted, original, SOFT_EDGE)
+    best = best_rows(outcome.recorder.loss_curve(), len(squares))
+    image = pasted_back(outcome.images[best], fitted, original, SOFT_EDGE)
     known = None if fitted.mask is None else 1 - masks
-    seen = remarks_of(models.tokenizer, squares, tokens, known)
-    said = [*fitted.remarks, *seen, *notes(outcome)]
+    remarks = [*fitted.remarks, *remarks_of(models.tokenizer, squares, tokens, known)]
     report = ui_report(outcome)
     tell_end(report)
-    return io.NodeOutput(
-        image,
-        record_text(outcome, aim, models.tokenizer),
-        ui={"tokenopt": [report], "tokenopt_notes": said, **follow.feed.ui()},
-    )
+    shown = {"tokenopt": [report], "tokenopt_notes": [*remarks, *notes(outcome)]}
+    record = record_text(outcome, aim, models.tokenizer)
+    return io.NodeOutput(image, record, ui={**shown, **follow.feed.ui()})
+
+
+def _prompt_term(models: Models, prompt: str, count: int, tries: int) -> ClipTerm:
+    """What is asked of `count` images, of each in all tries."""
+    lines = for_images(prompt_lines(prompt), count)
+    prompts = lines * tries if len(lines) > 1 else lines
+    settings = models.settings
+    return ClipTerm(models.guide, prompts, None, settings.crops, 1.0, 0.0, settings.mirror)
 
 
 def seeds_of(seed: int, count: int, tries: int) -> list[int]:
@@ -145,7 +149,7 @@ def seeds_of(seed: int, count: int, tries: int) -> list[int]:
 
 
 def best_rows(curve: Curve, count: int) -> list[int]:
-    """For each of `count` pictures the row (t b) that had the lowest mean loss in the end."""
+    """For each of `count` images the row (t b) that had the lowest mean loss in the end."""
     ends = [statistics.fmean(_finite(column)[-LAST:]) for column in zip(*curve, strict=True)]
     return [min(range(i, len(ends), count), key=ends.__getitem__) for i in range(count)]
 
@@ -153,11 +157,6 @@ def best_rows(curve: Curve, count: int) -> list[int]:
 def _finite(values: Sequence[float]) -> list[float]:
     """Those before an image stopped; a loss without any is the worst."""
     return [value for value in values if math.isfinite(value)] or [math.inf]
-
-
-# Decibels (PSNR): the demo tokenizer gives its scenes back with 25 to 40, with 15 at least beside a
-# large black hole, as mask editors leave one; photographs with 6 to 13.
-FOREIGN = 14.0
 
 
 def remarks_of(

@@ -1,4 +1,4 @@
-"""Easy Text Edit: a picture and a prompt in, the edited picture out."""
+"""Easy Text Edit: an image and a prompt in, the edited image out."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from torch import Tensor
 
 from ...tokenopt_core.images.fit import MODES
 from ..host.compat import CATEGORY, advanced, io, schema
-from ..host.guard import check_choice
 from ..host.images import to_images
 from ..host.sockets import LoadedGuide, LoadedTokenizer
-from ..images.fitted import fitted_picture
-from ..loaders.load import fingerprint_of
+from ..host.widgets import DEMO_PROMPT, image_input, prompt_input
+from ..images.fitted import fitted_images
+from ..loaders.menu import fingerprint_of
 from ..losses.recipe import LossRecipe
-from .inputs import MODELS, easy_outputs, model_sockets, prompt_input, run_inputs
+from ..losses.terms import ClipTerm
+from .inputs import MODELS, easy_outputs, model_sockets, run_inputs
 from .run import models_of, run_easily
 
 
 class EasyTextEdit(io.ComfyNode):
-    """Changes a picture until it fits a text."""
+    """Changes an image until it fits a text."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -31,11 +32,9 @@ class EasyTextEdit(io.ComfyNode):
             essentials_category="Image Tools",
             has_intermediate_output=True,
             inputs=[
-                io.Image.Input(
-                    "image", tooltip="The picture to change, of any size; a batch is fine too."
-                ),
+                image_input("The picture to change, of any size; a batch is fine too."),
                 prompt_input(
-                    "a large green star in the middle, plain sky background, bright, sharp",
+                    DEMO_PROMPT,
                     "What the whole result should show, not only the change. With a batch one line "
                     "for all pictures, or one line each.",
                 ),
@@ -63,27 +62,18 @@ class EasyTextEdit(io.ComfyNode):
     def execute(
         cls,
         image: Tensor,
-        prompt: str,
         models: str,
-        steps: int,
-        tries: int,
-        seed: int,
         fit: str,
         tokenizer: LoadedTokenizer | None = None,
         guide: LoadedGuide | None = None,
+        **settings,
     ) -> io.NodeOutput:
-        check_choice("fit", fit, MODES)
-        pictures = to_images(image)
+        images = to_images(image)
         chosen = models_of(models, tokenizer, guide)
-        size = chosen.tokenizer.spec.image_size
-        return run_easily(
-            chosen,
-            pictures,
-            fitted_picture(pictures, None, size, mode=fit),
-            image,
-            prompt=prompt,
-            loss=lambda term, squares, masks: LossRecipe((term,)),
-            steps=steps,
-            tries=tries,
-            seed=seed,
-        )
+        fitted = fitted_images(images, None, chosen.image_size, mode=fit)
+        return run_easily(chosen, images, fitted, image, loss=prompt_alone, **settings)
+
+
+def prompt_alone(prompt: ClipTerm, squares: Tensor, masks: Tensor) -> LossRecipe:
+    """The prompt asked of the whole image."""
+    return LossRecipe((prompt,))

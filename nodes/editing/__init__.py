@@ -1,1 +1,8 @@
-"""Nodes that edit tokens: copy, set, blend, inspect and preset positions."""
+"""Editing nodes: copy, set, blend and inspect tokens, and positions by property."""
+
+from .blend import Blend
+from .copy_and_set import Copy, SetCodes
+from .inspect import Inspect
+from .preset import PositionPreset
+
+__all__ = ["Blend", "Copy", "Inspect", "PositionPreset", "SetCodes"]

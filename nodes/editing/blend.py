@@ -8,8 +8,9 @@ from ...tokenopt_core.tokens.edits import blend_tokens, morph_strengths
 from ...tokenopt_core.tokens.positions import parse_positions
 from ..host.compat import CATEGORY, io, schema
 from ..host.models import gradient_scope
-from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
-from .copy_and_set import as_decoded, check_pair
+from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.widgets import positions_input, tokenizer_input, tokens_input, tokens_output
+from ..tokens.batches import as_decoded
 
 MOST_STEPS = 240
 
@@ -27,20 +28,15 @@ class Blend(io.ComfyNode):
             "steps: a morph, one image per step.",
             search_aliases=["morph", "interpolate", "mix", "crossfade"],
             inputs=[
-                TokenizerSocket.Input(
-                    "tokenizer", tooltip="The tokenizer that made both, from Load TiTok."
+                tokenizer_input("The tokenizer that made both, from Load TiTok."),
+                tokens_input("Tokens where the way begins: one image, or many.", name="target"),
+                tokens_input(
+                    "Tokens where it leads: one for all targets, or one each.", name="reference"
                 ),
-                TokensSocket.Input(
-                    "target", tooltip="Tokens where the way begins: one image, or many."
-                ),
-                TokensSocket.Input(
-                    "reference", tooltip="Tokens where it leads: one for all targets, or one each."
-                ),
-                io.String.Input(
-                    "positions",
-                    default="all",
+                positions_input(
+                    "all",
+                    "Which tokens move, counted from 0; all others stay the target's.",
                     placeholder="all, 18, 31 or 0-3, 7",
-                    tooltip="Which tokens move, counted from 0; all others stay the target's.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -55,8 +51,8 @@ class Blend(io.ComfyNode):
                     default=1,
                     min=1,
                     max=MOST_STEPS,
-                    tooltip="Images per target. 1: the blend alone. More: a morph from the "
-                    "target to the full strength in even steps.",
+                    tooltip="Images per target. 1: the blend alone. More: a morph from the target "
+                    "to the full strength in even steps.",
                 ),
                 io.Boolean.Input(
                     "quantize",
@@ -66,10 +62,7 @@ class Blend(io.ComfyNode):
                 ),
             ],
             outputs=[
-                TokensSocket.Output(
-                    display_name="tokens",
-                    tooltip="The moved tokens: all steps of the first image, then the next.",
-                )
+                tokens_output("The moved tokens: all steps of the first image, then the next.")
             ],
         )
 
@@ -84,8 +77,6 @@ class Blend(io.ComfyNode):
         steps: int,
         quantize: bool,
     ) -> io.NodeOutput:
-        check_pair(target, reference)
-        target.check_tokenizer(tokenizer)
         chosen = parse_positions(positions, target.values.shape[1])
         with gradient_scope(tokenizer), torch.no_grad():
             ends = [

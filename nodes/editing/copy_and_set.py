@@ -16,7 +16,16 @@ from ...tokenopt_core.tokens.positions import parse_positions
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_masks
 from ..host.models import gradient_scope
-from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.widgets import (
+    ITS_TOKENIZER,
+    mask_input,
+    positions_input,
+    tokenizer_input,
+    tokens_input,
+    tokens_output,
+)
+from ..tokens.batches import as_decoded
 
 
 class Copy(io.ComfyNode):
@@ -32,41 +41,33 @@ class Copy(io.ComfyNode):
             "image. Single positions often carry one property, such as lighting or blur.",
             search_aliases=["edit tokens", "transfer", "relight", "transplant"],
             inputs=[
-                TokensSocket.Input(
-                    "target", tooltip="Tokens of the image to change: one, or one per reference."
+                tokens_input(
+                    "Tokens of the image to change: one, or one per reference.", name="target"
                 ),
-                TokensSocket.Input(
-                    "reference",
-                    tooltip="Tokens of the image to copy from: one for all targets, or one each. "
-                    "Same tokenizer.",
+                tokens_input(
+                    "Tokens of the image to copy from: one for all targets, or one each. Same "
+                    "tokenizer.",
+                    name="reference",
                 ),
-                io.String.Input(
-                    "positions",
-                    default="0",
-                    placeholder="18, 31 or 0-3, 7",
-                    tooltip="Which tokens to copy, counted from 0: numbers and ranges (both ends "
+                positions_input(
+                    "0",
+                    "Which tokens to copy, counted from 0: numbers and ranges (both ends "
                     "included), separated by commas, or all. One or two keep the rest of the image "
                     "best.",
                 ),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip="Chooses the tokens instead of positions: its columns are the tokens, "
-                    "from left to right; one more than half white is copied. One mask, or one per "
+                mask_input(
+                    "Chooses the tokens instead of positions: its columns are the tokens, from "
+                    "left to right; one more than half white is copied. One mask, or one per "
                     "image.",
-                ),
-                TokenizerSocket.Input(
-                    "tokenizer",
                     optional=True,
-                    tooltip="The tokenizer that made both. Needed only where one of the two is "
-                    "quantized and the other is not.",
+                ),
+                tokenizer_input(
+                    "The tokenizer that made both. Needed only where one of the two is quantized "
+                    "and the other is not.",
+                    optional=True,
                 ),
             ],
-            outputs=[
-                TokensSocket.Output(
-                    display_name="tokens", tooltip="The target with the reference's tokens."
-                )
-            ],
+            outputs=[tokens_output("The target with the reference's tokens.")],
         )
 
     @classmethod
@@ -78,9 +79,6 @@ class Copy(io.ComfyNode):
         mask: Tensor | None = None,
         tokenizer: LoadedTokenizer | None = None,
     ) -> io.NodeOutput:
-        check_pair(target, reference)
-        if tokenizer is not None:
-            target.check_tokenizer(tokenizer)
         chosen = _chosen(positions, mask, target.values.shape[1])
         target, reference = _alike(target, reference, tokenizer)
         with torch.inference_mode(False):
@@ -100,10 +98,8 @@ class SetCodes(io.ComfyNode):
             description="Sets the codes of chosen positions by hand.",
             search_aliases=["edit codes", "change codes", "by hand"],
             inputs=[
-                TokenizerSocket.Input(
-                    "tokenizer", tooltip="The tokenizer that made the tokens, from Load TiTok."
-                ),
-                TokensSocket.Input("tokens", tooltip="Tokens to change, in every image alike."),
+                tokenizer_input(ITS_TOKENIZER),
+                tokens_input("Tokens to change, in every image alike."),
                 io.String.Input(
                     "codes",
                     default="0: 0",
@@ -113,37 +109,15 @@ class SetCodes(io.ComfyNode):
                     "image.",
                 ),
             ],
-            outputs=[
-                TokensSocket.Output(
-                    display_name="tokens", tooltip="The tokens with these codes, else unchanged."
-                )
-            ],
+            outputs=[tokens_output("The tokens with these codes, else unchanged.")],
         )
 
     @classmethod
     def execute(cls, tokenizer: LoadedTokenizer, tokens: Tokens, codes: str) -> io.NodeOutput:
-        tokens.check_tokenizer(tokenizer)
         chosen = parse_codes(codes, tokenizer.spec)
         with gradient_scope(tokenizer), torch.no_grad():
             values = set_codes(tokens.values, chosen, tokenizer.module)
         return io.NodeOutput(Tokens(values, tokens.quantized, tokenizer.name))
-
-
-def check_pair(target: Tokens, reference: Tokens) -> None:
-    """Raises ValueError if the two come from different tokenizers."""
-    if target.tokenizer != reference.tokenizer:
-        raise ValueError(
-            f"target has tokens of {target.tokenizer!r} and reference of {reference.tokenizer!r}; "
-            "make both with the same Load TiTok node."
-        )
-
-
-def as_decoded(tokenizer: LoadedTokenizer, tokens: Tokens) -> Tensor:
-    """The tokens (b, n, d) that a decoder would get, on the CPU; call it in a `gradient_scope`."""
-    if tokens.quantized:
-        return tokens.values.clone()
-    device = tokenizer.module.weights_device
-    return tokenizer.module.quantize(tokens.values.to(device)).tokens.float().cpu()
 
 
 def _alike(

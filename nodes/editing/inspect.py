@@ -17,8 +17,16 @@ from ...tokenopt_core.tokens.edits import parse_codes
 from ...tokenopt_core.tokens.positions import parse_positions
 from ..host.compat import CATEGORY, io, schema, ui
 from ..host.models import gradient_scope
-from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
-from ..tokens.codec import decoded
+from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.widgets import (
+    image_output,
+    positions_input,
+    text_output,
+    tokenizer_input,
+    tokens_input,
+    tokens_output,
+)
+from ..tokens.batches import decoded
 
 MOST_STRIPS = 64  # a page with more of them is slow, and nobody reads it
 _OF_IMAGE = re.compile(r"([0-9]{1,9})\s*/(.*)")
@@ -40,10 +48,8 @@ class Inspect(io.ComfyNode):
             "it; run again to see the image.",
             search_aliases=["edit tokens", "codes", "token editor", "view tokens"],
             inputs=[
-                TokenizerSocket.Input(
-                    "tokenizer", tooltip="The tokenizer to use, from Load TiTok."
-                ),
-                TokensSocket.Input("tokens", tooltip="The tokens, from any node that gives some."),
+                tokenizer_input(),
+                tokens_input(),
                 io.String.Input(
                     "edits",
                     default="",
@@ -52,25 +58,18 @@ class Inspect(io.ComfyNode):
                     "changes only image 1 of a batch (the first is 0). The strip writes this when "
                     "you edit a cell. Empty: the tokens pass unchanged.",
                 ),
-                io.String.Input(
-                    "positions",
-                    default="",
-                    placeholder="18, 31 or 0-3, 7",
-                    tooltip="The selected positions, also an output for the inputs of that name. "
-                    "The strip writes this when you click its cells. Empty: none.",
+                positions_input(
+                    "",
+                    "The selected positions, also an output for the inputs of that name. The strip "
+                    "writes this when you click its cells. Empty: none.",
                 ),
             ],
             outputs=[
-                TokensSocket.Output(
-                    display_name="tokens", tooltip="The tokens with the edits put in."
+                tokens_output("The tokens with the edits put in."),
+                text_output(
+                    "positions", "The selected positions, as text for the inputs of that name."
                 ),
-                io.String.Output(
-                    display_name="positions",
-                    tooltip="The selected positions, as text for the inputs of that name.",
-                ),
-                io.Image.Output(
-                    display_name="image", tooltip="The images that the edited tokens decode to."
-                ),
+                image_output("The images that the edited tokens decode to."),
             ],
             is_output_node=True,
         )
@@ -79,28 +78,17 @@ class Inspect(io.ComfyNode):
     def execute(
         cls, tokenizer: LoadedTokenizer, tokens: Tokens, edits: str = "", positions: str = ""
     ) -> io.NodeOutput:
-        tokens.check_tokenizer(tokenizer)
-        tokenizer.check_decodable()
         spec = tokenizer.spec
         if positions.strip():
             parse_positions(positions, spec.num_tokens)
         wanted = parse_edits(edits, spec, len(tokens))
-        with gradient_scope(tokenizer) as device, torch.no_grad():
-            module = tokenizer.module
-            features = tokens.values.to(device)
-            before = module.quantize(features).codes
-            if wanted:
-                after = _edited(before, wanted)
-                features = torch.where((after != before)[..., None], module.lookup(after), features)
-                edited = Tokens(features.float().cpu().clone(), tokens.quantized, tokenizer.name)
-            else:
-                after, edited = before, tokens
+        edited, before, after = _with_edits(tokenizer, tokens, wanted)
         image = decoded(tokenizer, edited)
         strips = _strips(spec, edited, before, after)
         report = {"tokenizer": tokenizer.name, "images": len(tokens), **strips}
         shown = ui.PreviewImage(image[:MOST_STRIPS]).as_dict()["images"]
-        said = {"tokenopt_inspector": [report], "tokenopt_thumbnails": list(shown)}
-        return io.NodeOutput(edited, positions.strip(), image, ui=said)
+        output = {"tokenopt_inspector": [report], "tokenopt_thumbnails": list(shown)}
+        return io.NodeOutput(edited, positions.strip(), image, ui=output)
 
 
 def parse_edits(text: str, spec: TokenizerSpec, images: int) -> Edits:
@@ -126,6 +114,22 @@ def parse_edits(text: str, spec: TokenizerSpec, images: int) -> Edits:
         for target in range(images) if image is None else [image]:
             edits |= {(target, position): code for position, code in codes.items()}
     return edits
+
+
+def _with_edits(
+    tokenizer: LoadedTokenizer, tokens: Tokens, edits: Edits
+) -> tuple[Tokens, Tensor | None, Tensor | None]:
+    """The tokens with the edits, and the codes (b, n) before and after; a VAE has none."""
+    module = tokenizer.module
+    with gradient_scope(tokenizer) as device, torch.no_grad():
+        features = tokens.values.to(device)
+        before = module.quantize(features).codes
+        if not edits:
+            return tokens, before, before
+        after = _edited(before, edits)
+        features = torch.where((after != before)[..., None], module.lookup(after), features)
+        edited = Tokens(features.float().cpu().clone(), tokens.quantized, tokenizer.name)
+        return edited, before, after
 
 
 def _edited(codes: Tensor, edits: Edits) -> Tensor:

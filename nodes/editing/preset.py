@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...tokenopt_core.tokens.positions import PRESETS, PROPERTIES, preset_positions
 from ..host.compat import CATEGORY, io, schema
-from ..host.sockets import LoadedTokenizer, TokenizerSocket
+from ..host.sockets import LoadedTokenizer
+from ..host.widgets import text_output, tokenizer_input
 
 
 class PositionPreset(io.ComfyNode):
@@ -22,9 +23,7 @@ class PositionPreset(io.ComfyNode):
             search_aliases=["token numbers", "lighting", "blur"],
             has_intermediate_output=True,
             inputs=[
-                TokenizerSocket.Input(
-                    "tokenizer", tooltip="From Load TiTok: every tokenizer has its own positions."
-                ),
+                tokenizer_input("From Load TiTok: every tokenizer has its own positions."),
                 io.Combo.Input(
                     "preset",
                     options=list(PROPERTIES),
@@ -32,9 +31,8 @@ class PositionPreset(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.String.Output(
-                    display_name="positions",
-                    tooltip="The positions as text, such as 31, or 12, 24, 27 for several.",
+                text_output(
+                    "positions", "The positions as text, such as 31, or 12, 24, 27 for several."
                 )
             ],
         )

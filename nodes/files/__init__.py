@@ -1,1 +1,15 @@
-"""Nodes that save and load tokens, text and images."""
+"""File nodes: tokens as text and files, and images that carry their record."""
+
+from .save_image import SaveImage
+from .saved_image import SavedImageTokens
+from .text import TextToTokens, TokensToText
+from .token_files import LoadTokens, SaveTokens
+
+__all__ = [
+    "LoadTokens",
+    "SaveImage",
+    "SaveTokens",
+    "SavedImageTokens",
+    "TextToTokens",
+    "TokensToText",
+]

@@ -1,4 +1,4 @@
-"""Save Image with Record: a PNG that tells how it was made."""
+"""Save Image with Record: a PNG with settings, curves and codes of its run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from ...tokenopt_core.files.small import write_whole
 from ..host.compat import CATEGORY, io, metadata_wanted, model_management, schema
 from ..host.files import output_place
 from ..host.images import to_images
-from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.widgets import (
+    ITS_TOKENIZER,
+    filename_input,
+    image_input,
+    tokenizer_input,
+    tokens_input,
+)
 from .text import text_of
 
 CHUNK = "tokenopt"
@@ -43,7 +50,7 @@ class SaveImage(io.ComfyNode):
             search_aliases=["save png", "metadata", "export"],
             is_output_node=True,
             inputs=[
-                io.Image.Input("images", tooltip="The images to save, one file each."),
+                image_input("The images to save, one file each.", name="images"),
                 io.String.Input(
                     "record",
                     force_input=True,
@@ -51,23 +58,13 @@ class SaveImage(io.ComfyNode):
                     tooltip="The record output of Token Optimizer, which has the codes too; any "
                     "JSON object will do.",
                 ),
-                io.String.Input(
-                    "filename_prefix",
-                    default="tokenopt/edit",
-                    tooltip="Start of the file names, in ComfyUI's output folder; a / makes a "
-                    "folder. A counter is added, so nothing is ever overwritten.",
-                ),
-                TokensSocket.Input(
-                    "tokens",
+                filename_input("tokenopt/edit", "file names"),
+                tokens_input(
+                    "The tokens that the images were decoded from, to keep their codes in the "
+                    "files; needs tokenizer. Instead of the codes in record.",
                     optional=True,
-                    tooltip="The tokens that the images were decoded from, to keep their codes in "
-                    "the files; needs tokenizer. Instead of the codes in record.",
                 ),
-                TokenizerSocket.Input(
-                    "tokenizer",
-                    optional=True,
-                    tooltip="The tokenizer that made the tokens, from Load TiTok.",
-                ),
+                tokenizer_input(ITS_TOKENIZER, optional=True),
             ],
             outputs=[],
         )
@@ -170,11 +167,11 @@ def _chunks(hidden: Any, record: dict[str, Any], codes: str | None) -> dict[str,
     """Texts of one file, by name: ComfyUI's own, the record, and the codes of the image."""
     if not metadata_wanted():
         return {}
-    found = {"prompt": hidden.prompt} if hidden.prompt else {}
+    values = {"prompt": hidden.prompt} if hidden.prompt else {}
     extra = hidden.extra_pnginfo if isinstance(hidden.extra_pnginfo, dict) else {}
-    found |= {name: value for name, value in extra.items() if _KEY.fullmatch(name)}
-    found[CHUNK] = record
-    texts = {name: json.dumps(value) for name, value in found.items()}
+    values |= {name: value for name, value in extra.items() if _KEY.fullmatch(name)}
+    values[CHUNK] = record
+    texts = {name: json.dumps(value) for name, value in values.items()}
     return texts if codes is None else {**texts, CODES_CHUNK: codes}
 
 

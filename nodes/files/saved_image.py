@@ -8,7 +8,8 @@ from PIL import Image
 
 from ..host.compat import CATEGORY, folder_paths, io, schema
 from ..host.files import file_facts, saved_file
-from ..host.sockets import LoadedTokenizer, TokenizerSocket, TokensSocket
+from ..host.sockets import LoadedTokenizer
+from ..host.widgets import files_input, text_output, tokenizer_input, tokens_output
 from .save_image import CODES_CHUNK
 from .text import tokens_of
 
@@ -29,25 +30,17 @@ class SavedImageTokens(io.ComfyNode):
             "tokens behind that image, exactly, which encoding it again would not give.",
             search_aliases=["png metadata", "reload", "codes"],
             inputs=[
-                TokenizerSocket.Input(
-                    "tokenizer",
-                    tooltip="The tokenizer that the image was made with, from Load TiTok.",
-                ),
-                io.Combo.Input(
+                tokenizer_input("The tokenizer that the image was made with, from Load TiTok."),
+                files_input(
                     "image",
-                    options=_uploaded(),
+                    _uploaded(),
+                    "A PNG that Save Image with Record wrote: drop it onto the node.",
                     upload=io.UploadType.image,
-                    tooltip="A PNG that Save Image with Record wrote: drop it onto the node.",
                 ),
             ],
             outputs=[
-                TokensSocket.Output(
-                    display_name="tokens",
-                    tooltip="The tokens of the image, quantized; decode them to see it again.",
-                ),
-                io.String.Output(
-                    display_name="text", tooltip="The codes, as Tokens to Text writes them."
-                ),
+                tokens_output("The tokens of the image, quantized; decode them to see it again."),
+                text_output("text", "The codes, as Tokens to Text writes them."),
             ],
         )
 

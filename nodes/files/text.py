@@ -7,7 +7,8 @@ import torch
 from ...tokenopt_core.tokens.text import codes_to_text, exact_codes, text_to_codes
 from ..host.compat import CATEGORY, io, schema
 from ..host.models import gradient_scope
-from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.widgets import ITS_TOKENIZER, text_output, tokenizer_input, tokens_input, tokens_output
 
 
 class TokensToText(io.ComfyNode):
@@ -24,18 +25,10 @@ class TokensToText(io.ComfyNode):
             search_aliases=["codes to text", "serialize", "share"],
             is_output_node=True,
             inputs=[
-                TokenizerSocket.Input(
-                    "tokenizer", tooltip="The tokenizer that made the tokens, from Load TiTok."
-                ),
-                TokensSocket.Input(
-                    "tokens", tooltip="The tokens, from any node that gives some; not of a VAE."
-                ),
+                tokenizer_input(ITS_TOKENIZER),
+                tokens_input("The tokens, from any node that gives some; not of a VAE."),
             ],
-            outputs=[
-                io.String.Output(
-                    display_name="text", tooltip="One line per image; also shown in the node."
-                )
-            ],
+            outputs=[text_output("text", "One line per image; also shown in the node.")],
         )
 
     @classmethod
@@ -57,10 +50,7 @@ class TextToTokens(io.ComfyNode):
             "of Save Image with Record carries.",
             search_aliases=["text to codes", "paste", "share"],
             inputs=[
-                TokenizerSocket.Input(
-                    "tokenizer",
-                    tooltip="The tokenizer that the text was made with, from Load TiTok.",
-                ),
+                tokenizer_input("The tokenizer that the text was made with, from Load TiTok."),
                 io.String.Input(
                     "text",
                     multiline=True,
@@ -70,10 +60,7 @@ class TextToTokens(io.ComfyNode):
                 ),
             ],
             outputs=[
-                TokensSocket.Output(
-                    display_name="tokens",
-                    tooltip="The tokens of the text, quantized; decode them to see the images.",
-                )
+                tokens_output("The tokens of the text, quantized; decode them to see the images.")
             ],
         )
 
@@ -86,9 +73,8 @@ def text_of(tokenizer: LoadedTokenizer, tokens: Tokens) -> str:
     """One line for each image.
 
     Raises:
-        ValueError: of another tokenizer, or no codes say the same.
+        ValueError: no codes say the same.
     """
-    tokens.check_tokenizer(tokenizer)
     with gradient_scope(tokenizer), torch.no_grad():
         codes = exact_codes(tokenizer.module, tokens.values, tokens.quantized)
         return codes_to_text(tokenizer.module, codes, tokenizer.name)

@@ -10,7 +10,15 @@ from ...tokenopt_core.tokens.files import SUFFIX, load_tokens, save_tokens
 from ..host.compat import CATEGORY, io, schema
 from ..host.files import file_facts, new_output_file, saved_file, saved_files
 from ..host.models import gradient_scope
-from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
+from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.widgets import (
+    ITS_TOKENIZER,
+    filename_input,
+    files_input,
+    tokenizer_input,
+    tokens_input,
+    tokens_output,
+)
 
 KIND = "tokens"
 
@@ -28,18 +36,9 @@ class SaveTokens(io.ComfyNode):
             search_aliases=["codes", "safetensors", "save latent"],
             is_output_node=True,
             inputs=[
-                TokenizerSocket.Input(
-                    "tokenizer", tooltip="The tokenizer that made the tokens, from Load TiTok."
-                ),
-                TokensSocket.Input(
-                    "tokens", tooltip="The tokens to save; a batch goes into one file."
-                ),
-                io.String.Input(
-                    "filename_prefix",
-                    default="tokens/image",
-                    tooltip="Start of the file name, in ComfyUI's output folder; a / makes a "
-                    "folder. A counter is added, so nothing is ever overwritten.",
-                ),
+                tokenizer_input(ITS_TOKENIZER),
+                tokens_input("The tokens to save; a batch goes into one file."),
+                filename_input("tokens/image", "file name"),
             ],
             outputs=[],
         )
@@ -48,7 +47,6 @@ class SaveTokens(io.ComfyNode):
     def execute(
         cls, tokenizer: LoadedTokenizer, tokens: Tokens, filename_prefix: str
     ) -> io.NodeOutput:
-        tokens.check_tokenizer(tokenizer)
         size = tokenizer.spec.image_size
         path, place = new_output_file(filename_prefix, SUFFIX, (size, size))
         with gradient_scope(tokenizer), torch.no_grad():
@@ -69,21 +67,15 @@ class LoadTokens(io.ComfyNode):
             description="Loads tokens that Save Tokens wrote.",
             search_aliases=["codes", "safetensors", "load latent"],
             inputs=[
-                TokenizerSocket.Input(
-                    "tokenizer", tooltip="The tokenizer that the tokens are of, from Load TiTok."
-                ),
-                io.Combo.Input(
+                tokenizer_input("The tokenizer that the tokens are of, from Load TiTok."),
+                files_input(
                     "file",
-                    options=list(saved_files(SUFFIX)),
-                    tooltip="A .tokens.safetensors file in ComfyUI's input folder or, marked "
-                    "[output], in its output folder. Press R to see new files.",
+                    list(saved_files(SUFFIX)),
+                    "A .tokens.safetensors file in ComfyUI's input folder or, marked [output], in "
+                    "its output folder. Press R to see new files.",
                 ),
             ],
-            outputs=[
-                TokensSocket.Output(
-                    display_name="tokens", tooltip="The tokens exactly as they were saved."
-                )
-            ],
+            outputs=[tokens_output("The tokens exactly as they were saved.")],
         )
 
     @classmethod

@@ -1,1 +1,6 @@
-"""Nodes that ask a guide: judge and seed retrieval."""
+"""Guide nodes: Judge and Seed Retrieval, which compare images with texts."""
+
+from .judge import Judge
+from .retrieval import SeedRetrieval
+
+__all__ = ["Judge", "SeedRetrieval"]

@@ -1,4 +1,4 @@
-"""Judge: scores of images against a prompt, from CLIP and from someone it cannot please."""
+"""Judge: scores of images against a prompt, from CLIP and from an independent judge."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from torch import Tensor
 
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images
-from ..host.sockets import GuideSocket, LoadedGuide
+from ..host.sockets import LoadedGuide
+from ..host.widgets import guide_input, image_input, prompt_input, text_output
 from ..losses.prompts import for_images, prompt_lines
-from .verdicts import Scores, asked_for, demo_scores, guide_scores, similarity, tell_verdicts
+from .verdicts import Scores, asked_for, demo_scores, guide_scores, log_verdicts, similarity
 
 DEMO = "demo"
 
@@ -28,32 +29,26 @@ class Judge(io.ComfyNode):
             search_aliases=["clip score", "rate", "evaluate", "text match", "adversarial"],
             is_output_node=True,
             inputs=[
-                io.Image.Input("image", tooltip="The images to judge, for example the results."),
-                GuideSocket.Input("guide", tooltip="The guide whose CLIP Loss made them."),
-                io.String.Input(
-                    "prompt",
-                    multiline=True,
-                    default="",
-                    tooltip="What the images should show: one line for all, or one line each. Of a "
-                    "prompt with weights the parts above 0 count.",
+                image_input("The images to judge, for example the results."),
+                guide_input("The guide whose CLIP Loss made them."),
+                prompt_input(
+                    "",
+                    "What the images should show: one line for all, or one line each. Of a prompt "
+                    "with weights the parts above 0 count.",
                 ),
-                GuideSocket.Input(
-                    "judge",
+                guide_input(
+                    "A guide that took no part in the optimization, best a SigLIP model. Without "
+                    "it the demo guide's images go to the demo judge.",
+                    name="judge",
                     optional=True,
-                    tooltip="A guide that took no part in the optimization, best a SigLIP model. "
-                    "Without it the demo guide's images go to the demo judge.",
                 ),
-                io.Image.Input(
-                    "before",
+                image_input(
+                    "The images before the edit: the table then tells what has changed.",
+                    name="before",
                     optional=True,
-                    tooltip="The images before the edit: the table then tells what has changed.",
                 ),
             ],
-            outputs=[
-                io.String.Output(
-                    display_name="scores", tooltip="The table: one line per image below its head."
-                )
-            ],
+            outputs=[text_output("scores", "The table: one line per image below its head.")],
         )
 
     @classmethod
@@ -72,7 +67,7 @@ class Judge(io.ComfyNode):
         clip_before = None if earlier is None else similarity(guide, earlier, texts)
         gain = None if earlier is None else clip - clip_before
         scores = _judged(guide, judge, images, texts, earlier, gain)
-        tell_verdicts(clip.tolist(), scores)
+        log_verdicts(clip.tolist(), scores)
         notes = guide.module.remarks(texts) + (judge.module.remarks(texts) if judge else [])
         table = _table(clip, clip_before, scores, list(dict.fromkeys(notes)))
         return io.NodeOutput(table, ui={"tokenopt_notes": [table]})
@@ -95,7 +90,7 @@ def _judged(
     before: Tensor | None,
     clip_gain: Tensor | None,
 ) -> Scores | None:
-    """The judge's part, None where nobody independent is there."""
+    """The judge's part, None without an independent one."""
     if judge is not None and judge is not guide:
         return guide_scores(judge, images, texts, before, clip_gain)
     if guide.name == DEMO:

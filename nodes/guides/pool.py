@@ -14,14 +14,11 @@ from torch import Tensor
 
 from ...tokenopt_core.guides.cache import EmbeddingCache, content_key
 from ...tokenopt_core.guides.retrieval import CHUNK, embed_images
-from ..host.compat import ProgressBar, folder_paths, model_management
+from ..host.compat import folder_paths
 from ..host.image_folder import BrokenImage, decode_image, list_images, none_readable, read_image
 from ..host.models import activation_bytes, gradient_scope
+from ..host.progress import BatchProgress
 from ..host.sockets import LoadedGuide
-
-# What a file held when it was read last, by path, size and time: saves reading large folders again.
-_seen: dict[tuple[str, int, int], bytes] = {}
-_MOST_SEEN = 100_000
 
 
 @dataclass(frozen=True)
@@ -31,13 +28,13 @@ class Pool:
     Args:
         names: of each image: its file, or its number in the batch from 0.
         embeddings: (i, e), unit length, on the CPU.
-        picture: gives the image (3, h, w) of an index.
+        image: gives the image (3, h, w) of an index.
         notes: sentences for the user.
     """
 
     names: list[str]
     embeddings: Tensor
-    picture: Callable[[int], Tensor]
+    image: Callable[[int], Tensor]
     notes: tuple[str, ...] = ()
 
 
@@ -50,7 +47,7 @@ def pool_of_batch(guide: LoadedGuide, images: Tensor) -> Pool:
     """The images (i, 3, h, w) of a batch; those chosen keep their size."""
     memory = activation_bytes(guide.module.image_size, min(CHUNK, len(images)), gradients=False)
     with gradient_scope(guide, memory=memory):
-        embeddings = embed_images(guide.module, images, progress=_Shown(len(images)))
+        embeddings = embed_images(guide.module, images, progress=BatchProgress(len(images)))
     return Pool([str(i) for i in range(len(images))], embeddings, lambda index: images[index])
 
 
@@ -65,36 +62,25 @@ def pool_of_folder(guide: LoadedGuide, folder: str, size: int) -> Pool:
     memory = activation_bytes(guide.module.image_size, CHUNK, gradients=False)
     skipped: list[str] = []
     with gradient_scope(guide, memory=memory), EmbeddingCache(cache_folder(), guide.module) as kept:
-        found = dict(_embedded(guide.module, paths, kept, skipped))
-    if not found:
+        embedded = dict(_embedded(guide.module, paths, kept, skipped))
+    if not embedded:
         raise none_readable(len(paths))
-    files = [path for path in paths if path in found]
+    files = [path for path in paths if path in embedded]
 
-    embeddings = torch.stack([found[path] for path in files])
+    embeddings = torch.stack([embedded[path] for path in files])
     names = [path.name for path in files]
     return Pool(names, embeddings, lambda index: read_image(files[index], size), _about(skipped))
-
-
-class _Shown:
-    """Progress on the node, and the place where a cancel takes effect."""
-
-    def __init__(self, total: int):
-        self._bar = ProgressBar(total)
-
-    def __call__(self, done: int, total: int) -> None:
-        model_management.throw_exception_if_processing_interrupted()
-        self._bar.update_absolute(done, total)
 
 
 def _embedded(
     guide: torch.nn.Module, paths: Sequence[Path], kept: EmbeddingCache, skipped: list[str]
 ) -> Iterator[tuple[Path, Tensor]]:
     """Files with their embeddings, in no order; `skipped` gets a sentence about each broken one."""
-    show = _Shown(len(paths))
+    show = BatchProgress(len(paths))
     waiting: list[tuple[Path, bytes, Tensor]] = []
     for done, path in enumerate(paths, 1):
         try:
-            key, embedding, image = _look(path, kept, guide.image_size)
+            key, embedding, image = _known(path, kept, guide.image_size)
         except BrokenImage as broken:
             skipped.append(str(broken))
         else:
@@ -118,24 +104,15 @@ def _embed(
         yield path, embedding
 
 
-def _look(
+def _known(
     path: Path, kept: EmbeddingCache, size: int
 ) -> tuple[bytes, Tensor | None, Tensor | None]:
-    """A file's key with its embedding if it is known, else with its image (3, size, size)."""
+    """A file's key with its embedding if it is known, otherwise with its image (3, size, size)."""
     try:
-        facts = path.stat()
-        place = (str(path), facts.st_size, facts.st_mtime_ns)
-        key = _seen.get(place)
-        embedding = None if key is None else kept.get(key)
-        if embedding is not None:
-            return key, embedding, None
         content = path.read_bytes()
     except OSError as error:
         raise BrokenImage(f"{path.name} cannot be read ({error.strerror}).") from error
     key = content_key(content)
-    if len(_seen) >= _MOST_SEEN:
-        _seen.clear()
-    _seen[place] = key
     embedding = kept.get(key)
     return key, embedding, None if embedding is not None else decode_image(content, path.name, size)
 

@@ -10,8 +10,16 @@ from ...tokenopt_core.guides.retrieval import choose as choose_images
 from ..host.compat import CATEGORY, advanced, io, model_management, schema
 from ..host.image_folder import folder_fingerprint, folder_input
 from ..host.images import from_images, to_images
-from ..host.sockets import GuideSocket, LoadedGuide
-from ..host.widgets import SEEDS
+from ..host.sockets import LoadedGuide
+from ..host.widgets import (
+    DEMO_PROMPT,
+    guide_input,
+    image_input,
+    image_output,
+    prompt_input,
+    seed_input,
+    text_output,
+)
 from ..losses.prompts import check_words, prompt_lines
 from .pool import Pool, pool_of_batch, pool_of_folder
 from .verdicts import asked_for
@@ -36,18 +44,15 @@ class SeedRetrieval(io.ComfyNode):
             search_aliases=["find image", "clip search", "best of", "text search"],
             has_intermediate_output=True,
             inputs=[
-                GuideSocket.Input("guide", tooltip="From Load CLIP Guide; it compares."),
-                io.String.Input(
-                    "prompts",
-                    multiline=True,
-                    default="a large green star in the middle, plain sky background, bright, sharp",
-                    tooltip="One a line; each gets an image. Of a prompt with weights the parts "
-                    "above 0 count.",
+                guide_input("From Load CLIP Guide; it compares."),
+                prompt_input(
+                    DEMO_PROMPT,
+                    "One a line; each gets an image. Of a prompt with weights the parts above 0 "
+                    "count.",
+                    name="prompts",
                 ),
-                io.Image.Input(
-                    "image",
-                    optional=True,
-                    tooltip="The images to choose from, as a batch; or name a folder.",
+                image_input(
+                    "The images to choose from, as a batch; or name a folder.", optional=True
                 ),
                 folder_input(optional=True),
                 io.Combo.Input(
@@ -61,17 +66,11 @@ class SeedRetrieval(io.ComfyNode):
                 _size_input(),
             ],
             outputs=[
-                io.Image.Output(
-                    display_name="image",
-                    tooltip="One image per prompt, in the same order: for TiTok Encode.",
-                ),
-                io.String.Output(
-                    display_name="scores",
-                    tooltip="The table: one line per prompt below its head.",
-                ),
-                io.String.Output(
-                    display_name="chosen",
-                    tooltip="The chosen files, or numbers in the batch counted from 0, one a line.",
+                image_output("One image per prompt, in the same order: for TiTok Encode."),
+                text_output("scores", "The table: one line per prompt below its head."),
+                text_output(
+                    "chosen",
+                    "The chosen files, or numbers in the batch counted from 0, one a line.",
                 ),
             ],
         )
@@ -101,9 +100,9 @@ class SeedRetrieval(io.ComfyNode):
             scores = _scores(guide, texts, pool)
             chosen = choose_images(scores, choose, percent=percent, seed=seed)
             images = _images(pool, chosen)
-        told = "\n".join([_table(texts, pool, scores, chosen), *_notes(guide, texts, pool)])
+        report = "\n".join([_table(texts, pool, scores, chosen), *_notes(guide, texts, pool)])
         names = "\n".join(pool.names[index] for index in chosen)
-        return io.NodeOutput(images, told, names, ui={"tokenopt_notes": [told]})
+        return io.NodeOutput(images, report, names, ui={"tokenopt_notes": [report]})
 
 
 def _drawing() -> list[io.Input]:
@@ -116,17 +115,13 @@ def _drawing() -> list[io.Input]:
             step=1.0,
             round=0.001,
             optional=True,
-            tooltip="For top percent: the share of the images that is drawn from, in percent, "
-            "one image at least. More: more variety, a looser fit.",
+            tooltip="For top percent: the share of the images that is drawn from, in percent, one "
+            "image at least. More: more variety, a looser fit.",
         ),
-        io.Int.Input(
-            "seed",
-            default=0,
-            min=0,
-            max=SEEDS - 1,
+        seed_input(
+            "Chooses the image for top percent and random: prompt k draws with seed + k, so that "
+            "the same prompt on several lines gets several images.",
             optional=True,
-            tooltip="Chooses the image for top percent and random: prompt k draws with seed + k, "
-            "so that the same prompt on several lines gets several images.",
         ),
     ]
 
@@ -190,11 +185,11 @@ def _scores(guide: LoadedGuide, texts: list[str], pool: Pool) -> Tensor:
 
 def _images(pool: Pool, chosen: list[int]) -> Tensor:
     """IMAGE of the chosen ones; each is read once."""
-    pictures = {}
+    images = {}
     for index in dict.fromkeys(chosen):
         model_management.throw_exception_if_processing_interrupted()
-        pictures[index] = from_images(pool.picture(index)[None])
-    return torch.cat([pictures[index] for index in chosen])
+        images[index] = from_images(pool.image(index)[None])
+    return torch.cat([images[index] for index in chosen])
 
 
 def _table(texts: list[str], pool: Pool, scores: Tensor, chosen: list[int]) -> str:

@@ -23,7 +23,7 @@ from ...tokenopt_core.demo.judge import judge as demo_judge
 from ...tokenopt_core.demo.world import ATTRIBUTES, IMAGE_SIZE
 from ...tokenopt_core.images.fit import fit_images
 from ...tokenopt_core.losses.prompts import parse_prompt
-from ..host.memory import in_chunks, part_size
+from ..host.memory import images_per_chunk, in_chunks
 from ..host.models import activation_bytes, gradient_scope
 from ..host.sockets import LoadedGuide
 from ..report.words import mean as mean_text
@@ -65,14 +65,14 @@ def asked_for(prompts: Sequence[str]) -> list[str]:
 def similarity(guide: LoadedGuide, images: Tensor, texts: Sequence[str]) -> Tensor:
     """Cosine similarity (b,) of whole images (b, 3, h, w) with their texts (one, or one each)."""
     count, size = len(images), guide.module.image_size
-    memory = activation_bytes(size, part_size(count, size), gradients=False)
+    memory = activation_bytes(size, images_per_chunk(size, count), gradients=False)
     with gradient_scope(guide, memory=memory) as device, torch.no_grad():
 
-        def look(part: slice) -> Tensor:
-            return guide.module.encode_image(fit_images(images[part], size).to(device)).cpu()
+        def encode(rows: slice) -> Tensor:
+            return guide.module.encode_image(fit_images(images[rows], size).to(device)).cpu()
 
-        looks = torch.cat(in_chunks(count, size, look))
-        return (looks * guide.module.encode_text(texts)).sum(-1)
+        features = torch.cat(in_chunks(count, size, encode))
+        return (features * guide.module.encode_text(texts)).sum(-1)
 
 
 def guide_scores(
@@ -101,28 +101,28 @@ def demo_scores(images: Tensor, texts: Sequence[str]) -> Scores:
     """What the demo judge says: the probability of a valid scene with all attributes named."""
     texts = list(texts) * (len(images) if len(texts) == 1 else 1)
 
-    def judge(part: slice) -> list[tuple[float, str]]:
-        return _demo_part(images[part], texts[part])
+    def judge(rows: slice) -> list[tuple[float, str]]:
+        return _demo_verdicts(images[rows], texts[rows])
 
-    told = sum(in_chunks(len(images), IMAGE_SIZE, judge), [])
-    values, verdicts = zip(*told, strict=True)
+    judged = sum(in_chunks(len(images), IMAGE_SIZE, judge), [])
+    values, verdicts = zip(*judged, strict=True)
     return Scores("demo judge", list(values), list(verdicts))
 
 
-def _demo_part(images: Tensor, texts: Sequence[str]) -> list[tuple[float, str]]:
+def _demo_verdicts(images: Tensor, texts: Sequence[str]) -> list[tuple[float, str]]:
     """Probability and verdict of each image with its text."""
-    seen = demo_judge(images)
-    names = seen.names()
-    told = []
+    scenes = demo_judge(images)
+    names = scenes.names()
+    verdicts = []
     for i, text in enumerate(texts):
         wanted = mentioned(text)
-        chance = float(seen.valid[i])
+        chance = float(scenes.valid[i])
         for name, value in wanted.items():
             column = list(ATTRIBUTES).index(name)
-            chance *= float(seen.probabilities[column][i, ATTRIBUTES[name].index(value)])
+            chance *= float(scenes.probabilities[column][i, ATTRIBUTES[name].index(value)])
         wrong = [f"{n} is {names[i][n]}, not {v}" for n, v in wanted.items() if names[i][n] != v]
-        told.append((chance, _demo_verdict(wanted, bool(seen.valid[i] > 0.5), wrong)))
-    return told
+        verdicts.append((chance, _demo_verdict(wanted, bool(scenes.valid[i] > 0.5), wrong)))
+    return verdicts
 
 
 def _demo_verdict(wanted: dict[str, str], valid: bool, wrong: list[str]) -> str:
@@ -149,12 +149,12 @@ def _likely(probability: float) -> str:
     return "the judge is in doubt" if probability >= 0.05 else "the judge disagrees"
 
 
-def tell_verdicts(clip: Sequence[float], scores: Scores | None) -> None:
+def log_verdicts(clip: Sequence[float], scores: Scores | None) -> None:
     """One line about what CLIP and a judge, if there is one, say of a batch of images."""
-    told = [f"CLIP {mean_text(clip, '.3f')}"]
+    parts = [f"CLIP {mean_text(clip, '.3f')}"]
     if scores is not None:
         common = Counter(scores.verdicts).most_common(3)
-        told.append(f"{scores.name} {mean_text(scores.values, '.3f')}")
-        told += [f"{count} x {verdict}" for verdict, count in common]
+        parts.append(f"{scores.name} {mean_text(scores.values, '.3f')}")
+        parts += [f"{count} x {verdict}" for verdict, count in common]
     images = f"{len(clip)} images" if len(clip) > 1 else "1 image"
-    log.info("TokenOpt: judged %s: %s", images, ", ".join(told))
+    log.info("TokenOpt: judged %s: %s", images, ", ".join(parts))

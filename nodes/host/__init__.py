@@ -1,1 +1,1 @@
-"""What ComfyUI is to the pack: sockets, the guard, models, memory, progress, images and files."""
+"""ComfyUI as the pack uses it: sockets, the guard, models, memory, progress, images and files."""

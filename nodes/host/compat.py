@@ -23,16 +23,17 @@ CATEGORY = "TokenOpt"
 NEWER = ("search_aliases", "essentials_category", "has_intermediate_output")
 
 
-def schema(**said) -> io.Schema:
+def schema(**settings) -> io.Schema:
     """A node's schema; of the fields in `NEWER` those that this ComfyUI knows.
 
     An unknown one would be an error, and no node of the pack would be there. Tooltips end with the
     default, so that a user finds back to it.
     """
     known = {field.name for field in fields(io.Schema)}
-    for widget in said["inputs"]:
+    for widget in settings["inputs"]:
         widget.tooltip = _with_default(widget)
-    return io.Schema(**{name: said[name] for name in said if name in known or name not in NEWER})
+    fields_here = {n: v for n, v in settings.items() if n in known or n not in NEWER}
+    return io.Schema(**fields_here)
 
 
 def _with_default(widget: io.Input) -> str | None:

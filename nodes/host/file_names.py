@@ -1,4 +1,4 @@
-"""Whether a name that a workflow gives may be joined to a folder: decided by its text alone.
+"""Safe file names: which ones may be joined to a folder, decided by their text alone.
 
 The disk must not be asked first. On Windows a mere look at `//server/share` tells that server who
 one is, and a look at `CON` waits for a keyboard. Names that mean another place on one system are
@@ -35,14 +35,14 @@ def dated(name: object, now: datetime | None = None) -> object:
     values = {"d": now.day, "M": now.month, "h": now.hour, "m": now.minute, "s": now.second}
     years = {"yy": f"{now.year % 100:02}", "yyyy": str(now.year)}
 
-    def part(found: re.Match) -> str:
-        letters = found[0]
+    def part(match: re.Match) -> str:
+        letters = match[0]
         if letters[0] in values:
             return str(values[letters[0]]).zfill(len(letters))
         return years.get(letters, letters)
 
-    def date(found: re.Match) -> str:
-        return _NOT_ON_WINDOWS.sub("_", _DATE_PART.sub(part, found[1]))
+    def date(match: re.Match) -> str:
+        return _NOT_ON_WINDOWS.sub("_", _DATE_PART.sub(part, match[1]))
 
     return _DATE.sub(date, name)
 

@@ -104,11 +104,11 @@ def writing(prefix: str | None) -> Iterator[None]:
 
 def saved_files(suffix: str) -> dict[str, Path]:
     """The files with this suffix in the input and the output folder, by the name to choose."""
-    found = {}
+    files = {}
     for base, mark in _folders():
         names = {path.relative_to(base).as_posix() + mark: path for path in _files(base, suffix)}
-        found |= dict(sorted(names.items()))
-    return found
+        files |= dict(sorted(names.items()))
+    return files
 
 
 def saved_file(name: str, suffix: str, kind: str, asked: str = "file") -> Path:
@@ -120,10 +120,10 @@ def saved_file(name: str, suffix: str, kind: str, asked: str = "file") -> Path:
     """
     path = _chosen(name, suffix)
     if path is None:
-        found = saved_files(suffix)
+        known = saved_files(suffix)
         hint = (
-            f"did you mean one of {nearest(str(name), list(found))}?"
-            if found
+            f"did you mean one of {nearest(str(name), list(known))}?"
+            if known
             else f"there is none yet: save {kind} first."
         )
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Where models lie: the folders `models/titok` and `models/titok_guides` of ComfyUI.
+"""The folders of models: `models/titok` and `models/titok_guides` of ComfyUI.
 
 A user's extra_model_paths.yaml may add places under the same two names. Model names from the UI are
 only ever looked up in what was found here; they are never joined to a path.
@@ -30,7 +30,7 @@ def register_model_folders() -> None:
 def local_models(kind: str) -> dict[str, Path]:
     """Path of each model found: folders that hold a config, tokenizers also as one file."""
     roots = [Path(root) for root in folder_paths.get_folder_paths(kind)]
-    found = {
+    models = {
         folder.relative_to(root).as_posix(): folder
         for root in reversed(roots)  # earlier roots win
         for folder in _model_folders(root, CONFIG_FILES[kind])
@@ -39,10 +39,10 @@ def local_models(kind: str) -> dict[str, Path]:
         for name in folder_paths.get_filename_list(kind):
             file = folder_paths.get_full_path(kind, name)
             hidden = any(part.startswith(".") for part in Path(name).parts)  # .NAME.partial
-            inside = file and any(Path(file).is_relative_to(folder) for folder in found.values())
+            inside = file and any(Path(file).is_relative_to(folder) for folder in models.values())
             if file and not hidden and not inside:
-                found[Path(name).as_posix()] = Path(file)
-    return dict(sorted(found.items()))
+                models[Path(name).as_posix()] = Path(file)
+    return dict(sorted(models.items()))
 
 
 def _model_folders(root: Path, config: str) -> Iterator[Path]:

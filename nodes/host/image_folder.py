@@ -117,28 +117,28 @@ def decode_image(content: bytes, name: str, size: int) -> Tensor:
         raise BrokenImage(f"{name} is no readable image.") from error
 
 
-def _square(picture: Image.Image, size: int) -> Tensor:
-    """The central square (3, size, size) in [0, 1] of a picture, as `fit_images` makes it.
+def _square(image: Image.Image, size: int) -> Tensor:
+    """The central square (3, size, size) in [0, 1] of an image, as `fit_images` makes it.
 
-    The width is reduced first, a band of rows at a time, so that a large picture is never in memory
+    The width is reduced first, a band of rows at a time, so that a large image is never in memory
     as floating point numbers.
     """
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
     bands = []
     for row in range(0, side, rows := max(1, BAND // side)):
         box = (left, top + row, left + side, top + min(row + rows, side))
-        band = torch.from_numpy(_rgb(picture.crop(box))).movedim(2, 0)[None].float() / 255
+        band = torch.from_numpy(_rgb(image.crop(box))).movedim(2, 0)[None].float() / 255
         bands.append(_resized(band, band.shape[2], size))
     return _resized(torch.cat(bands, 2), size, size)[0].clamp(0, 1).contiguous()
 
 
-def _rgb(picture: Image.Image) -> np.ndarray:
+def _rgb(image: Image.Image) -> np.ndarray:
     """(h, w, 3) of 0 to 255."""
-    if picture.mode.startswith("I"):  # 16 bits of grey, which a conversion would cut off
-        grey = (np.asarray(picture) // 257).clip(0, 255).astype("uint8")
-        picture = Image.fromarray(grey)
-    return np.array(picture.convert("RGB"))
+    if image.mode.startswith("I"):  # 16 bits of grey, which a conversion would cut off
+        grey = (np.asarray(image) // 257).clip(0, 255).astype("uint8")
+        image = Image.fromarray(grey)
+    return np.array(image.convert("RGB"))
 
 
 def _resized(images: Tensor, height: int, width: int) -> Tensor:
@@ -160,7 +160,7 @@ def readable_images(
     Raises:
         ValueError: at the end, if not a single one could be read.
     """
-    found = False
+    readable = False
     for path in paths:
         model_management.throw_exception_if_processing_interrupted()  # many may be broken
         try:
@@ -168,9 +168,9 @@ def readable_images(
         except BrokenImage as broken:
             skipped.append(str(broken))
             continue
-        found = True
+        readable = True
         yield path, image
-    if not found:
+    if not readable:
         raise none_readable(len(paths))
 
 

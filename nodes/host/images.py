@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from .compat import model_management
 
-WRONG_SCALE, WRONG_MEAN = 16, 4  # no picture whose white is 1
+WRONG_SCALE, WRONG_MEAN = 16, 4  # no image whose white is 1
 
 
 def to_images(image: Tensor, name: str = "image") -> Tensor:

@@ -1,4 +1,4 @@
-"""The loss of a run while it goes on, for the curve in its node (web/js/loss_curve.js)."""
+"""The loss curve of a run while it goes on, as messages to the page (web/js/loss_curve.js)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where models run: ComfyUI's inference mode is off and the weights are fit for gradients.
+"""Models on their device: outside of inference mode, with weights that are fit for gradients.
 
 ComfyUI executes every node under `torch.inference_mode()`. Whatever is created there, weights moved
 to another device or type included, can never take part in a backward pass. Two rules follow. All
@@ -22,6 +22,11 @@ from .compat import CallbacksMP, ModelPatcher, model_management
 from .sockets import LoadedGuide, LoadedModel
 
 log = logging.getLogger(__name__)
+
+GUIDE_BYTES = 640  # of a pixel that a guide sees: 40 with ViT-B-32, 633 with SO400M-14-SigLIP-384
+KEY = "tokenopt"
+
+_kept: dict[type[LoadedModel], LoadedModel] = {}
 
 
 @contextmanager
@@ -103,8 +108,8 @@ def _replacement(tensor: torch.Tensor, device: torch.device, dtype: torch.dtype)
     """A normal copy of `tensor`; a parameter stays one."""
     if tensor.is_floating_point() and torch.finfo(tensor.dtype).bits < torch.finfo(dtype).bits:
         log.warning(
-            "Another node reduced the precision of TokenOpt weights from %s to %s; "
-            "reload the models (Manager: Unload Models, free memory) to get it back.",
+            "Another node reduced the precision of TokenOpt weights from %s to %s; reload the "
+            "models (Manager: Unload Models, free memory) to get it back.",
             dtype,
             tensor.dtype,
         )
@@ -119,22 +124,10 @@ def activation_bytes(image_size: int, batch: int, *, gradients: bool) -> int:
     return batch * image_size**2 * per_pixel
 
 
-__all__ = ["activation_bytes", "gradient_scope", "restore_weights"]
-
-
-LOOK_BYTES = 640  # of a pixel that a guide sees: 40 with ViT-B-32, 633 with SO400M-14-SigLIP-384
-
-
-def look_bytes(guide: LoadedGuide, looks: int) -> int:
-    """Bytes that a guide needs besides its weights to look at so many pictures at once, without
+def guide_bytes(guide: LoadedGuide, batch: int) -> int:
+    """Bytes that a guide needs besides its weights for so many images at once, without
     gradients."""
-    return looks * guide.module.image_size**2 * LOOK_BYTES
-
-
-KEY = "tokenopt"
-
-
-_kept: dict[type[LoadedModel], LoadedModel] = {}
+    return batch * guide.module.image_size**2 * GUIDE_BYTES
 
 
 def keep_until_unloaded(model: LoadedModel) -> None:

@@ -1,4 +1,4 @@
-"""What a loop of many steps says in ComfyUI's log: how long it still takes, and how it went."""
+"""Log lines of a loop of many steps: how long it still takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What travels between the nodes: models, tokens and losses.
+"""The sockets of the pack and what they carry: models, tokens, options and fits.
 
 Axes: b images, n tokens, d token size.
 """
@@ -22,6 +22,12 @@ TokenizerSocket = io.Custom("TOKENOPT_TOKENIZER")
 GuideSocket = io.Custom("TOKENOPT_GUIDE")
 TokensSocket = io.Custom("TOKENOPT_TOKENS")
 LossSocket = io.Custom("TOKENOPT_LOSS")
+AttributeSocket = io.Custom("TOKENOPT_ATTRIBUTE")
+OptionsSocket = io.Custom("TOKENOPT_OPTIONS")
+FitSocket = io.Custom("TOKENOPT_FIT")
+
+FRAMES = 24  # of a trajectory, where no options say otherwise
+HALF = 0.5  # a mask that is lighter everywhere is meant to be white
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +56,6 @@ class LoadedTokenizer(LoadedModel):
     def spec(self) -> TokenizerSpec:
         return self.module.spec
 
-    def check_decodable(self) -> None:
-        """Raises ValueError if decoding needs more than tokens."""
-        if self.spec.text_length:
-            raise ValueError(
-                f"tokenizer {self.name!r} decodes with text features, which no node gives yet; "
-                "choose one whose name does not start with 'tatitok'."
-            )
-
 
 class LoadedGuide(LoadedModel):
     """A `tokenopt_core` Guide."""
@@ -84,25 +82,8 @@ class Tokens:
         state = "quantized" if self.quantized else "not quantized"
         return f"Tokens({b} x {n} x {d} of {self.tokenizer}, {state})"
 
-    def check_tokenizer(self, tokenizer: LoadedTokenizer) -> None:
-        """Raises ValueError if the tokens belong to another tokenizer."""
-        if self.tokenizer != tokenizer.name:
-            raise ValueError(
-                f"tokens were made with the tokenizer {self.tokenizer!r}, but the connected one is "
-                f"{tokenizer.name!r}; connect the same Load TiTok node to both."
-            )
-
     def __len__(self) -> int:
         return self.values.shape[0]
-
-
-AttributeSocket = io.Custom("TOKENOPT_ATTRIBUTE")
-
-
-OptionsSocket = io.Custom("TOKENOPT_OPTIONS")
-
-
-FRAMES = 24
 
 
 @dataclass(frozen=True)
@@ -127,17 +108,12 @@ class Options:
         return {**dict(self.settings), "locked": tuple(locked)}
 
 
-FitSocket = io.Custom("TOKENOPT_FIT")
-
-HALF = 0.5  # a mask that is lighter everywhere is meant to be white
-
-
 @dataclass(frozen=True, eq=False)
-class FittedPicture:
-    """What Fit Image did with a batch of pictures.
+class FittedImages:
+    """What Fit Image did with a batch of images.
 
     Args:
-        fit: which part of the pictures the squares show.
+        fit: which part of the images the squares show.
         mask: (1 or b, 1, h, w), what may change; None is everything.
     """
 
@@ -161,12 +137,3 @@ class FittedPicture:
             f"mask is nowhere 0 (black): its darkest value is {darkest:.2g}, {done}; make it black "
             "where nothing may change"
         ]
-
-
-def check_codebook(tokenizer: LoadedTokenizer) -> None:
-    """Raises ValueError if the tokenizer has no codes to vary."""
-    if tokenizer.spec.kind == "vae":
-        raise ValueError(
-            f"tokenizer {tokenizer.name!r} is a VAE, which has no codes to vary; choose one with a "
-            "codebook, whose name has no 'vae'."
-        )

@@ -1,4 +1,4 @@
-"""Stop and keep: end a run early, and let the graph go on with what it has.
+"""Stop and keep: the route that ends a run early, so that the graph goes on with what it has.
 
 ComfyUI's cancel throws a run away. `POST /tokenopt/stop` asks for the opposite: the loop leaves
 after the step it is at, and the node returns its result as if that had been the last one. A request
@@ -79,8 +79,8 @@ def answer(body: bytes) -> tuple[int, dict[str, Any]]:
     names = ("prompt_id", "node_id")
     if not isinstance(wish, dict) or not set(wish) <= set(names) or not _are_ids(wish.values()):
         return 400, {
-            "error": "The body is not understood: send {} or a JSON object with node_id, "
-            "prompt_id or both, as texts."
+            "error": "The body is not understood: send {} or a JSON object with node_id, prompt_id "
+            "or both, as texts."
         }
     wanted = {name: None if wish.get(name) is None else str(wish[name]) for name in names}
     flags = request_stop(**wanted)

@@ -1,12 +1,69 @@
-"""Inputs and outputs that several nodes share."""
+"""Inputs and outputs that several nodes share; where their tooltips differ they are given.
+
+`more` is what else an input takes, such as `optional=True`.
+"""
 
 from __future__ import annotations
 
 from .compat import io
-from .sockets import LossSocket
+from .sockets import GuideSocket, LossSocket, TokenizerSocket, TokensSocket
 
 SEEDS = 2**64
 MOST_WEIGHT = 1000.0
+MOST_MARGIN = 1000  # percent
+ANY_TOKENIZER = "The tokenizer to use, from Load TiTok."
+ITS_TOKENIZER = "The tokenizer that made the tokens, from Load TiTok."
+ANY_TOKENS = "The tokens, from any node that gives some."
+LOOKING_GUIDE = "The model that looks at the images, from Load CLIP Guide."
+SOME_POSITIONS = "18, 31 or 0-3, 7"
+DEMO_PROMPT = "a large green star in the middle, plain sky background, bright, sharp"
+
+
+def tokenizer_input(tooltip: str = ANY_TOKENIZER, **more) -> io.Input:
+    return TokenizerSocket.Input("tokenizer", tooltip=tooltip, **more)
+
+
+def guide_input(tooltip: str = LOOKING_GUIDE, name: str = "guide", **more) -> io.Input:
+    return GuideSocket.Input(name, tooltip=tooltip, **more)
+
+
+def tokens_input(tooltip: str = ANY_TOKENS, name: str = "tokens", **more) -> io.Input:
+    return TokensSocket.Input(name, tooltip=tooltip, **more)
+
+
+def loss_input(tooltip: str, name: str = "loss", **more) -> io.Input:
+    return LossSocket.Input(name, tooltip=tooltip, **more)
+
+
+def image_input(tooltip: str, name: str = "image", **more) -> io.Input:
+    return io.Image.Input(name, tooltip=tooltip, **more)
+
+
+def mask_input(tooltip: str, **more) -> io.Input:
+    return io.Mask.Input("mask", tooltip=tooltip, **more)
+
+
+def seed_input(tooltip: str, name: str = "seed", **more) -> io.Input:
+    return io.Int.Input(name, default=0, min=0, max=SEEDS - 1, tooltip=tooltip, **more)
+
+
+def batch_size_input(tooltip: str) -> io.Input:
+    return io.Int.Input("batch_size", default=1, min=1, max=64, tooltip=tooltip)
+
+
+def positions_input(
+    default: str, tooltip: str, placeholder: str = SOME_POSITIONS, name: str = "positions", **more
+) -> io.Input:
+    """Positions of tokens as text."""
+    return io.String.Input(name, default=default, placeholder=placeholder, tooltip=tooltip, **more)
+
+
+def margin_input(tooltip: str) -> io.Input:
+    return io.Int.Input("margin", default=50, min=0, max=MOST_MARGIN, tooltip=tooltip)
+
+
+def prompt_input(default: str, tooltip: str, name: str = "prompt") -> io.Input:
+    return io.String.Input(name, multiline=True, default=default, tooltip=tooltip)
 
 
 def weight_input(
@@ -25,7 +82,42 @@ def weight_input(
     )
 
 
+def filename_input(default: str, what: str) -> io.Input:
+    """The input filename_prefix; `what` it is the start of."""
+    return io.String.Input(
+        "filename_prefix",
+        default=default,
+        tooltip=f"Start of the {what}, in ComfyUI's output folder; a / makes a folder. A counter "
+        "is added, so nothing is ever overwritten.",
+    )
+
+
+def files_input(name: str, options: list[str], tooltip: str, **more) -> io.Input:
+    """A menu of what lies on the disk: there may be more by the time a node runs, so that the node
+    looks for the name and not the guard."""
+    widget = io.Combo.Input(name, options=options, tooltip=tooltip, **more)
+    widget.lists_files = True
+    return widget
+
+
+def lists_files(widget: io.Input) -> bool:
+    """Whether it is a `files_input`."""
+    return getattr(widget, "lists_files", False)
+
+
 def loss_output() -> io.Output:
     return LossSocket.Output(
         display_name="loss", tooltip="The loss, for Token Optimizer, Sweep or Combine Losses."
     )
+
+
+def tokens_output(tooltip: str) -> io.Output:
+    return TokensSocket.Output(display_name="tokens", tooltip=tooltip)
+
+
+def image_output(tooltip: str, name: str = "image") -> io.Output:
+    return io.Image.Output(display_name=name, tooltip=tooltip)
+
+
+def text_output(name: str, tooltip: str) -> io.Output:
+    return io.String.Output(display_name=name, tooltip=tooltip)

@@ -1,1 +1,7 @@
-"""Nodes that make, fit and paste images."""
+"""Image nodes: a demo scene, and the tokenizer's square of any image and back."""
+
+from .demo_scene import DemoScene
+from .fit import FitImage
+from .paste import PasteBack
+
+__all__ = ["DemoScene", "FitImage", "PasteBack"]

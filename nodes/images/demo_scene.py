@@ -6,6 +6,7 @@ from ...tokenopt_core.demo.captions import caption
 from ...tokenopt_core.demo.world import ATTRIBUTES, render, sample
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import from_images
+from ..host.widgets import batch_size_input, image_output, seed_input, text_output
 
 RANDOM = "random"
 
@@ -33,22 +34,14 @@ class DemoScene(io.ComfyNode):
             description="Draws small scenes (64x64) to try the pack without any upload.",
             search_aliases=["example image", "test image", "shapes"],
             inputs=[
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=2**64 - 1,
+                seed_input(
+                    "Chooses what is 'random' below, and small changes of place and tint. The same "
+                    "seed draws the same scenes.",
                     control_after_generate=True,
-                    tooltip="Chooses what is 'random' below, and small changes of place and "
-                    "tint. The same seed draws the same scenes.",
                 ),
-                io.Int.Input(
-                    "batch_size",
-                    default=1,
-                    min=1,
-                    max=64,
-                    tooltip="How many scenes to draw. More: a longer batch, which all nodes "
-                    "behind it work on.",
+                batch_size_input(
+                    "How many scenes to draw. More: a longer batch, which all nodes behind it work "
+                    "on."
                 ),
                 *(
                     io.Combo.Input(
@@ -61,10 +54,9 @@ class DemoScene(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="image", tooltip="The scenes, 64x64 pixels each."),
-                io.String.Output(
-                    display_name="caption",
-                    tooltip="What the scenes show, one a line, in words the demo guide knows.",
+                image_output("The scenes, 64x64 pixels each."),
+                text_output(
+                    "caption", "What the scenes show, one a line, in words the demo guide knows."
                 ),
             ],
         )

@@ -1,4 +1,4 @@
-"""Fit Image: the tokenizer's square of a picture of any size."""
+"""Fit Image: the tokenizer's square of an image of any size."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from torch import Tensor
 
 from ...tokenopt_core.images.fit import FILLS, MODES
 from ..host.compat import CATEGORY, advanced, io, schema
-from ..host.guard import check_choice
 from ..host.images import from_images, from_masks, to_images
-from ..host.sockets import FitSocket, LoadedTokenizer, TokenizerSocket
-from .fitted import fitted_picture, squares_of
+from ..host.sockets import FitSocket, LoadedTokenizer
+from ..host.widgets import image_input, image_output, margin_input, mask_input, tokenizer_input
+from .fitted import fitted_images, squares_of
 
 
 class FitImage(io.ComfyNode):
-    """The square of a picture that the tokenizer works on."""
+    """The square of an image that the tokenizer works on."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -25,11 +25,9 @@ class FitImage(io.ComfyNode):
             "the surroundings of a mask. Paste Back returns the result into the picture.",
             search_aliases=["crop", "resize", "pad", "any size", "aspect ratio", "inpaint crop"],
             has_intermediate_output=True,
-            inputs=_fit_inputs(),
+            inputs=[*_fit_inputs(), *_mask_inputs()],
             outputs=[
-                io.Image.Output(
-                    display_name="image", tooltip="The squares, in the tokenizer's size."
-                ),
+                image_output("The squares, in the tokenizer's size."),
                 io.Mask.Output(
                     display_name="mask",
                     tooltip="The mask's same part, in the same size; without a mask white where "
@@ -40,6 +38,10 @@ class FitImage(io.ComfyNode):
                 ),
             ],
         )
+
+    @classmethod
+    def needs_decoder(cls, **inputs) -> bool:
+        return False  # only the size of its images counts
 
     @classmethod
     def execute(
@@ -53,11 +55,9 @@ class FitImage(io.ComfyNode):
         margin: int,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
-        check_choice("mode", mode, MODES)
-        check_choice("fill", fill, FILLS)
-        pictures = to_images(image)
-        fitted = fitted_picture(
-            pictures,
+        images = to_images(image)
+        fitted = fitted_images(
+            images,
             mask,
             tokenizer.spec.image_size,
             mode=mode,
@@ -65,15 +65,15 @@ class FitImage(io.ComfyNode):
             fill=fill,
             margin=margin if around_mask else None,
         )
-        squares, masks = squares_of(pictures, fitted)
-        said = {"tokenopt_notes": fitted.remarks}
-        return io.NodeOutput(from_images(squares), from_masks(masks), fitted, ui=said)
+        squares, masks = squares_of(images, fitted)
+        shown = {"tokenopt_notes": fitted.remarks}
+        return io.NodeOutput(from_images(squares), from_masks(masks), fitted, ui=shown)
 
 
 def _fit_inputs() -> list[io.Input]:
     return [
-        TokenizerSocket.Input("tokenizer", tooltip="From Load TiTok; its size is the square's."),
-        io.Image.Input("image", tooltip="The picture, of any size. Transparency is ignored."),
+        tokenizer_input("From Load TiTok; its size is the square's."),
+        image_input("The picture, of any size. Transparency is ignored."),
         io.Combo.Input(
             "mode",
             options=list(MODES),
@@ -99,23 +99,20 @@ def _fit_inputs() -> list[io.Input]:
                 "are colours.",
             )
         ),
+    ]
+
+
+def _mask_inputs() -> list[io.Input]:
+    return [
         io.Boolean.Input(
             "around_mask",
             default=True,
             tooltip="With a mask: take only the surroundings of its white part, so that a small "
             "part of a large photo is edited in full detail. Off: the whole picture.",
         ),
-        io.Int.Input(
-            "margin",
-            default=50,
-            min=0,
-            max=1000,
-            tooltip="How much of the surroundings is taken on each side, in percent of the white "
-            "part's longer side. More: the models see more of the scene, in less detail.",
+        margin_input(
+            "How much of the surroundings is taken on each side, in percent of the white part's "
+            "longer side. More: the models see more of the scene, in less detail."
         ),
-        io.Mask.Input(
-            "mask",
-            optional=True,
-            tooltip="White (1) may change. Resized to the picture's size.",
-        ),
+        mask_input("White (1) may change. Resized to the picture's size.", optional=True),
     ]

@@ -1,4 +1,4 @@
-"""Paste Back: an edited square returns into the picture that Fit Image took it from."""
+"""Paste Back: an edited square returns into the image that Fit Image took it from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from torch import Tensor
 
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images, to_masks
-from ..host.sockets import FitSocket, FittedPicture
+from ..host.sockets import FitSocket, FittedImages
+from ..host.widgets import image_input, image_output, mask_input
 from .fitted import SOFT_EDGE, pasted_back
 
 
@@ -24,16 +25,15 @@ class PasteBack(io.ComfyNode):
             search_aliases=["composite", "stitch", "uncrop", "blend", "inpaint stitch"],
             has_intermediate_output=True,
             inputs=[
-                io.Image.Input(
-                    "image",
-                    tooltip="The edited squares, from Token Optimizer or TiTok Decode. They may be "
-                    "enlarged before, by an upscale model for example.",
+                image_input(
+                    "The edited squares, from Token Optimizer or TiTok Decode. They may be "
+                    "enlarged before, by an upscale model for example."
                 ),
                 FitSocket.Input("fit", tooltip="Where the squares come from, from Fit Image."),
-                io.Image.Input(
-                    "original",
-                    tooltip="The picture that Fit Image got, or another of that size. Its "
-                    "transparency is kept.",
+                image_input(
+                    "The picture that Fit Image got, or another of that size. Its transparency is "
+                    "kept.",
+                    name="original",
                 ),
                 io.Float.Input(
                     "soft_edge",
@@ -44,32 +44,29 @@ class PasteBack(io.ComfyNode):
                     round=0.01,
                     tooltip="Width of the soft transition, in percent of the square's side in the "
                     "picture: out of the mask's white part, or without a mask at the sides of the "
-                    "square. More hides differences of light better and changes more pixels. "
-                    "0: a hard edge.",
+                    "square. More hides differences of light better and changes more pixels. 0: a "
+                    "hard edge.",
                 ),
-                io.Mask.Input(
-                    "mask",
+                mask_input(
+                    "Another mask than the one that Fit Image got: white is replaced. Resized to "
+                    "the picture's size.",
                     optional=True,
-                    tooltip="Another mask than the one that Fit Image got: white is replaced. "
-                    "Resized to the picture's size.",
                 ),
             ],
-            outputs=[
-                io.Image.Output(display_name="image", tooltip="The pictures, in their own size.")
-            ],
+            outputs=[image_output("The pictures, in their own size.")],
         )
 
     @classmethod
     def execute(
         cls,
         image: Tensor,
-        fit: FittedPicture,
+        fit: FittedImages,
         original: Tensor,
         soft_edge: float,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
         if mask is not None:
-            fit = FittedPicture(fit.fit, to_masks(mask, fit.fit.picture))
+            fit = FittedImages(fit.fit, to_masks(mask, fit.fit.picture))
         image = pasted_back(to_images(image), fit, original, soft_edge)
-        said = [] if mask is None else fit.remarks  # of the other mask Fit Image tells it
-        return io.NodeOutput(image, ui={"tokenopt_notes": said})
+        notes = [] if mask is None else fit.remarks  # of its own mask Fit Image shows them
+        return io.NodeOutput(image, ui={"tokenopt_notes": notes})

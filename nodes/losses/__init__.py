@@ -1,1 +1,14 @@
 """Loss nodes, and the recipe that they hand to the optimizer."""
+
+from .clip import ClipLoss, CombineLosses, ImagePromptLoss
+from .masked import MaskedComposite, MaskedL1Loss
+from .pixels import PixelPenalty
+
+__all__ = [
+    "ClipLoss",
+    "CombineLosses",
+    "ImagePromptLoss",
+    "MaskedComposite",
+    "MaskedL1Loss",
+    "PixelPenalty",
+]

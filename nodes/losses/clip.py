@@ -6,10 +6,20 @@ import torch
 
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import to_images
-from ..host.sockets import GuideSocket, LoadedGuide, LossSocket
-from ..host.widgets import MOST_WEIGHT, loss_output, weight_input
+from ..host.sockets import LoadedGuide
+from ..host.widgets import (
+    DEMO_PROMPT,
+    MOST_WEIGHT,
+    guide_input,
+    image_input,
+    loss_input,
+    loss_output,
+    prompt_input,
+    weight_input,
+)
 from .prompts import optional_text, prompt_lines
-from .recipe import ClipTerm, ImagePromptTerm, LossRecipe, prompt_remarks, recipe_of
+from .recipe import LossRecipe, prompt_remarks, recipe_of
+from .terms import ClipTerm, ImagePromptTerm
 
 
 def _crop_inputs() -> list[io.Input]:
@@ -25,8 +35,8 @@ def _crop_inputs() -> list[io.Input]:
             default=8,
             min=1,
             max=64,
-            tooltip="Random crops per image and step (paper: 8). More: smoother and "
-            "slower; ignored when random_crops is off.",
+            tooltip="Random crops per image and step (paper: 8). More: smoother and slower; "
+            "ignored when random_crops is off.",
         ),
     ]
 
@@ -36,8 +46,8 @@ def _mirror_input() -> io.Input:
         io.Boolean.Input(
             "mirror",
             default=True,
-            tooltip="Mirror half of the random crops. Off: left and right in the "
-            "prompt count; results please CLIP alone a little more easily.",
+            tooltip="Mirror half of the random crops. Off: left and right in the prompt count; "
+            "results please CLIP alone a little more easily.",
         )
     )
 
@@ -55,23 +65,18 @@ class ClipLoss(io.ComfyNode):
             search_aliases=["text edit", "prompt", "inpaint", "text to image", "guidance"],
             has_intermediate_output=True,
             inputs=[
-                GuideSocket.Input(
-                    "guide", tooltip="The model that looks at the images, from Load CLIP Guide."
+                guide_input(),
+                prompt_input(
+                    DEMO_PROMPT,
+                    "What the whole result should show, not only the change. Several parts: a red "
+                    "fox:1 | blurry:-0.4, for a while: | snow:1@0.5-1. With a batch one line for "
+                    "all images or one line each.",
                 ),
-                io.String.Input(
-                    "prompt",
-                    multiline=True,
-                    default="a large green star in the middle, plain sky background, bright, sharp",
-                    tooltip="What the whole result should show, not only the change. Several "
-                    "parts: a red fox:1 | blurry:-0.4, for a while: | snow:1@0.5-1. With a batch "
-                    "one line for all images or one line each.",
-                ),
-                io.String.Input(
-                    "negative_prompt",
-                    multiline=True,
-                    default="",
-                    tooltip="What the result should not look like; empty for none. Its similarity "
-                    "is subtracted: this is not classifier-free guidance.",
+                prompt_input(
+                    "",
+                    "What the result should not look like; empty for none. Its similarity is "
+                    "subtracted: this is not classifier-free guidance.",
+                    name="negative_prompt",
                 ),
                 *_crop_inputs(),
                 weight_input("Importance of this loss beside others: 2 counts twice as much as 1."),
@@ -82,8 +87,8 @@ class ClipLoss(io.ComfyNode):
                         min=0.0,
                         max=10.0,
                         step=0.05,
-                        tooltip="Strength of negative_prompt relative to the prompt. More: "
-                        "further away from it. 0: it is ignored.",
+                        tooltip="Strength of negative_prompt relative to the prompt. More: further "
+                        "away from it. 0: it is ignored.",
                     )
                 ),
                 _mirror_input(),
@@ -128,18 +133,15 @@ class ImagePromptLoss(io.ComfyNode):
             "content and style, not its pixels.",
             search_aliases=["clip", "reference image", "style", "variation"],
             inputs=[
-                GuideSocket.Input(
-                    "guide", tooltip="The model that looks at the images, from Load CLIP Guide."
-                ),
-                io.Image.Input(
-                    "image",
-                    tooltip="The image to resemble, any size; its central square is looked at. One "
-                    "for all optimized images, or one each.",
+                guide_input(),
+                image_input(
+                    "The image to resemble, any size; its central square is looked at. One for all "
+                    "optimized images, or one each."
                 ),
                 *_crop_inputs(),
                 weight_input(
-                    "Importance of this loss beside others: 2 counts twice as much as 1. Below "
-                    "0: away from the image.",
+                    "Importance of this loss beside others: 2 counts twice as much as 1. Below 0: "
+                    "away from the image.",
                     least=-MOST_WEIGHT,
                 ),
                 _mirror_input(),
@@ -157,8 +159,8 @@ class ImagePromptLoss(io.ComfyNode):
         weight: float,
         mirror: bool = True,
     ) -> io.NodeOutput:
-        looks = crops if random_crops else 0
-        term = ImagePromptTerm(guide, to_images(image), looks, weight, mirror)
+        crops = crops if random_crops else 0
+        term = ImagePromptTerm(guide, to_images(image), crops, weight, mirror)
         return io.NodeOutput(LossRecipe((term,)))
 
 
@@ -175,15 +177,15 @@ class CombineLosses(io.ComfyNode):
             description="Adds two losses; chain several for more.",
             search_aliases=["add losses", "weighted sum", "mix losses"],
             inputs=[
-                LossSocket.Input(
-                    "loss_a",
+                loss_input(
+                    "First loss; its own weight applies. One alone is handed on.",
+                    name="loss_a",
                     optional=True,
-                    tooltip="First loss; its own weight applies. One alone is handed on.",
                 ),
-                LossSocket.Input(
-                    "loss_b",
+                loss_input(
+                    "Second loss; its own weight applies. One alone is handed on.",
+                    name="loss_b",
                     optional=True,
-                    tooltip="Second loss; its own weight applies. One alone is handed on.",
                 ),
                 weight_input(
                     f"For loss_a: {again}", name="weight_a", least=-MOST_WEIGHT, optional=True

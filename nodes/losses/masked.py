@@ -10,24 +10,22 @@ from torch import Tensor
 
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images, to_masks
-from ..host.sockets import LossSocket
-from ..host.widgets import loss_output, weight_input
-from .recipe import NORMS, CompositeTerm, LossRecipe, MaskedTerm, recipe_of
+from ..host.widgets import image_input, loss_input, loss_output, mask_input, weight_input
+from .recipe import CompositeTerm, LossRecipe, recipe_of
+from .terms import NORMS, MaskedTerm
 
 WIDEST_RIM = 256
 
 
 def _image_and_mask(image_tooltip: str) -> list[io.Input]:
     return [
-        io.Image.Input(
-            "image",
-            tooltip=f"{image_tooltip} Any size: cropped and resized as by TiTok Encode. "
-            "One for all optimized images, or one each.",
+        image_input(
+            f"{image_tooltip} Any size: cropped and resized as by TiTok Encode. "
+            "One for all optimized images, or one each."
         ),
-        io.Mask.Input(
-            "mask",
-            tooltip="1 (white) = may change, 0 (black) = keep. Another size than the "
-            "image's is resized to it.",
+        mask_input(
+            "1 (white) = may change, 0 (black) = keep. Another size than the image's is resized to "
+            "it."
         ),
     ]
 
@@ -78,8 +76,6 @@ class MaskedL1Loss(io.ComfyNode):
     def execute(
         cls, image: Tensor, mask: Tensor, weight: float, feather: int = 0, norm: str = "L1"
     ) -> io.NodeOutput:
-        if norm not in NORMS:
-            raise ValueError(f"norm is {norm!r}; expected one of: {', '.join(NORMS)}.")
         target, masks = _read(image, mask)
         if (masks.amin((1, 2, 3)) >= 1).any():
             raise ValueError(
@@ -90,7 +86,7 @@ class MaskedL1Loss(io.ComfyNode):
 
 
 class MaskedComposite(io.ComfyNode):
-    """Lets a loss see the picture as it will be put together."""
+    """Lets a loss see the image as it will be put together."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -102,7 +98,7 @@ class MaskedComposite(io.ComfyNode):
             "inside, as the finished picture will be. For CLIP Loss when inpainting.",
             search_aliases=["inpaint", "fill", "hole"],
             inputs=[
-                LossSocket.Input("loss", tooltip="What the put-together picture should satisfy."),
+                loss_input("What the put-together picture should satisfy."),
                 *_image_and_mask("The original, seen outside the mask."),
                 _feather_input(),
             ],

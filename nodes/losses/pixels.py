@@ -1,15 +1,16 @@
-"""Pixel Penalty: what pixels alone can be asked for."""
+"""Pixel Penalty: total variation, and pixels outside of 0 to 1."""
 
 from __future__ import annotations
 
 from ...tokenopt_core.losses.pixels import RangeLoss, TotalVariationLoss
 from ..host.compat import CATEGORY, io, schema
 from ..host.widgets import loss_output, weight_input
-from .recipe import CallableTerm, LossRecipe
+from .recipe import LossRecipe
+from .terms import CallableTerm
 
 
 class PixelPenalty(io.ComfyNode):
-    """Keeps pixels from cheating: noise between neighbours, colours beyond white and black."""
+    """Penalizes noise between neighbours, and colours beyond white and black."""
 
     NEEDS_CLAMP_OFF = (
         "range counts only with clamp switched off in Token Optimizer Options: until then the "

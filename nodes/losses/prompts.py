@@ -1,4 +1,4 @@
-"""What users write into prompt widgets: lines for images, and words that a guide can read."""
+"""Prompts as users write them: lines for images, and words that a guide can read."""
 
 from __future__ import annotations
 

@@ -8,110 +8,18 @@ Axes: b images, h and w pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from ...tokenopt_core.images.fit import fit_images
-from ...tokenopt_core.images.masks import feather
 from ...tokenopt_core.losses.base import LossFunction, WeightedSum
-from ...tokenopt_core.losses.clip import ClipImageLoss, ClipLoss
-from ...tokenopt_core.losses.masked import MaskedComposite, MaskedL1Loss, MaskedL2Loss, MaskedLoss
+from ...tokenopt_core.losses.masked import MaskedComposite
+from ..host.memory import Level
 from ..host.sockets import LoadedGuide
-from .prompts import check_words, for_images, readable_prompts
-
-NORMS = {"L1": MaskedL1Loss, "L2": MaskedL2Loss}
-
-
-class Term(Protocol):
-    """One loss of a recipe, with its weight."""
-
-    weight: float
-
-    @property
-    def guides(self) -> tuple[LoadedGuide, ...]:
-        """The models that the term looks with."""
-
-    def build(self, device: torch.device, image_size: int, batch: int) -> LossFunction:
-        """The library's loss for so many images; raises ValueError where the inputs do not fit."""
-
-
-@dataclass(frozen=True, eq=False)
-class ClipTerm:
-    """Similarity with a prompt: `lines` of text, one for all images or one each."""
-
-    guide: LoadedGuide
-    lines: tuple[str, ...]
-    negative_prompt: str | None
-    crops: int
-    weight: float
-    negative_weight: float
-    mirror: bool
-    chunk_size: int = 0  # crops that the guide looks at in one pass, see `.scarce_memory`
-
-    @property
-    def guides(self) -> tuple[LoadedGuide, ...]:
-        return (self.guide,)
-
-    def build(self, device: torch.device, image_size: int, batch: int) -> ClipLoss:
-        return self.loss(for_images(self.lines, batch))
-
-    def loss(self, prompts: Sequence[str]) -> ClipLoss:
-        """The library's loss with these prompts; makes no tensor yet."""
-        return ClipLoss(
-            self.guide.module,
-            prompts,
-            self.negative_prompt,
-            crops=self.crops,
-            flip=self.mirror,
-            negative_weight=self.negative_weight,
-            chunk_size=self.chunk_size,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class ImagePromptTerm:
-    """Similarity with what an image shows."""
-
-    guide: LoadedGuide
-    image: Tensor = field(repr=False)  # (1 | b, 3, h, w)
-    crops: int
-    weight: float
-    mirror: bool
-    chunk_size: int = 0
-
-    @property
-    def guides(self) -> tuple[LoadedGuide, ...]:
-        return (self.guide,)
-
-    def build(self, device: torch.device, image_size: int, batch: int) -> ClipImageLoss:
-        _check_batch("Image Prompt Loss", batch, image=self.image)
-        module = self.guide.module
-        image = fit_images(self.image, module.image_size)
-        return ClipImageLoss(
-            module, image, crops=self.crops, flip=self.mirror, chunk_size=self.chunk_size
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class MaskedTerm:
-    """Distance to the target where the mask (1 = may change) is 0; `rim` feathers the mask."""
-
-    target: Tensor = field(repr=False)  # (1 | b, 3, h, w)
-    mask: Tensor = field(repr=False)  # (1 | b, 1, h, w)
-    weight: float
-    norm: str = "L1"
-    rim: int = 0
-
-    guides = ()
-
-    def build(self, device: torch.device, image_size: int, batch: int) -> MaskedLoss:
-        _check_batch("L1 Masked Loss", batch, image=self.target, mask=self.mask)
-        target, mask = _fitted(self.target, self.mask, self.rim, image_size, device)
-        return NORMS[self.norm](target, mask)
+from .prompts import check_words, readable_prompts
+from .terms import CallableTerm, ClipTerm, MaskedTerm, Term, check_batch, fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,24 +37,9 @@ class CompositeTerm:
         return self.inner.guides
 
     def build(self, device: torch.device, image_size: int, batch: int) -> MaskedComposite:
-        _check_batch("Masked Composite", batch, image=self.target, mask=self.mask)
+        check_batch("Masked Composite", batch, image=self.target, mask=self.mask)
         inner = WeightedSum(self.inner.build(device, image_size, batch))
-        return MaskedComposite(
-            inner, *_fitted(self.target, self.mask, self.rim, image_size, device)
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class CallableTerm:
-    """Any loss in the library's sense: images (b, 3, h, w) -> (b,)."""
-
-    function: LossFunction
-    weight: float = 1.0
-
-    guides = ()
-
-    def build(self, device: torch.device, image_size: int, batch: int) -> LossFunction:
-        return self.function
+        return MaskedComposite(inner, *fitted(self.target, self.mask, self.rim, image_size, device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +84,24 @@ class LossRecipe:
             if isinstance(term, CompositeTerm):
                 yield from term.inner.every_term()
 
+    @property
+    def smallest_chunks(self) -> Level:
+        """The level beyond which a pass of the guides sees no less."""
+        crops = max((getattr(term, "crops", 0) for term in self.every_term()), default=0)
+        return Level.ONE_CROP if crops > 1 else Level.ONE_IMAGE
+
+    def in_chunks(self, level: Level) -> LossRecipe:
+        """The recipe as it is at this level: its guides see less in one pass."""
+        if level is Level.ALL:
+            return self
+
+        def smaller(term: Term) -> Term:
+            if not hasattr(term, "chunk_size"):
+                return term
+            return replace(term, chunk_size=1 if level is Level.ONE_CROP else max(1, term.crops))
+
+        return self.changed(smaller)
+
     def changed(self, change: Callable[[Term], Term]) -> LossRecipe:
         """The recipe with `change` made to every term, those inside of composites too."""
         terms = []
@@ -215,23 +126,6 @@ def recipe_of(loss: object, name: str = "loss") -> LossRecipe:
         f"{name} is {type(loss).__name__}, expected a loss of this pack or a function from images "
         "(b, 3, h, w) to one number each (b,)."
     )
-
-
-def _check_batch(node: str, batch: int, **tensors: Tensor) -> None:
-    for name, tensor in tensors.items():
-        if len(tensor) not in (1, batch):
-            raise ValueError(
-                f"{name} of {node} has a batch of {len(tensor)}, but {batch} images are "
-                "optimized; expected one for all, or one each."
-            )
-
-
-def _fitted(
-    target: Tensor, mask: Tensor, rim: int, size: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Target and feathered mask as the tokenizer sees them, (1 | b, 3 and 1, size, size)."""
-    square = fit_images(mask.expand(-1, 3, -1, -1), size)[:, :1]
-    return fit_images(target, size).to(device), feather(square, rim).to(device)
 
 
 def prompt_remarks(term: ClipTerm) -> list[str]:

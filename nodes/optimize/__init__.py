@@ -1,1 +1,6 @@
-"""Token Optimizer, its options, run and report."""
+"""Token Optimizer and its options: inputs, run and report."""
+
+from .node import Optimize
+from .options import OptimizeOptions
+
+__all__ = ["Optimize", "OptimizeOptions"]

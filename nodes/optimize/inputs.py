@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ...tokenopt_core.optimize.config import KEEPS, REGULARIZERS
 from ..host.compat import advanced, io
-from ..host.sockets import LossSocket, OptionsSocket, TokenizerSocket, TokensSocket
-from ..host.widgets import SEEDS
+from ..host.sockets import OptionsSocket
+from ..host.widgets import loss_input, seed_input, tokenizer_input, tokens_input
 
 MOST_STEPS = 10000
 
@@ -24,21 +24,14 @@ def lr_input() -> io.Input:
         min=0.0,
         max=10.0,
         step=0.01,
-        tooltip="Learning rate of Adam: how far tokens move in one step. More: faster and "
-        "rougher. 0: what suits the tokenizer (demo: 0.3 along a cosine; released ones: 0.1, as in "
-        "the paper's code).",
+        tooltip="Learning rate of Adam: how far tokens move in one step. More: faster and rougher. "
+        "0: what suits the tokenizer (demo: 0.3 along a cosine; released ones: 0.1, as in the "
+        "paper's code).",
     )
 
 
-def seed_input(more: str) -> io.Input:
-    return io.Int.Input(
-        "seed",
-        default=0,
-        min=0,
-        max=SEEDS - 1,
-        control_after_generate=True,
-        tooltip=f"Chooses crops and noise. {more}",
-    )
+def run_seed_input(more: str) -> io.Input:
+    return seed_input(f"Chooses crops and noise. {more}", control_after_generate=True)
 
 
 def quantize_input() -> io.Input:
@@ -104,9 +97,9 @@ def reset_every_input() -> io.Input:
         default=0,
         min=0,
         max=MOST_STEPS,
-        tooltip="Every so many steps, put the known pixels of the L1 Masked Loss back and "
-        "encode again (paper: when inpainting; demo world: no gain shown). 0: never. Needs "
-        "an L1 Masked Loss.",
+        tooltip="Every so many steps, put the known pixels of the L1 Masked Loss back and encode "
+        "again (paper: when inpainting; demo world: no gain shown). 0: never. Needs an L1 Masked "
+        "Loss.",
     )
 
 
@@ -137,13 +130,12 @@ def optimizer_inputs() -> list[io.Input]:
 
 def _sockets() -> list[io.Input]:
     return [
-        TokenizerSocket.Input("tokenizer", tooltip="The tokenizer to use, from Load TiTok."),
-        TokensSocket.Input(
-            "tokens",
-            tooltip="Where to start: TiTok Encode (edit an image), Random Tokens (from nothing), "
-            "or the tokens of another Token Optimizer (continue).",
+        tokenizer_input(),
+        tokens_input(
+            "Where to start: TiTok Encode (edit an image), Random Tokens (from nothing), or the "
+            "tokens of another Token Optimizer (continue)."
         ),
-        LossSocket.Input("loss", tooltip="The aim: CLIP Loss, L1 Masked Loss or both combined."),
+        loss_input("The aim: CLIP Loss, L1 Masked Loss or both combined."),
     ]
 
 
@@ -151,11 +143,11 @@ def _everyday() -> list[io.Input]:
     return [
         steps_input(
             200,
-            "Number of steps. More: closer to the loss's wish and further from the start "
-            "(paper: 300 for edits, 400 from random tokens).",
+            "Number of steps. More: closer to the loss's wish and further from the start (paper: "
+            "300 for edits, 400 from random tokens).",
         ),
         lr_input(),
-        seed_input("In a batch the images have seed, seed + 1, ..."),
+        run_seed_input("In a batch the images have seed, seed + 1, ..."),
         quantize_input(),
         io.Boolean.Input(
             "ema",
@@ -172,9 +164,9 @@ def _tweaks() -> list[io.Input]:
         io.Boolean.Input(
             "token_noise",
             default=False,
-            tooltip="Add noise to the tokens in the first two thirds of the run, fading out. "
-            "Off: none. Paper: from random tokens and when inpainting. Demo world: no gain "
-            "shown, for edits neither.",
+            tooltip="Add noise to the tokens in the first two thirds of the run, fading out. Off: "
+            "none. Paper: from random tokens and when inpainting. Demo world: no gain shown, for "
+            "edits neither.",
         ),
         advanced(noise_scale_input(0.1, "Used when token_noise is on.")),
         regularize_input(
@@ -189,8 +181,8 @@ def _tweaks() -> list[io.Input]:
                 default=5,
                 min=0,
                 max=1000,
-                tooltip="Show the image in the node every so many steps. More: seldom, which "
-                "saves a little time. 0: only a progress bar.",
+                tooltip="Show the image in the node every so many steps. More: seldom, which saves "
+                "a little time. 0: only a progress bar.",
             )
         ),
     ]

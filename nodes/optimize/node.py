@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import from_images
+from ..host.loss_feed import LossFeed
+from ..host.progress import RunProgress, StepBar, every
 from ..host.run_log import TimeLeft
-from ..host.sockets import LoadedTokenizer, Options, Tokens, TokensSocket
+from ..host.sockets import LoadedTokenizer, Options, Tokens
 from ..host.stop import stoppable
+from ..host.widgets import image_output, text_output, tokens_output
 from ..losses.recipe import LossRecipe, recipe_of
 from .inputs import optimizer_inputs
 from .report import chart, notes, record_text, tell_end, ui_report
-from .run import Follower, make_config, run_optimization
+from .run import Outcome, make_config, run_optimization
 
 
 class Optimize(io.ComfyNode):
@@ -35,29 +38,21 @@ class Optimize(io.ComfyNode):
             has_intermediate_output=True,
             inputs=optimizer_inputs(),
             outputs=[
-                io.Image.Output(
-                    display_name="image", tooltip="The result, in the tokenizer's own size."
+                image_output("The result, in the tokenizer's own size."),
+                tokens_output("The result's tokens, to continue from or to copy."),
+                image_output("The loss and each of its terms over the steps.", "chart"),
+                image_output(
+                    "Frames from the start to the result, for an animation (Save Animated WEBP). "
+                    "Of a batch the first four images, side by side.",
+                    "trajectory",
                 ),
-                TokensSocket.Output(
-                    display_name="tokens",
-                    tooltip="The result's tokens, to continue from or to copy.",
+                text_output(
+                    "codes", "For each image the codes before and after, and which have changed."
                 ),
-                io.Image.Output(
-                    display_name="chart", tooltip="The loss and each of its terms over the steps."
-                ),
-                io.Image.Output(
-                    display_name="trajectory",
-                    tooltip="Frames from the start to the result, for an animation (Save Animated "
-                    "WEBP). Of a batch the first four images, side by side.",
-                ),
-                io.String.Output(
-                    display_name="codes",
-                    tooltip="For each image the codes before and after, and which have changed.",
-                ),
-                io.String.Output(
-                    display_name="record",
-                    tooltip="Everything about the run as JSON: seeds, settings, curves, times, "
-                    "versions. Save Image with Record puts it into the file.",
+                text_output(
+                    "record",
+                    "Everything about the run as JSON: seeds, settings, curves, times, versions. "
+                    "Save Image with Record puts it into the file.",
                 ),
             ],
         )
@@ -73,10 +68,10 @@ class Optimize(io.ComfyNode):
         options: Options | None = None,
         **settings,
     ) -> io.NodeOutput:
-        tokens.check_tokenizer(tokenizer)
         loss = recipe_of(loss)
         config = make_config(tokenizer, options, **settings)
-        follow = Follower(config.steps, preview_every, TimeLeft.of(config))
+        bar = StepBar(config.steps, TimeLeft.of(config))
+        follow = RunProgress(config.steps, every(preview_every, config.steps), bar)
         with stoppable() as stop:
             outcome = run_optimization(
                 tokenizer,
@@ -88,8 +83,6 @@ class Optimize(io.ComfyNode):
                 follow=follow,
                 stop=stop,
             )
-        report = ui_report(outcome)
-        tell_end(report)
         return io.NodeOutput(
             from_images(outcome.images),
             outcome.tokens,
@@ -97,5 +90,12 @@ class Optimize(io.ComfyNode):
             from_images(outcome.frames),
             outcome.recorder.changes_text(),
             record_text(outcome, loss, tokenizer),
-            ui={"tokenopt": [report], "tokenopt_notes": notes(outcome), **follow.feed.ui()},
+            ui=_ui(outcome, follow.feed),
         )
+
+
+def _ui(outcome: Outcome, feed: LossFeed) -> dict[str, list]:
+    """What the page shows of a run: figures for scripts, notes and the curve; also in the log."""
+    report = ui_report(outcome)
+    tell_end(report)
+    return {"tokenopt": [report], "tokenopt_notes": notes(outcome), **feed.ui()}

@@ -1,4 +1,4 @@
-"""Token Optimizer Options: all that an everyday edit does not need."""
+"""Token Optimizer Options: schedule, stopping rules, locked tokens, precision, frames."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ...tokenopt_core.checks import shown
 from ...tokenopt_core.optimize.config import AUTO, LR_SCHEDULES, PRECISIONS
 from ..host.compat import CATEGORY, io, schema
 from ..host.sockets import FRAMES, Options, OptionsSocket
+from ..host.widgets import positions_input
 
 MOST_FRAMES = 240
 
@@ -72,8 +73,8 @@ def _movement() -> list[io.Input]:
             default=0,
             min=0,
             max=10000,
-            tooltip="Number of first steps in which the learning rate grows to its value. More: "
-            "a gentler start. 0: none.",
+            tooltip="Number of first steps in which the learning rate grows to its value. More: a "
+            "gentler start. 0: none.",
         ),
         io.Float.Input(
             "max_grad_norm",
@@ -82,15 +83,14 @@ def _movement() -> list[io.Input]:
             max=1000.0,
             step=0.01,
             round=0.0001,
-            tooltip="Shorten each image's gradient to this length where it is longer: tames "
-            "sudden jumps. Smaller: tamer. 0: no limit.",
+            tooltip="Shorten each image's gradient to this length where it is longer: tames sudden "
+            "jumps. Smaller: tamer. 0: no limit.",
         ),
-        io.String.Input(
-            "locked",
-            default="",
-            placeholder="18, 31 or 0-3, 7",
-            tooltip="Tokens that may not move: numbers from 0 and ranges, separated by commas. "
-            "Keeps what they carry, such as the light or the background. Empty: none.",
+        positions_input(
+            "",
+            "Tokens that may not move: numbers from 0 and ranges, separated by commas. Keeps what "
+            "they carry, such as the light or the background. Empty: none.",
+            name="locked",
         ),
     ]
 
@@ -102,8 +102,8 @@ def _stopping() -> list[io.Input]:
             default=0,
             min=0,
             max=10000,
-            tooltip="Stop an image after so many steps without a gain; saves the steps that "
-            "bring nothing. More: waits longer; 50 to 100 is usual. 0: never.",
+            tooltip="Stop an image after so many steps without a gain; saves the steps that bring "
+            "nothing. More: waits longer; 50 to 100 is usual. 0: never.",
         ),
         io.Float.Input(
             "min_gain",
@@ -141,9 +141,8 @@ def _rest() -> list[io.Input]:
             options=list(PRECISIONS),
             default=AUTO,
             tooltip="Numbers in which the models compute. auto: 16 bits on a graphics card, and "
-            "for large models on a CPU that is clearly faster with them; else 32. "
-            "float32, bfloat16, float16: always that one. The search itself is always 32 "
-            "bits.",
+            "for large models on a CPU that is clearly faster with them; else 32. float32, "
+            "bfloat16, float16: always that one. The search itself is always 32 bits.",
         ),
         io.Boolean.Input(
             "clamp",

@@ -21,21 +21,14 @@ from ...tokenopt_core.optimize.config import AUTO, OptimizeConfig
 from ...tokenopt_core.optimize.loop import optimize, render
 from ...tokenopt_core.optimize.record import RunRecorder
 from ...tokenopt_core.optimize.state import RunState, Step
-from ..host.compat import model_management
-from ..host.images import preview
-from ..host.loss_feed import LossFeed
 from ..host.memory import MemoryRetry
 from ..host.models import activation_bytes, gradient_scope
-from ..host.progress import StepBar
-from ..host.run_log import TimeLeft
 from ..host.sockets import LoadedTokenizer, Options, Tokens
 from ..host.stop import StopFlag
 from ..losses.recipe import LossRecipe
 from .trajectory import Trajectory
 
 log = logging.getLogger(__name__)
-
-PREVIEW_SIZE = 512
 
 
 @dataclass(frozen=True)
@@ -59,29 +52,6 @@ class Outcome:
     remarks: tuple[str, ...] = ()
 
 
-class Follower:
-    """Shows a run on its node: progress, loss, image, and an end within one step on cancel.
-
-    Args:
-        total: steps of the run.
-        preview_every: show the image every so many steps; 0 is never.
-        time_left: for the log, of a run that may end early.
-    """
-
-    def __init__(self, total: int, preview_every: int = 0, time_left: TimeLeft | None = None):
-        self.bar = StepBar(total, time_left)
-        self.preview_every, self.feed = preview_every, LossFeed(total)
-
-    def __call__(self, step: Step) -> None:
-        model_management.throw_exception_if_processing_interrupted()
-        self.feed.add(step)
-        done = step.index + 1
-        every = self.preview_every
-        show = every and (done % every == 0 or done == self.bar.total)
-        image = ("JPEG", preview(step.images), PREVIEW_SIZE) if show else None
-        self.bar.show(done, image)
-
-
 def run_optimization(
     tokenizer: LoadedTokenizer,
     tokens: Tokens,
@@ -102,7 +72,7 @@ def run_optimization(
     Args:
         seed: image k of the batch has seed + k.
         options: only its warm restart and number of frames count here; see `make_config`.
-        follow: called after each step, for example a `Follower`; an exception out of it ends all.
+        follow: called after each step, such as a `RunProgress`; an exception out of it ends all.
         stop: a raised flag ends the run after the step it is at, the first at the earliest.
         retry: of earlier runs of the same node; knows afterwards what this one had to do.
 
@@ -111,8 +81,6 @@ def run_optimization(
     """
     options, retry = options or Options(), retry or MemoryRetry()
     config = _settled(config, tokenizer)
-    tokens.check_tokenizer(tokenizer)
-    tokenizer.check_decodable()
     state = _state_of(tokens) if options.warm_restart else None
 
     def attempt() -> Outcome:
@@ -123,7 +91,7 @@ def run_optimization(
             tokenizer, *loss.guides, memory=memory, resident=not retry.low_memory
         )
         with scope as device:
-            parts = retry.spare(loss).build(device, size, batch)
+            parts = loss.in_chunks(retry.level).build(device, size, batch)
             run = _Run(tokenizer, WeightedSum(parts), spared, options, image_seeds(seed, batch))
             start = tokens.values.to(device)
             reset = known_pixels(parts) if config.reset_every else None
@@ -140,7 +108,7 @@ def run_optimization(
             )
             return run.follow(steps, start if state is None else state.features, follow, stop)
 
-    outcome = retry.run(attempt, loss)
+    outcome = retry.run(attempt, loss.smallest_chunks)
     return replace(outcome, remarks=outcome.remarks + retry.notes)
 
 

@@ -1,1 +1,7 @@
-"""Nodes that study what a token means."""
+"""Study nodes: which tokens carry a property, where they act, what they can do."""
+
+from .importance.node import TokenImportance
+from .influence import PixelInfluence
+from .perturb.node import PerturbSearch
+
+__all__ = ["PerturbSearch", "PixelInfluence", "TokenImportance"]

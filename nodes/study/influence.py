@@ -13,16 +13,14 @@ from torch import Tensor
 from ...tokenopt_core.study.influence import pixel_influence
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import from_images
-from ..host.memory import Counter, images_per_chunk
+from ..host.memory import images_per_chunk
 from ..host.models import activation_bytes, gradient_scope
+from ..host.progress import BatchProgress
 from ..host.sockets import (
     LoadedTokenizer,
-    TokenizerSocket,
     Tokens,
-    TokensSocket,
-    check_codebook,
 )
-from ..host.widgets import SEEDS
+from ..host.widgets import image_output, seed_input, tokenizer_input, tokens_input
 from ..report.sheet import Tile, draw_grid, heat
 
 MOST_SAMPLES = 1024
@@ -42,13 +40,8 @@ class PixelInfluence(io.ComfyNode):
             "measures how much every pixel changes.",
             search_aliases=["heatmap", "saliency", "receptive field", "where"],
             inputs=[
-                TokenizerSocket.Input(
-                    "tokenizer", tooltip="The tokenizer to use, from Load TiTok; not a VAE."
-                ),
-                TokensSocket.Input(
-                    "tokens",
-                    tooltip="Tokens of one image, or of several: the maps are then their mean.",
-                ),
+                tokenizer_input("The tokenizer to use, from Load TiTok; not a VAE."),
+                tokens_input("Tokens of one image, or of several: the maps are then their mean."),
                 io.Int.Input(
                     "samples",
                     default=16,
@@ -57,21 +50,11 @@ class PixelInfluence(io.ComfyNode):
                     tooltip="How many other codes each token gets. More: smoother maps, longer "
                     "wait; every sample decodes one image for each token.",
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=SEEDS - 1,
-                    tooltip="Chooses the codes. Image k of a batch has seed + k.",
-                ),
+                seed_input("Chooses the codes. Image k of a batch has seed + k."),
             ],
             outputs=[
-                io.Image.Output(
-                    display_name="sheet", tooltip="All maps with their positions, on one scale."
-                ),
-                io.Image.Output(
-                    display_name="maps", tooltip="The maps in colour, one image per position."
-                ),
+                image_output("All maps with their positions, on one scale.", "sheet"),
+                image_output("The maps in colour, one image per position.", "maps"),
                 io.Mask.Output(
                     display_name="masks",
                     tooltip="The maps as masks, one per position: 1 where it acts most.",
@@ -80,32 +63,38 @@ class PixelInfluence(io.ComfyNode):
         )
 
     @classmethod
+    def needs_codebook(cls, **inputs) -> bool:
+        return True
+
+    @classmethod
     def execute(
         cls, tokenizer: LoadedTokenizer, tokens: Tokens, samples: int, seed: int
     ) -> io.NodeOutput:
-        tokens.check_tokenizer(tokenizer)
-        tokenizer.check_decodable()
-        check_codebook(tokenizer)
-        size = tokenizer.spec.image_size
-        batch = images_per_chunk(size)
-        memory = activation_bytes(size, batch, gradients=False)
-        with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
-            values = tokens.values.to(device)
-            if not tokens.quantized:
-                values = tokenizer.module.quantize(values).tokens
-            total = len(tokens) * samples * tokenizer.spec.num_tokens
-            maps = pixel_influence(
-                tokenizer.module,
-                values,
-                samples=samples,
-                seed=seed,
-                batch=batch,
-                progress=Counter(total),
-            ).cpu()
+        maps = _maps(tokenizer, tokens, samples, seed)
         highest = maps.amax((1, 2), keepdim=True).clamp(min=1e-12)
         return io.NodeOutput(
             from_images(sheet(maps)), from_images(heat(maps / highest.max())), maps / highest
         )
+
+
+def _maps(tokenizer: LoadedTokenizer, tokens: Tokens, samples: int, seed: int) -> Tensor:
+    """The influence of each position on each pixel, (n, s, s)."""
+    size = tokenizer.spec.image_size
+    batch = images_per_chunk(size)
+    memory = activation_bytes(size, batch, gradients=False)
+    with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
+        values = tokens.values.to(device)
+        if not tokens.quantized:
+            values = tokenizer.module.quantize(values).tokens
+        total = len(tokens) * samples * tokenizer.spec.num_tokens
+        return pixel_influence(
+            tokenizer.module,
+            values,
+            samples=samples,
+            seed=seed,
+            batch=batch,
+            progress=BatchProgress(total),
+        ).cpu()
 
 
 def sheet(maps: Tensor) -> Tensor:

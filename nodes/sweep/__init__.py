@@ -1,1 +1,5 @@
-"""Parameter Sweep."""
+"""Sweep: several values of one or two settings, run one after the other."""
+
+from .node import Sweep
+
+__all__ = ["Sweep"]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import from_images
 from ..host.sockets import (
     LoadedTokenizer,
-    LossSocket,
     Options,
-    TokenizerSocket,
     Tokens,
-    TokensSocket,
 )
 from ..host.stop import stoppable
+from ..host.widgets import image_output, loss_input, text_output, tokenizer_input, tokens_input
 from ..losses.recipe import LossRecipe, recipe_of
 from ..optimize.inputs import (
     ema_decay_input,
@@ -26,7 +26,7 @@ from ..optimize.inputs import (
     reg_weight_input,
     regularize_input,
     reset_every_input,
-    seed_input,
+    run_seed_input,
     steps_input,
 )
 from ..optimize.run import make_config
@@ -51,17 +51,13 @@ class Sweep(io.ComfyNode):
             has_intermediate_output=True,
             inputs=[*_sockets(), *_settings(), *_base(), *_rest()],
             outputs=[
-                io.Image.Output(
-                    display_name="grid", tooltip="All results with their values, as one picture."
+                image_output("All results with their values, as one picture.", "grid"),
+                image_output(
+                    "The results in the tokenizer's own size, row by row, without those not run.",
+                    "images",
                 ),
-                io.Image.Output(
-                    display_name="images",
-                    tooltip="The results in the tokenizer's own size, row by row, without those "
-                    "not run.",
-                ),
-                io.String.Output(
-                    display_name="table",
-                    tooltip="Values, final loss, terms, steps and time of each run (Markdown).",
+                text_output(
+                    "table", "Values, final loss, terms, steps and time of each run (Markdown)."
                 ),
             ],
         )
@@ -80,36 +76,29 @@ class Sweep(io.ComfyNode):
         options: Options | None = None,
         **settings,
     ) -> io.NodeOutput:
-        tokens.check_tokenizer(tokenizer)
         config = make_config(tokenizer, options, ema=True, token_noise=True, **settings)
         base = Job(config, recipe_of(loss), seed)
         plan = make_plan(base, setting_1, values_1, setting_2, values_2)
         with stoppable() as stop:
-            results = run_plan(
-                plan,
-                tokenizer,
-                tokens,
-                options,
-                stop,
-                draw=lambda done, images: live_grid(plan, done, images),
-            )
+            draw = partial(live_grid, plan)
+            results = run_plan(plan, tokenizer, tokens, options, stop, draw)
         scores = table(plan, results)
-        said = [scores, *notes(plan, results, stop.raised)]
         return io.NodeOutput(
             from_images(grid(plan, results)),
             from_images(torch.cat([result.images for result in results])),
             scores,
-            ui={"tokenopt_notes": said, **results[-1].curve},
+            ui={
+                "tokenopt_notes": [scores, *notes(plan, results, stop.raised)],
+                **results[-1].curve,
+            },
         )
 
 
 def _sockets() -> list[io.Input]:
     return [
-        TokenizerSocket.Input("tokenizer", tooltip="The tokenizer to use, from Load TiTok."),
-        TokensSocket.Input(
-            "tokens", tooltip="Where every run starts: TiTok Encode or Random Tokens."
-        ),
-        LossSocket.Input("loss", tooltip="The aim, as for the Token Optimizer."),
+        tokenizer_input(),
+        tokens_input("Where every run starts: TiTok Encode or Random Tokens."),
+        loss_input("The aim, as for the Token Optimizer."),
     ]
 
 
@@ -150,7 +139,7 @@ def _base() -> list[io.Input]:
     return [
         steps_input(100, "Steps of each run. Fewer than for a final result often show enough."),
         lr_input(),
-        seed_input("The same for every run, so that only the swept settings differ."),
+        run_seed_input("The same for every run, so that only the swept settings differ."),
     ]
 
 

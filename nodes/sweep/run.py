@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from PIL import Image
@@ -15,12 +16,9 @@ from torch import Tensor
 
 from ...tokenopt_core.compute.seeds import image_seeds
 from ...tokenopt_core.losses.base import WeightedSum
-from ...tokenopt_core.optimize.state import Step
-from ..host.compat import model_management
-from ..host.loss_feed import LossFeed
 from ..host.memory import MemoryRetry
 from ..host.models import activation_bytes, gradient_scope
-from ..host.progress import StepBar
+from ..host.progress import Draw, RunProgress, StepBar
 from ..host.run_log import in_words
 from ..host.sockets import LoadedTokenizer, Options, Tokens
 from ..host.stop import StopFlag
@@ -76,17 +74,14 @@ def run_plan(
     options = replace(options or Options(), trajectory_frames=0)
     bar, done, results, retry = StepBar(plan.steps), 0, [], MemoryRetry()
     for number, job in enumerate(plan.jobs, 1):
-        every = max(1, job.config.steps // PREVIEWS)
-        feed = LossFeed(job.config.steps, f"run {number} of {len(plan.jobs)}")
-
-        def follow(step: Step, done: int = done, every: int = every, feed: LossFeed = feed) -> None:
-            model_management.throw_exception_if_processing_interrupted()
-            feed.add(step)
-            image = None
-            if step.index % every == 0:
-                image = ("JPEG", draw(results, step.images), PREVIEW_SIZE)
-            bar.show(done + step.index + 1, image)
-
+        follow = RunProgress(
+            job.config.steps,
+            _previews(job.config.steps, partial(draw, results)),
+            bar,
+            before=done,
+            title=f"run {number} of {len(plan.jobs)}",
+            size=PREVIEW_SIZE,
+        )
         outcome = run_optimization(
             tokenizer,
             tokens,
@@ -98,13 +93,23 @@ def run_plan(
             stop=stop,
             retry=retry,
         )
-        results.append(_result(plan, job, tokenizer, outcome, retry, feed.ui()))
+        results.append(_result(plan, job, tokenizer, outcome, retry, follow.feed.ui()))
         if stop.raised:
             break
         done += job.config.steps
+    _log_end(results)
+    return results
+
+
+def _log_end(results: Sequence[Result]) -> None:
     seconds, lowest = sum(each.seconds for each in results), min(each.loss for each in results)
     log.info("TokenOpt: %d runs in %s, lowest loss %.4g", len(results), in_words(seconds), lowest)
-    return results
+
+
+def _previews(steps: int, draw: Callable[[Tensor], Image.Image]) -> Draw:
+    """Draws the sweep so far a few times in a run of so many steps, at the first one too."""
+    every = max(1, steps // PREVIEWS)
+    return lambda step: draw(step.images) if step.index % every == 0 else None
 
 
 def _result(
@@ -116,7 +121,10 @@ def _result(
     curve: dict[str, list],
 ) -> Result:
     judge = plan.judged_by(job)
-    terms = retry.run(lambda: _scores(retry.spare(judge), tokenizer, outcome.images), judge)
+    terms = retry.run(
+        lambda: _scores(judge.in_chunks(retry.level), tokenizer, outcome.images),
+        judge.smallest_chunks,
+    )
     made, planned = len(outcome.recorder.loss_curve()), job.config.steps
     return Result(
         images=outcome.images,

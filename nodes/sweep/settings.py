@@ -1,4 +1,4 @@
-"""What a sweep can vary: settings of the run or of its losses, their values read from text."""
+"""The settings that a sweep can vary, of the run or its losses, their values read from text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from ...tokenopt_core.checks import shown
 from ...tokenopt_core.optimize.config import KEEPS, REGULARIZERS, SCHEDULES, OptimizeConfig
 from ..host.widgets import MOST_WEIGHT, SEEDS
 from ..losses.prompts import prompt_lines
-from ..losses.recipe import ClipTerm, ImagePromptTerm, LossRecipe, MaskedTerm, prompt_remarks
+from ..losses.recipe import LossRecipe, prompt_remarks
+from ..losses.terms import ClipTerm, ImagePromptTerm, MaskedTerm
 
 _DECIMAL_COMMA = re.compile(r"\d+,\d+")
 SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}

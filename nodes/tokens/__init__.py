@@ -1,1 +1,6 @@
-"""Nodes that encode, quantize, decode and draw tokens."""
+"""Token nodes: encode, quantize, decode, and random tokens."""
+
+from .codec import Decode, Encode, Quantize
+from .random_tokens import RandomTokens
+
+__all__ = ["Decode", "Encode", "Quantize", "RandomTokens"]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import torch
 
-from ...tokenopt_core.compute.seeds import image_seeds
-from ...tokenopt_core.images.fit import fit_images
-from ...tokenopt_core.optimize.starts import sample_features
 from ..host.compat import CATEGORY, advanced, io, schema
-from ..host.images import from_images, to_images
-from ..host.memory import in_chunks, part_size
-from ..host.models import activation_bytes, gradient_scope
-from ..host.sockets import LoadedTokenizer, TokenizerSocket, Tokens, TokensSocket
-from ..host.widgets import SEEDS
-
-
-def _tokenizer_input() -> io.Input:
-    return TokenizerSocket.Input("tokenizer", tooltip="The tokenizer to use, from Load TiTok.")
+from ..host.images import to_images
+from ..host.models import gradient_scope
+from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.widgets import (
+    image_input,
+    image_output,
+    seed_input,
+    text_output,
+    tokenizer_input,
+    tokens_input,
+    tokens_output,
+)
+from .batches import decoded, encoded
 
 
 def _sampling() -> list[io.Input]:
@@ -31,13 +32,10 @@ def _sampling() -> list[io.Input]:
             )
         ),
         advanced(
-            io.Int.Input(
-                "sample_seed",
-                default=0,
-                min=0,
-                max=SEEDS - 1,
+            seed_input(
+                "Chooses the sample; image k of a batch has sample_seed + k.",
+                name="sample_seed",
                 optional=True,
-                tooltip="Chooses the sample; image k of a batch has sample_seed + k.",
             )
         ),
     ]
@@ -55,19 +53,14 @@ class Encode(io.ComfyNode):
             description="Turns images into tokens (not yet quantized).",
             search_aliases=["image to tokens", "vae encode"],
             inputs=[
-                _tokenizer_input(),
-                io.Image.Input(
-                    "image",
-                    tooltip="Any size: the central square is used, resized to the tokenizer's own "
-                    "size (demo 64x64, released models 256x256). Transparency is ignored.",
+                tokenizer_input(),
+                image_input(
+                    "Any size: the central square is used, resized to the tokenizer's own size "
+                    "(demo 64x64, released models 256x256). Transparency is ignored."
                 ),
                 *_sampling(),
             ],
-            outputs=[
-                TokensSocket.Output(
-                    display_name="tokens", tooltip="One set of tokens per image, not yet quantized."
-                )
-            ],
+            outputs=[tokens_output("One set of tokens per image, not yet quantized.")],
         )
 
     @classmethod
@@ -100,25 +93,21 @@ class Quantize(io.ComfyNode):
             "the codes. TiTok Decode and Token Optimizer do the same on their own.",
             search_aliases=["codes", "codebook", "round"],
             inputs=[
-                _tokenizer_input(),
-                TokensSocket.Input("tokens", tooltip="The tokens, from any node that gives some."),
+                tokenizer_input(),
+                tokens_input(),
             ],
             outputs=[
-                TokensSocket.Output(
-                    display_name="tokens",
-                    tooltip="The same tokens, each replaced by its nearest code's.",
-                ),
-                io.String.Output(
-                    display_name="codes",
-                    tooltip="The integers, separated by spaces, one image a line. Empty for a VAE, "
-                    "which has no codebook.",
+                tokens_output("The same tokens, each replaced by its nearest code's."),
+                text_output(
+                    "codes",
+                    "The integers, separated by spaces, one image a line. Empty for a VAE, which "
+                    "has no codebook.",
                 ),
             ],
         )
 
     @classmethod
     def execute(cls, tokenizer: LoadedTokenizer, tokens: Tokens) -> io.NodeOutput:
-        tokens.check_tokenizer(tokenizer)
         with gradient_scope(tokenizer) as device, torch.no_grad():
             quantized = tokenizer.module.quantize(tokens.values.to(device))
             values = quantized.tokens.float().cpu().clone()
@@ -139,54 +128,12 @@ class Decode(io.ComfyNode):
             description="Turns tokens into images; quantizes them first where needed.",
             search_aliases=["tokens to image", "vae decode"],
             inputs=[
-                _tokenizer_input(),
-                TokensSocket.Input("tokens", tooltip="The tokens, from any node that gives some."),
+                tokenizer_input(),
+                tokens_input(),
             ],
-            outputs=[
-                io.Image.Output(
-                    display_name="image",
-                    tooltip="One image per set of tokens, in the tokenizer's own size.",
-                )
-            ],
+            outputs=[image_output("One image per set of tokens, in the tokenizer's own size.")],
         )
 
     @classmethod
     def execute(cls, tokenizer: LoadedTokenizer, tokens: Tokens) -> io.NodeOutput:
-        tokens.check_tokenizer(tokenizer)
-        tokenizer.check_decodable()
         return io.NodeOutput(decoded(tokenizer, tokens))
-
-
-def encoded(tokenizer: LoadedTokenizer, images: torch.Tensor, seed: int | None = None) -> Tokens:
-    """Tokens of images (b, 3, h, w), a long batch in parts; with a seed drawn by a VAE's posterior.
-
-    Image k is drawn with seed + k.
-    """
-    count, size = len(images), tokenizer.spec.image_size
-    seeds = image_seeds(seed or 0, count)
-    memory = activation_bytes(size, part_size(count, size), gradients=False)
-    with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
-
-        def encode(part: slice) -> torch.Tensor:
-            fitted = fit_images(images[part], size).to(device)
-            if seed is not None:
-                return sample_features(tokenizer.module, fitted, seeds[part]).float().cpu()
-            return tokenizer.module.encode(fitted).float().cpu()
-
-        features = torch.cat(in_chunks(count, size, encode))
-        return Tokens(features, False, tokenizer.name)
-
-
-def decoded(tokenizer: LoadedTokenizer, tokens: Tokens) -> torch.Tensor:
-    """IMAGE of tokens; a long batch, such as a morph, is decoded in parts."""
-    module, size = tokenizer.module, tokenizer.spec.image_size
-    memory = activation_bytes(size, part_size(len(tokens), size), gradients=False)
-    with gradient_scope(tokenizer, memory=memory) as device, torch.no_grad():
-
-        def decode(part: slice) -> torch.Tensor:
-            values = tokens.values[part].to(device)
-            if not tokens.quantized:
-                values = module.quantize(values).tokens
-            return from_images(module.decode(values))
-
-        return torch.cat(in_chunks(len(tokens), size, decode))

@@ -1,4 +1,4 @@
-"""Random Tokens."""
+"""Random Tokens: the start of a generation without an image."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ from ...tokenopt_core.compute.seeds import image_seeds
 from ...tokenopt_core.losses.base import WeightedSum
 from ...tokenopt_core.optimize.starts import best_of, random_codes, random_features
 from ..host.compat import CATEGORY, advanced, io, schema
-from ..host.memory import Counter, MemoryRetry
+from ..host.memory import MemoryRetry
 from ..host.models import activation_bytes, gradient_scope
-from ..host.sockets import LoadedTokenizer, LossSocket, TokenizerSocket, Tokens, TokensSocket
-from ..host.widgets import SEEDS
+from ..host.progress import BatchProgress
+from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.widgets import (
+    SEEDS,
+    batch_size_input,
+    loss_input,
+    seed_input,
+    tokenizer_input,
+    tokens_output,
+)
 from ..losses.recipe import LossRecipe, recipe_of
 
 KINDS = ("features", "codes")
@@ -32,25 +40,15 @@ class RandomTokens(io.ComfyNode):
             description="Random tokens to start from when there is no image to edit.",
             search_aliases=["noise", "generate", "text to image", "empty latent", "seed"],
             inputs=[
-                TokenizerSocket.Input(
-                    "tokenizer", tooltip="The tokenizer to use, from Load TiTok."
-                ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=SEEDS - 1,
+                tokenizer_input(),
+                seed_input(
+                    "Chooses the random numbers: the same seed gives the same tokens on every "
+                    "machine. In a batch the images have seed, seed + 1, ...",
                     control_after_generate=True,
-                    tooltip="Chooses the random numbers: the same seed gives the same tokens on "
-                    "every machine. In a batch the images have seed, seed + 1, ...",
                 ),
-                io.Int.Input(
-                    "batch_size",
-                    default=1,
-                    min=1,
-                    max=64,
-                    tooltip="How many images to start. More: all are optimized side by "
-                    "side, which takes time and memory.",
+                batch_size_input(
+                    "How many images to start. More: all are optimized side by side, which takes "
+                    "time and memory."
                 ),
                 advanced(
                     io.Float.Input(
@@ -66,13 +64,13 @@ class RandomTokens(io.ComfyNode):
                 ),
                 *_added_later(),
             ],
-            outputs=[
-                TokensSocket.Output(
-                    display_name="tokens",
-                    tooltip="Random tokens, one set per image, not yet quantized.",
-                )
-            ],
+            outputs=[tokens_output("Random tokens, one set per image, not yet quantized.")],
         )
+
+    @classmethod
+    def needs_decoder(cls, best_of: int = 1, **inputs) -> bool:
+        """To see what it chooses from."""
+        return best_of > 1
 
     @classmethod
     def execute(
@@ -85,8 +83,6 @@ class RandomTokens(io.ComfyNode):
         best_of: int = 1,
         loss: LossRecipe | None = None,
     ) -> io.NodeOutput:
-        if kind not in KINDS:
-            raise ValueError(f"kind is {kind!r}; expected one of: {', '.join(KINDS)}.")
         if best_of > 1 and loss is None:
             raise ValueError(
                 f"best_of is {best_of}, but there is no loss to choose by; connect the loss of the "
@@ -120,9 +116,7 @@ def _added_later() -> list[io.Input]:
             tooltip="Draw so many starts for each image and keep the one with the lowest loss; "
             "needs a loss. Each costs one decoded image and no gradient. 1: just one start.",
         ),
-        LossSocket.Input(
-            "loss", optional=True, tooltip="What best_of chooses by: the Token Optimizer's loss."
-        ),
+        loss_input("What best_of chooses by: the Token Optimizer's loss.", optional=True),
     ]
 
 
@@ -143,7 +137,6 @@ def _best_starts(
     recipe: LossRecipe,
 ) -> Tensor:
     """The best of `count` starts for each seed; the first is the one that `_starts` gives."""
-    tokenizer.check_decodable()
     size, batch = tokenizer.spec.image_size, len(seeds)
     memory, retry = activation_bytes(size, batch, gradients=False), MemoryRetry()
 
@@ -154,8 +147,10 @@ def _best_starts(
                 for k in range(count)
             ]
             candidates = torch.stack(rounds, dim=1).to(device)  # (b, k, n, d)
-            loss = WeightedSum(retry.spare(recipe).build(device, size, batch))
-            module, follow = tokenizer.module, Counter(count)
-            return best_of(module, loss, candidates, seeds=seeds, progress=follow)[0].clone()
+            loss = WeightedSum(recipe.in_chunks(retry.level).build(device, size, batch))
+            best, *_ = best_of(
+                tokenizer.module, loss, candidates, seeds=seeds, progress=BatchProgress(count)
+            )
+            return best.clone()
 
-    return retry.run(attempt, recipe)
+    return retry.run(attempt, recipe.smallest_chunks)

@@ -40,6 +40,8 @@ def calls(
     texts: dict[str, str] | None = None,
     *,
     sender: str = "",
+    more: Graph | None = None,
+    given: dict[str, list] | None = None,
 ) -> list[Call]:
     """What came of calling all nodes with strange values of these types, each `every`th call.
 
@@ -47,6 +49,8 @@ def calls(
         edit: the shipped text edit, whose first nodes give what the calls need.
         texts: by what to call them, in place of the strange texts.
         sender: a node that the images pass before the calls get them.
+        more: nodes besides those here.
+        given: where the calls get values of a socket type from, in place of the nodes here.
     """
     sources = {number: edit[number] for number in "12345"}
     sources["3"]["inputs"].update(batch_size=2, seed=5)
@@ -74,6 +78,8 @@ def calls(
             TOKENOPT_FIT=["83", 2],
         ),
     }
+    graph |= more or {}
+    graph["90"]["inputs"].update(given or {})
     if sender:
         graph["84"] = node(sender, image=["3", 0])
         graph["90"]["inputs"]["IMAGE"] = ["84", 0]

@@ -53,7 +53,7 @@ def test_sets_of_another_tokenizer(client, graph, other, which):
 
 def test_attribute_of_another_tokenizer(client, graph, other):
     graph["7"]["inputs"]["tokens"] = ["11", 0]
-    fails_with(client, graph, "attribute was made with", "'other'", "'demo'", "same Load TiTok")
+    fails_with(client, graph, "attribute came from", "'other'", "'demo'", "same Load TiTok")
 
 
 def test_a_vae_has_attributes_too(client, graph, other):

@@ -151,7 +151,7 @@ def test_tokens_of_another_tokenizer(client, edit, other_tokenizer, user):
     edit["12"] = node("PreviewImage", images=["10", 0])
     edit["13"] = node("Hostile_Digest", value=["11", 1], nonce=0)
     edit[user]["inputs"]["tokenizer"] = ["9", 0]
-    fails_with(client, edit, "tokens were made with", "'demo'", "'other'")
+    fails_with(client, edit, "tokens came from the tokenizer", "'demo'", "'other'")
 
 
 @pytest.fixture

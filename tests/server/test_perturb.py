@@ -145,7 +145,7 @@ def test_a_vae_and_tokens_of_another_tokenizer(client, server, search):
     save_tiny(server, "other", kind="vae")
     search["12"] = node("TokenOpt_LoadTokenizer", tokenizer="other")
     search["5"]["inputs"]["tokenizer"] = ["12", 0]
-    fails_with(client, search, "tokens were made with", "'other'")
+    fails_with(client, search, "tokens came from the tokenizer", "'other'")
     search["4"]["inputs"]["tokenizer"] = ["12", 0]
     fails_with(client, search, "tokenizer 'other' is a VAE", "codebook")
 

@@ -1,4 +1,5 @@
-"""Who may import whom: the library stands alone, the pack imports itself relatively and lazily."""
+"""Who may import whom: the library stands alone, the pack imports itself relatively and lazily, and
+imports run downward from room to room and never in a circle."""
 
 from __future__ import annotations
 
@@ -14,6 +15,24 @@ ROOT = Path(__file__).parents[2]
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "folder_paths", "server"}
 HEAVY = {"huggingface_hub", "open_clip", "safetensors", "timm", "torchvision", "transformers"}
 OWN = {"nodes", "tokenopt_core"}
+# The rooms, bottom first: a file imports from its own room and from floors below it. The folder's
+# own `__init__.py` is the roof, from which nobody imports.
+LAYERS = {
+    "tokenopt_core": (
+        "checks",
+        "compute demo files",
+        "hub images",
+        "guides tokenizers",
+        "losses tokens",
+        "optimize study",
+    ),
+    "nodes": (
+        "host report",
+        "attributes files images loaders losses",
+        "guides optimize study tokens",
+        "easy editing sweep",
+    ),
+}
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -74,6 +93,111 @@ def test_heavy_libraries_are_imported_only_when_used(path):
 def test_only_one_file_imports_comfyui(path):
     for _, module in imports(parse(path)):
         assert path.name == "compat.py" or module.split(".")[0] not in COMFYUI, module
+
+
+def own_imports(package: Path) -> dict[Path, list[tuple[int, Path]]]:
+    """File -> line and imported file of each of its imports inside `package`, also of those that
+    are made later, in a function."""
+    found: dict[Path, list[tuple[int, Path]]] = {}
+    for path in sorted(package.rglob("*.py")):
+        found[path] = []
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                module = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+                named = [
+                    module_file(module / each.name) or module_file(module) for each in node.names
+                ]
+                inside = {file for file in named if file and file.is_relative_to(package)}
+                found[path] += [(node.lineno, file) for file in sorted(inside)]
+    return found
+
+
+def module_file(name: Path) -> Path | None:
+    """The file of a module without its suffix."""
+    files = (name.with_name(f"{name.name}.py"), name / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
+
+
+def room_of(path: Path, package: Path) -> str:
+    """The first folder, or file, below `package`; "" for its own `__init__.py`."""
+    room = path.relative_to(package).parts[0].removesuffix(".py")
+    return "" if room == "__init__" else room
+
+
+def not_downward(package: Path, layers: tuple[str, ...]) -> list[str]:
+    """A sentence about each import that does not lead to a floor below."""
+    floors = {room: floor for floor, rooms in enumerate(layers) for room in rooms.split()}
+    floors[""] = len(layers)
+    offenders = []
+    for path, targets in own_imports(package).items():
+        for line, target in targets:
+            own, other = room_of(path, package), room_of(target, package)
+            if own != other and floors[own] <= floors[other]:
+                where = "next to" if floors[own] == floors[other] else "above"
+                name = target.relative_to(package).as_posix()
+                file = path.relative_to(package).as_posix()
+                offenders.append(
+                    f"{file}:{line} imports {name}: {other or 'the roof'} is {where} {own}"
+                )
+    return offenders
+
+
+def circles(package: Path) -> list[str]:
+    """Each first circle of imports that a walk from file to file meets, as "a > b > a"."""
+    graph = {path: [target for _, target in all_] for path, all_ in own_imports(package).items()}
+    done: set[Path] = set()
+    found = []
+
+    def walk(path: Path, way: list[Path]) -> None:
+        if path in way:
+            circle = [*way[way.index(path) :], path]
+            found.append(" > ".join(each.relative_to(package).as_posix() for each in circle))
+        elif path not in done:
+            for target in graph[path]:
+                walk(target, [*way, path])
+            done.add(path)
+
+    for path in graph:
+        walk(path, [])
+    return found
+
+
+@pytest.mark.parametrize("folder", LAYERS)
+def test_every_room_has_its_floor(folder):
+    rooms = {room_of(path, ROOT / folder) for path in pack_files(folder)} - {""}
+    assert sorted(rooms) == sorted(" ".join(LAYERS[folder]).split())
+
+
+@pytest.mark.parametrize("folder", LAYERS)
+def test_imports_run_downward(folder):
+    assert not not_downward(ROOT / folder, LAYERS[folder])
+
+
+@pytest.mark.parametrize("folder", LAYERS)
+def test_no_files_import_each_other_in_a_circle(folder):
+    assert not circles(ROOT / folder)
+
+
+def test_an_import_upward_sideways_or_in_a_circle_is_named(tmp_path):
+    """A house of three rooms on two floors, with one wrong import of each kind."""
+    sources = {
+        "__init__.py": "from .attic.roof import x\n",
+        "attic/roof.py": "from ..cellar import wine\nfrom ..kitchen.pan import y\n",
+        "cellar/__init__.py": "",
+        "cellar/wine.py": "import os\n\ndef late():\n    from ..attic.roof import x\n",
+        "kitchen/pan.py": "from ..cellar.wine import z\nfrom . import pot\nfrom .. import x\n",
+        "kitchen/pot.py": "from .pan import y\n",
+    }
+    for name, source in sources.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(source)
+    assert not_downward(tmp_path, ("cellar kitchen", "attic")) == [
+        "cellar/wine.py:4 imports attic/roof.py: attic is above cellar",
+        "kitchen/pan.py:1 imports cellar/wine.py: cellar is next to kitchen",
+        "kitchen/pan.py:3 imports __init__.py: the roof is above kitchen",
+    ]
+    assert "kitchen/pan.py > kitchen/pot.py > kitchen/pan.py" in circles(tmp_path)
+    assert any("cellar/wine.py > attic/roof.py" in circle for circle in circles(tmp_path))
 
 
 def test_root_file_imports_nothing_when_loaded():

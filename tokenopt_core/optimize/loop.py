@@ -99,13 +99,13 @@ def optimize(
         tokenizer=tokenizer.cast(dtype, place),
         loss=loss.cast(dtype, place).seeded(seeds, state.evaluations),
         config=config,
-        reset=reset and (lambda images: reset(images).to(home)),  # where the encoder stays
+        device=place or home,
+        dtype=dtype,
         text=text,
+        reset=reset and (lambda images: reset(images).to(home)),  # where the encoder stays
         noise=noise or _noise(seeds, state),
         free=_free_tokens(config, state.features),
         hold_norm=_holds_norm(config, tokenizer.spec),
-        device=place or home,
-        dtype=dtype,
     )
     return _steps(run, state)
 

@@ -29,8 +29,8 @@ class Run:
         tokenizer: decodes in `dtype` on `device`, see `Tokenizer.cast`; encodes where it was.
         loss: seeded, its models in `dtype` on `device`.
         config: without "auto" in the learning rate.
-        reset: images -> images that are encoded again, see `optimize`.
         text: (b, t, e), for a tokenizer that decodes with text.
+        reset: images -> images that are encoded again, see `optimize`.
         noise: step index -> standard normal numbers (b, n, d) on any device.
         free: a mask (1, n, 1) of the tokens that may move; None if all may.
         hold_norm: whether every token keeps its length.
@@ -39,13 +39,13 @@ class Run:
     tokenizer: Tokenizer
     loss: Loss
     config: OptimizeConfig
-    reset: Callable[[Tensor], Tensor] | None
-    text: Tensor | None
-    noise: Callable[[int], Tensor]
-    free: Tensor | None
-    hold_norm: bool
     device: torch.device
-    dtype: torch.dtype
+    dtype: torch.dtype = torch.float32
+    text: Tensor | None = None
+    reset: Callable[[Tensor], Tensor] | None = None
+    noise: Callable[[int], Tensor] | None = None
+    free: Tensor | None = None
+    hold_norm: bool = False
 
 
 class Evaluation(NamedTuple):

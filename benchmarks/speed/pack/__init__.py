@@ -77,7 +77,8 @@ def _reported(node: ModuleType, work: tuple, tokenizer, preview_every: int) -> I
     """The same with all that Token Optimizer does with each step."""
     config = work[-1]
     for _ in count():
-        follow = node.Follower(config.steps, preview_every)
+        show = _pack_module("host.progress")
+        follow = show.RunProgress(config.steps, show.every(preview_every, config.steps))
         recorder = node._recorder(tokenizer, config, [SEED], work[2])
         trajectory = node.Trajectory(config.steps, 16)
         with _pack_module("host.stop").stoppable() as stop:

@@ -1,1 +1,1 @@
-"""Token Importance."""
+"""Token Importance: node, run and report."""

@@ -15,13 +15,18 @@ from ...host.compat import CATEGORY, advanced, io, schema
 from ...host.image_folder import folder_fingerprint, folder_input, list_images, readable_images
 from ...host.images import from_images, to_images
 from ...host.sockets import (
-    GuideSocket,
     LoadedGuide,
     LoadedTokenizer,
-    TokenizerSocket,
-    check_codebook,
 )
-from ...host.widgets import SEEDS
+from ...host.widgets import (
+    guide_input,
+    image_input,
+    image_output,
+    prompt_input,
+    seed_input,
+    text_output,
+    tokenizer_input,
+)
 from ...losses.prompts import check_words
 from .report import charts, notes, positions_text, table
 from .run import OFF, Effect, comparisons, measure
@@ -44,22 +49,18 @@ class TokenImportance(io.ComfyNode):
             search_aliases=["which token", "explain", "clip", "attribution"],
             has_intermediate_output=True,
             inputs=[
-                TokenizerSocket.Input(
-                    "tokenizer", tooltip="The tokenizer to use, from Load TiTok."
+                tokenizer_input(),
+                guide_input("From Load CLIP Guide; it sorts the images."),
+                prompt_input(
+                    PROMPTS,
+                    "Two or more, one a line; each image goes to the one it fits best. An empty "
+                    "line starts another comparison of the same images.",
+                    name="prompts",
                 ),
-                GuideSocket.Input("guide", tooltip="From Load CLIP Guide; it sorts the images."),
-                io.String.Input(
-                    "prompts",
-                    multiline=True,
-                    default=PROMPTS,
-                    tooltip="Two or more, one a line; each image goes to the one it fits best. An "
-                    "empty line starts another comparison of the same images.",
-                ),
-                io.Image.Input(
-                    "image",
+                image_input(
+                    "The images to learn from, 30 or more of each kind if you can; or name a "
+                    "folder.",
                     optional=True,
-                    tooltip="The images to learn from, 30 or more of each kind if you can; or name "
-                    "a folder.",
                 ),
                 folder_input(optional=True),
                 io.Int.Input(
@@ -76,26 +77,20 @@ class TokenImportance(io.ComfyNode):
                     options=[OFF, *REPLACEMENTS],
                     default=OFF,
                     optional=True,
-                    tooltip="Also measures what a token does: replaces it by the images' mean, "
-                    "or by random codes (not for a VAE), and looks whether the image still "
-                    "fits its prompt. Decodes every image once for each position. off: not "
-                    "measured.",
+                    tooltip="Also measures what a token does: replaces it by the images' mean, or "
+                    "by random codes (not for a VAE), and looks whether the image still fits its "
+                    "prompt. Decodes every image once for each position. off: not measured.",
                 ),
                 *_advanced(),
             ],
             outputs=[
-                io.Image.Output(
-                    display_name="chart",
-                    tooltip="One bar chart per comparison, with a bar for each position.",
+                image_output(
+                    "One bar chart per comparison, with a bar for each position.", "chart"
                 ),
-                io.String.Output(
-                    display_name="positions",
-                    tooltip="The best positions, for the positions input of Token Copy.",
+                text_output(
+                    "positions", "The best positions, for the positions input of Token Copy."
                 ),
-                io.String.Output(
-                    display_name="table",
-                    tooltip="The figures of every position, as columns of text.",
-                ),
+                text_output("table", "The figures of every position, as columns of text."),
             ],
         )
 
@@ -103,6 +98,15 @@ class TokenImportance(io.ComfyNode):
     def fingerprint_inputs(cls, folder: str | None = "", **others) -> str | float:
         """Other files in the folder are another input."""
         return folder_fingerprint(folder)
+
+    @classmethod
+    def needs_decoder(cls, effect: str = OFF, **inputs) -> bool:
+        """To measure an effect; the chart is drawn."""
+        return effect != OFF
+
+    @classmethod
+    def needs_codebook(cls, effect: str = OFF, **inputs) -> bool:
+        return effect == "random"
 
     @classmethod
     def execute(
@@ -119,23 +123,18 @@ class TokenImportance(io.ComfyNode):
     ) -> io.NodeOutput:
         groups = comparisons(prompts)
         check_words(guide, sum(groups, ()), "prompts")
-        if effect != OFF:
-            tokenizer.check_decodable()
-        if effect == "random":
-            check_codebook(tokenizer)
         skipped: list[str] = []
         count, images = _images(image, folder, tokenizer.spec.image_size, skipped)
         wanted = Effect(effect, effect_images, seed)
-        partitions, seen = measure(tokenizer, guide, groups, images, count, wanted)
+        partitions, responses = measure(tokenizer, guide, groups, images, count, wanted)
         best = min(best, tokenizer.spec.num_tokens)
-        told = table(partitions, seen)
-        shown = ["\n".join([told, *notes(partitions, skipped, best)])]
-        shown += guide.module.remarks(sum(groups, ()))
+        figures = table(partitions, responses)
+        report = "\n".join([figures, *notes(partitions, skipped, best)])
         return io.NodeOutput(
-            from_images(charts(partitions, seen, effect, best)),
+            from_images(charts(partitions, responses, effect, best)),
             positions_text(partitions, best),
-            told,
-            ui={"tokenopt_notes": shown},
+            figures,
+            ui={"tokenopt_notes": [report, *guide.module.remarks(sum(groups, ()))]},
         )
 
 
@@ -148,20 +147,11 @@ def _advanced() -> list[io.Input]:
                 min=1,
                 max=MOST_IMAGES,
                 optional=True,
-                tooltip="On how many of the images the effect is measured, spread over all. "
-                "More: surer figures, longer wait.",
+                tooltip="On how many of the images the effect is measured, spread over all. More: "
+                "surer figures, longer wait.",
             )
         ),
-        advanced(
-            io.Int.Input(
-                "seed",
-                default=0,
-                min=0,
-                max=SEEDS - 1,
-                optional=True,
-                tooltip="Chooses the random codes of the effect random.",
-            )
-        ),
+        advanced(seed_input("Chooses the random codes of the effect random.", optional=True)),
     ]
 
 
@@ -177,12 +167,12 @@ def _images(
         )
     if image is not None:
         images = to_images(image)
-        found = (fit_images(one, size)[0] for one in images.split(1))
+        squares = (fit_images(one, size)[0] for one in images.split(1))
         count = len(images)
     else:
         paths = list_images(folder)
-        found = (read for _, read in readable_images(paths, size, skipped))
+        squares = (read for _, read in readable_images(paths, size, skipped))
         count = len(paths)
     if count < 2:
         raise ValueError(f"there is only {count} image; expected 2 or more to compare.")
-    return count, found
+    return count, squares

@@ -16,8 +16,9 @@ from ....tokenopt_core.checks import shown
 from ....tokenopt_core.compute.memory import Chunks
 from ....tokenopt_core.images.fit import fit_images
 from ....tokenopt_core.study.importance import Responses, importance, responses
-from ...host.memory import Counter, images_per_chunk
-from ...host.models import activation_bytes, gradient_scope, look_bytes
+from ...host.memory import images_per_chunk
+from ...host.models import activation_bytes, gradient_scope, guide_bytes
+from ...host.progress import BatchProgress
 from ...host.sockets import LoadedGuide, LoadedTokenizer
 from .report import Partition
 
@@ -78,11 +79,11 @@ def measure(
     """
     size, module = tokenizer.spec.image_size, tokenizer.module
     batch = images_per_chunk(size)
-    memory = activation_bytes(size, batch, gradients=False) + look_bytes(guide, batch)
+    memory = activation_bytes(size, batch, gradients=False) + guide_bytes(guide, batch)
     decoded = 0 if wanted.by == OFF else min(wanted.images, count) * tokenizer.spec.num_tokens
     with gradient_scope(tokenizer, guide, memory=memory) as device, torch.no_grad():
         look = _looker(guide, sum(groups, ()), device)
-        follow = Counter(count + decoded)
+        follow = BatchProgress(count + decoded)
         parts = [
             part
             for chunk in _chunks(images, batch)
@@ -109,7 +110,7 @@ def _first_look(
     tokenizer: torch.nn.Module,
     look: Callable[[Tensor], Tensor],
     images: Tensor,
-    follow: Counter,
+    follow: BatchProgress,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Quantized tokens (., n, d) and similarities (., p) of images (b, 3, s, s), b at a time or
     fewer."""

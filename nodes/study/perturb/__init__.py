@@ -1,1 +1,1 @@
-"""Token Perturb Search."""
+"""Token Perturb Search: node, run and report."""

@@ -1,4 +1,4 @@
-"""Token Perturb Search: what can a token do? (arXiv 2506.08257, section 3.2, equation 2)."""
+"""Token Perturb Search: the strongest codes of a position (arXiv 2506.08257, equation 2)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from ...host.compat import CATEGORY, io, schema
 from ...host.images import from_images, to_masks
 from ...host.sockets import (
     LoadedTokenizer,
-    LossSocket,
-    TokenizerSocket,
     Tokens,
-    TokensSocket,
-    check_codebook,
+)
+from ...host.widgets import (
+    image_output,
+    loss_input,
+    mask_input,
+    positions_input,
+    text_output,
+    tokenizer_input,
+    tokens_input,
+    tokens_output,
 )
 from ...losses.recipe import LossRecipe, recipe_of
 from .report import codes_text, live_sheet, notes, sheets, table
@@ -42,27 +48,21 @@ class PerturbSearch(io.ComfyNode):
             has_intermediate_output=True,
             inputs=[*_sockets(), *_settings(), *_optional()],
             outputs=[
-                io.Image.Output(
-                    display_name="image",
-                    tooltip="The edited images: by image, position and rank, the best first.",
+                image_output("The edited images: by image, position and rank, the best first."),
+                tokens_output("Quantized tokens of each edited image."),
+                text_output("codes", "All codes of each edited image, one image a line."),
+                text_output(
+                    "table", "Position, old code, new code and loss of each result (Markdown)."
                 ),
-                TokensSocket.Output(
-                    display_name="tokens", tooltip="Quantized tokens of each edited image."
-                ),
-                io.String.Output(
-                    display_name="codes",
-                    tooltip="All codes of each edited image, one image a line.",
-                ),
-                io.String.Output(
-                    display_name="table",
-                    tooltip="Position, old code, new code and loss of each result (Markdown).",
-                ),
-                io.Image.Output(
-                    display_name="sheet",
-                    tooltip="The original, the edits and where they differ, one page per image.",
+                image_output(
+                    "The original, the edits and where they differ, one page per image.", "sheet"
                 ),
             ],
         )
+
+    @classmethod
+    def needs_codebook(cls, **inputs) -> bool:
+        return True
 
     @classmethod
     def execute(
@@ -77,26 +77,17 @@ class PerturbSearch(io.ComfyNode):
         loss: LossRecipe | None = None,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
-        tokens.check_tokenizer(tokenizer)
-        tokenizer.check_decodable()
-        check_codebook(tokenizer)
         config = _config(search, share, direction, top_k)
         chosen = parse_positions(positions, tokenizer.spec.num_tokens)
         _check_size(len(tokens), len(chosen), min(top_k, tokenizer.spec.codebook_size - 1))
         recipe = None if loss is None else recipe_of(loss)
+        mask = None if mask is None else _mask(mask)
         outcome = run_search(
-            tokenizer,
-            tokens,
-            chosen,
-            config,
-            loss=recipe,
-            mask=None if mask is None else _mask(mask),
-            draw=live_sheet,
+            tokenizer, tokens, chosen, config, loss=recipe, mask=mask, draw=live_sheet
         )
-        scores = table(outcome.found)
-        size = tokenizer.spec.codebook_size
-        pages = sheets(outcome.found)
-        remarks = notes(outcome.found, config, size, recipe is not None, len(pages))
+        scores, pages = table(outcome.found), sheets(outcome.found)
+        codebook_size = tokenizer.spec.codebook_size
+        remarks = notes(outcome.found, config, codebook_size, recipe is not None, len(pages))
         return io.NodeOutput(
             from_images(torch.cat([result.images for result in outcome.found])),
             Tokens(outcome.values, True, tokenizer.name),
@@ -109,20 +100,16 @@ class PerturbSearch(io.ComfyNode):
 
 def _sockets() -> list[io.Input]:
     return [
-        TokenizerSocket.Input(
-            "tokenizer", tooltip="The tokenizer to use, from Load TiTok; not a VAE."
+        tokenizer_input("The tokenizer to use, from Load TiTok; not a VAE."),
+        tokens_input(
+            "Of the images to change; each is searched by itself. Rounded to the codebook where "
+            "they are not quantized."
         ),
-        TokensSocket.Input(
-            "tokens",
-            tooltip="Of the images to change; each is searched by itself. Rounded to the codebook "
-            "where they are not quantized.",
-        ),
-        io.String.Input(
-            "positions",
-            default="0",
+        positions_input(
+            "0",
+            "Which tokens to try other codes at, counted from 0: numbers and ranges, or all. One "
+            "at a time is replaced; the others stay.",
             placeholder="18, 31 or 0-3, 7 or all",
-            tooltip="Which tokens to try other codes at, counted from 0: numbers and ranges, or "
-            "all. One at a time is replaced; the others stay.",
         ),
     ]
 
@@ -165,26 +152,20 @@ def _settings() -> list[io.Input]:
 
 def _optional() -> list[io.Input]:
     return [
-        LossSocket.Input(
-            "loss",
+        loss_input(
+            "What to search by, for example CLIP Loss with minimize. Not connected: the mean "
+            "difference to the original image (paper).",
             optional=True,
-            tooltip="What to search by, for example CLIP Loss with minimize. Not connected: the "
-            "mean difference to the original image (paper).",
         ),
-        io.Mask.Input(
-            "mask",
+        mask_input(
+            "Only changes where it is white count. A connected loss sees the original image "
+            "elsewhere. Cropped and resized as by TiTok Encode; one, or one per image.",
             optional=True,
-            tooltip="Only changes where it is white count. A connected loss sees the original "
-            "image elsewhere. Cropped and resized as by TiTok Encode; one, or one per image.",
         ),
     ]
 
 
 def _config(search: str, share: float, direction: str, top_k: int) -> SearchConfig:
-    if search not in METHODS:
-        raise ValueError(f"search is {search!r}; expected one of: {', '.join(METHODS)}.")
-    if direction not in DIRECTIONS:
-        raise ValueError(f"direction is {direction!r}; expected one of: {', '.join(DIRECTIONS)}.")
     return SearchConfig(
         top_k=top_k, maximize=direction == DIRECTIONS[0], method=search, share=share
     )

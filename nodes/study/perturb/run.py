@@ -19,11 +19,13 @@ from ....tokenopt_core.losses.base import Loss, WeightedSum
 from ....tokenopt_core.optimize.config import OptimizeConfig
 from ....tokenopt_core.optimize.precision import compute_dtype
 from ....tokenopt_core.study.perturb import Found, SearchConfig, perturb_search
-from ...host.compat import ProgressBar, model_management
+from ...host.compat import model_management
 from ...host.memory import images_per_chunk
-from ...host.models import activation_bytes, gradient_scope, look_bytes
+from ...host.models import activation_bytes, gradient_scope, guide_bytes
+from ...host.progress import BatchProgress
 from ...host.sockets import LoadedTokenizer, Tokens
-from ...losses.recipe import LossRecipe, Term
+from ...losses.recipe import LossRecipe
+from ...losses.terms import Term
 
 CPU_BATCH, MOST_AT_ONCE = 16, 128  # a CPU is as fast with 8 as with 256
 PREVIEW_SIZE, REDRAW = 1024, 0.5  # seconds between two pictures: each shows all results so far
@@ -41,29 +43,6 @@ class Outcome(NamedTuple):
     found: list[Found]
     codes: Tensor
     values: Tensor
-
-
-class Follower:
-    """Shows a search on its node: progress, what was found, and its end on cancel.
-
-    Args:
-        draw: a picture of all results so far.
-    """
-
-    def __init__(self, draw: Callable[[list[Found]], Image.Image]):
-        self.found: list[Found] = []
-        self._bar, self._draw = ProgressBar(1), draw
-        self._drawn, self._due = 0, 0.0
-
-    def __call__(self, done: int, total: int) -> None:
-        model_management.throw_exception_if_processing_interrupted()
-        fresh = len(self.found) > self._drawn and time.monotonic() >= self._due
-        self._bar.update_absolute(done, total, self._picture() if fresh else None)
-
-    def _picture(self) -> tuple[str, Image.Image, int]:
-        picture = self._draw(self.found)
-        self._drawn, self._due = len(self.found), time.monotonic() + REDRAW
-        return "JPEG", picture, PREVIEW_SIZE
 
 
 def run_search(
@@ -92,7 +71,7 @@ def run_search(
             codes = module.quantize(tokens.values.to(device)).codes
         dtype = compute_dtype(OptimizeConfig(), device, module)
         config = replace(config, batch=_fitting_batch(device, batch, each), dtype=dtype)
-        follower = Follower(draw)
+        found: list[Found] = []
         search = perturb_search(
             module,
             codes,
@@ -101,13 +80,30 @@ def run_search(
             loss=_losses(loss, device, size, len(tokens)) if loss else None,
             mask=None if mask is None else _square(mask, size).to(device),
             seeds=LOOK_SEED,
-            progress=follower,
+            progress=BatchProgress(draw=_new_results(found, draw), size=PREVIEW_SIZE),
         )
         for result in search:
-            follower.found.append(result)
-        rows = edited_codes(codes.cpu(), follower.found)
+            found.append(result)
+        rows = edited_codes(codes.cpu(), found)
         values = module.lookup(rows.to(device)).float().cpu()
-        return Outcome(follower.found, rows, values)
+        return Outcome(found, rows, values)
+
+
+def _new_results(
+    found: list[Found], draw: Callable[[list[Found]], Image.Image]
+) -> Callable[[], Image.Image | None]:
+    """Draws all results so far, where there are new ones, with a pause between two images."""
+    drawn, due = 0, 0.0
+
+    def image_of_new() -> Image.Image | None:
+        nonlocal drawn, due
+        if len(found) == drawn or time.monotonic() < due:
+            return None
+        image = draw(found)
+        drawn, due = len(found), time.monotonic() + REDRAW
+        return image
+
+    return image_of_new
 
 
 def edited_codes(codes: Tensor, found: list[Found]) -> Tensor:
@@ -158,7 +154,7 @@ def _candidate_bytes(size: int, loss: LossRecipe | None, *, gradients: bool) -> 
     plain = activation_bytes(size, 1, gradients=False)
     for term in loss.every_term() if loss else ():
         if term.weight and hasattr(term, "guide"):
-            plain += look_bytes(term.guide, max(1, term.crops))
+            plain += guide_bytes(term.guide, max(1, term.crops))
     return plain * 3 // 2 if gradients else plain
 
 

@@ -1,0 +1,142 @@
+"""The single terms of a loss recipe: each makes a loss of the library for the images at hand.
+
+Axes: b images, h and w pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ...tokenopt_core.images.fit import fit_images
+from ...tokenopt_core.images.masks import feather
+from ...tokenopt_core.losses.base import LossFunction
+from ...tokenopt_core.losses.clip import ClipImageLoss, ClipLoss
+from ...tokenopt_core.losses.masked import MaskedL1Loss, MaskedL2Loss, MaskedLoss
+from ..host.sockets import LoadedGuide
+from .prompts import for_images
+
+NORMS = {"L1": MaskedL1Loss, "L2": MaskedL2Loss}
+
+
+class Term(Protocol):
+    """One loss of a recipe, with its weight."""
+
+    weight: float
+
+    @property
+    def guides(self) -> tuple[LoadedGuide, ...]:
+        """The models that see the images."""
+
+    def build(self, device: torch.device, image_size: int, batch: int) -> LossFunction:
+        """The library's loss for so many images; raises ValueError where the inputs do not fit."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClipTerm:
+    """Similarity with a prompt: `lines` of text, one for all images or one each."""
+
+    guide: LoadedGuide
+    lines: tuple[str, ...]
+    negative_prompt: str | None
+    crops: int
+    weight: float
+    negative_weight: float
+    mirror: bool
+    chunk_size: int = 0  # crops that the guide looks at in one pass, see `LossRecipe.in_chunks`
+
+    @property
+    def guides(self) -> tuple[LoadedGuide, ...]:
+        return (self.guide,)
+
+    def build(self, device: torch.device, image_size: int, batch: int) -> ClipLoss:
+        return self.loss(for_images(self.lines, batch))
+
+    def loss(self, prompts: Sequence[str]) -> ClipLoss:
+        """The library's loss with these prompts; makes no tensor yet."""
+        return ClipLoss(
+            self.guide.module,
+            prompts,
+            self.negative_prompt,
+            crops=self.crops,
+            flip=self.mirror,
+            negative_weight=self.negative_weight,
+            chunk_size=self.chunk_size,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePromptTerm:
+    """Similarity with what an image shows."""
+
+    guide: LoadedGuide
+    image: Tensor = field(repr=False)  # (1 | b, 3, h, w)
+    crops: int
+    weight: float
+    mirror: bool
+    chunk_size: int = 0
+
+    @property
+    def guides(self) -> tuple[LoadedGuide, ...]:
+        return (self.guide,)
+
+    def build(self, device: torch.device, image_size: int, batch: int) -> ClipImageLoss:
+        check_batch("Image Prompt Loss", batch, image=self.image)
+        module = self.guide.module
+        image = fit_images(self.image, module.image_size)
+        return ClipImageLoss(
+            module, image, crops=self.crops, flip=self.mirror, chunk_size=self.chunk_size
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedTerm:
+    """Distance to the target where the mask (1 = may change) is 0; `rim` feathers the mask."""
+
+    target: Tensor = field(repr=False)  # (1 | b, 3, h, w)
+    mask: Tensor = field(repr=False)  # (1 | b, 1, h, w)
+    weight: float
+    norm: str = "L1"
+    rim: int = 0
+
+    guides = ()
+
+    def build(self, device: torch.device, image_size: int, batch: int) -> MaskedLoss:
+        check_batch("L1 Masked Loss", batch, image=self.target, mask=self.mask)
+        target, mask = fitted(self.target, self.mask, self.rim, image_size, device)
+        return NORMS[self.norm](target, mask)
+
+
+@dataclass(frozen=True, eq=False)
+class CallableTerm:
+    """Any loss in the library's sense: images (b, 3, h, w) -> (b,)."""
+
+    function: LossFunction
+    weight: float = 1.0
+
+    guides = ()
+
+    def build(self, device: torch.device, image_size: int, batch: int) -> LossFunction:
+        return self.function
+
+
+def check_batch(node: str, batch: int, **tensors: Tensor) -> None:
+    """Raises ValueError unless each tensor is of one image or of as many as are optimized."""
+    for name, tensor in tensors.items():
+        if len(tensor) not in (1, batch):
+            raise ValueError(
+                f"{name} of {node} has a batch of {len(tensor)}, but {batch} images are "
+                "optimized; expected one for all, or one each."
+            )
+
+
+def fitted(
+    target: Tensor, mask: Tensor, rim: int, size: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Target and feathered mask as the tokenizer sees them, (1 | b, 3 and 1, size, size)."""
+    square = fit_images(mask.expand(-1, 3, -1, -1), size)[:, :1]
+    return fit_images(target, size).to(device), feather(square, rim).to(device)
