@@ -1,16 +1,16 @@
-"""What Token Importance shows: a bar chart for each partition, and the table of figures."""
+"""Reports of Token Importance: a bar chart for each partition, the table of figures, notes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from ....tokenopt_core.study.importance import Importance, Responses
+from ...host.images import from_pil
 from ...report.bars import Bars, draw_bars
+from ...report.words import counted, percent, plain_table
 
 FEW = 8  # images of a class; with fewer the statistics are rough
 
@@ -22,7 +22,7 @@ class Partition:
     Args:
         prompts: one for each class.
         texts: where they are among all texts.
-        found: what the images say.
+        found: the statistics of the images.
     """
 
     prompts: tuple[str, ...]
@@ -42,8 +42,8 @@ class Partition:
 def charts(
     partitions: Sequence[Partition], seen: Responses | None, effect: str, best: int
 ) -> Tensor:
-    """One picture for each partition, (p, 3, h, w) in [0, 1]."""
-    pictures = []
+    """One chart for each partition, (p, 3, h, w) in [0, 1]."""
+    drawn = []
     for part in partitions:
         chance = part.found.chance
         name = "importance: share of a token's variance that lies between the classes"
@@ -55,11 +55,9 @@ def charts(
             name = f"images whose class changes when the token is replaced by {by}"
             panels.append(Bars(name, changed.tolist(), percent=True))
             panels.append(Bars("how much that changes the image", seen.change.tolist()))
-        picture = draw_bars(
-            panels, title=f"Images: {part.sizes()}", foot=foot, marked=part.found.best(best)
-        )
-        pictures.append(torch.from_numpy(np.asarray(picture).copy()))
-    return torch.stack(pictures).movedim(3, 1).float() / 255
+        title, marked = f"Images: {part.sizes()}", part.found.best(best)
+        drawn.append(draw_bars(panels, title=title, foot=foot, marked=marked))
+    return from_pil(*drawn)
 
 
 def table(partitions: Sequence[Partition], seen: Responses | None) -> str:
@@ -71,23 +69,18 @@ def table(partitions: Sequence[Partition], seen: Responses | None) -> str:
         if seen is not None:
             changed, drop = seen.class_changes(part.texts)
             head += ["class changes", "similarity drops"]
-            columns.append([f"{100 * share:.0f} %" for share in changed.tolist()])
+            columns.append([percent(share) for share in changed.tolist()])
             columns.append([f"{value:.3f}" for value in drop.tolist()])
     if seen is not None:
         head.append("image changes")
         columns.append([f"{value:.4f}" for value in seen.change.tolist()])
-    rows = [head, *zip(*columns, strict=True)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
+    return plain_table([head, *zip(*columns, strict=True)], right=True)
 
 
 def positions_text(partitions: Sequence[Partition], best: int) -> str:
     """The best positions of all partitions, such as "6, 15", the most important first."""
-    found = dict.fromkeys(k for part in partitions for k in part.found.best(best))
-    return ", ".join(map(str, found))
+    positions = dict.fromkeys(k for part in partitions for k in part.found.best(best))
+    return ", ".join(map(str, positions))
 
 
 def notes(partitions: Sequence[Partition], skipped: Sequence[str], best: int) -> list[str]:
@@ -101,11 +94,12 @@ def notes(partitions: Sequence[Partition], skipped: Sequence[str], best: int) ->
                 f"{part.name}: position {', '.join(map(str, weak))} is not above chance "
                 f"({part.found.chance:.3f}); more images tell more"
             )
-        if min(part.found.counts) < FEW:
+        fewest = min(part.found.counts)
+        if fewest < FEW:
             lines.append(
-                f"{part.name}: a class has only {min(part.found.counts)} images; with fewer than "
+                f"{part.name}: a class has only {counted(fewest, 'image')}; with fewer than "
                 f"{FEW} the figures are rough"
             )
     if skipped:
-        lines.append(f"{len(skipped)} files left out: {skipped[0]}")
+        lines.append(f"{counted(len(skipped), 'file')} left out: {skipped[0]}")
     return lines
