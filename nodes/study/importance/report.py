@@ -22,12 +22,12 @@ class Partition:
     Args:
         prompts: one for each class.
         texts: where they are among all texts.
-        found: the statistics of the images.
+        statistics: of the images' tokens.
     """
 
     prompts: tuple[str, ...]
     texts: slice
-    found: Importance
+    statistics: Importance
 
     @property
     def name(self) -> str:
@@ -35,51 +35,51 @@ class Partition:
 
     def sizes(self) -> str:
         """Such as "bright 31, dark 33"."""
-        pairs = zip(self.prompts, self.found.counts, strict=True)
+        pairs = zip(self.prompts, self.statistics.counts, strict=True)
         return ", ".join(f"{prompt} {count}" for prompt, count in pairs)
 
 
 def charts(
-    partitions: Sequence[Partition], seen: Responses | None, effect: str, best: int
+    partitions: Sequence[Partition], responses: Responses | None, effect: str, best: int
 ) -> Tensor:
     """One chart for each partition, (p, 3, h, w) in [0, 1]."""
     drawn = []
     for part in partitions:
-        chance = part.found.chance
+        chance = part.statistics.chance
         name = "importance: share of a token's variance that lies between the classes"
-        panels = [Bars(name, part.found.scores.tolist(), chance, "chance")]
+        panels = [Bars(name, part.statistics.scores.tolist(), chance, "chance")]
         foot = "marked: the most important"
-        if seen is not None:
+        if responses is not None:
             by = "the images' mean" if effect == "mean" else "random codes"
-            changed, _ = seen.class_changes(part.texts)
+            changed, _ = responses.class_changes(part.texts)
             name = f"images whose class changes when the token is replaced by {by}"
             panels.append(Bars(name, changed.tolist(), percent=True))
-            panels.append(Bars("how much that changes the image", seen.change.tolist()))
-        title, marked = f"Images: {part.sizes()}", part.found.best(best)
+            panels.append(Bars("how much that changes the image", responses.change.tolist()))
+        title, marked = f"Images: {part.sizes()}", part.statistics.best(best)
         drawn.append(draw_bars(panels, title=title, foot=foot, marked=marked))
     return from_pil(*drawn)
 
 
-def table(partitions: Sequence[Partition], seen: Responses | None) -> str:
+def table(partitions: Sequence[Partition], responses: Responses | None) -> str:
     """One line for each position, below a head; each partition has its own columns."""
-    head, columns = ["position"], [[str(k) for k in range(len(partitions[0].found.scores))]]
+    head, columns = ["position"], [[str(k) for k in range(len(partitions[0].statistics.scores))]]
     for part in partitions:
         head.append(part.name)
-        columns.append([f"{score:.3f}" for score in part.found.scores.tolist()])
-        if seen is not None:
-            changed, drop = seen.class_changes(part.texts)
+        columns.append([f"{score:.3f}" for score in part.statistics.scores.tolist()])
+        if responses is not None:
+            changed, drop = responses.class_changes(part.texts)
             head += ["class changes", "similarity drops"]
             columns.append([percent(share) for share in changed.tolist()])
             columns.append([f"{value:.3f}" for value in drop.tolist()])
-    if seen is not None:
+    if responses is not None:
         head.append("image changes")
-        columns.append([f"{value:.4f}" for value in seen.change.tolist()])
+        columns.append([f"{value:.4f}" for value in responses.change.tolist()])
     return plain_table([head, *zip(*columns, strict=True)], right=True)
 
 
 def positions_text(partitions: Sequence[Partition], best: int) -> str:
     """The best positions of all partitions, such as "6, 15", the most important first."""
-    positions = dict.fromkeys(k for part in partitions for k in part.found.best(best))
+    positions = dict.fromkeys(k for part in partitions for k in part.statistics.best(best))
     return ", ".join(map(str, positions))
 
 
@@ -87,14 +87,15 @@ def notes(partitions: Sequence[Partition], skipped: Sequence[str], best: int) ->
     """Sentences for the user: class sizes, positions that chance explains, files left out."""
     lines = []
     for part in partitions:
-        lines.append(f"{part.sizes()}: position {', '.join(map(str, part.found.best(best)))}")
-        weak = [k for k in part.found.best(best) if part.found.scores[k] <= part.found.chance]
+        statistics, positions = part.statistics, part.statistics.best(best)
+        lines.append(f"{part.sizes()}: position {', '.join(map(str, positions))}")
+        weak = [k for k in positions if statistics.scores[k] <= statistics.chance]
         if weak:
             lines.append(
                 f"{part.name}: position {', '.join(map(str, weak))} is not above chance "
-                f"({part.found.chance:.3f}); more images tell more"
+                f"({statistics.chance:.3f}); more images tell more"
             )
-        fewest = min(part.found.counts)
+        fewest = min(statistics.counts)
         if fewest < FEW:
             lines.append(
                 f"{part.name}: a class has only {counted(fewest, 'image')}; with fewer than "

@@ -26,12 +26,12 @@ MOST_PIXELS = 2**26  # of all pages: 800 MB as an IMAGE
 SEAM = 4  # between an edit and its difference
 
 
-def sheets(found: Sequence[Found]) -> Tensor:
+def sheets(results: Sequence[Found]) -> Tensor:
     """One page for each image, (b, 3, h, w) in [0, 1]; of many images the first ones."""
     pages: list[Image.Image] = []
     size = (0, 0)  # of the largest: fewer results make a page lower
-    for _, results in groupby(found, key=lambda result: result.image):
-        page = _page(list(results))
+    for _, group in groupby(results, key=lambda result: result.image):
+        page = _page(list(group))
         width, height = max(size[0], page.width), max(size[1], page.height)
         if pages and (len(pages) + 1) * width * height > MOST_PIXELS:
             break
@@ -40,19 +40,19 @@ def sheets(found: Sequence[Found]) -> Tensor:
     return from_pil(*(_padded(page, size) for page in pages))
 
 
-def live_sheet(found: Sequence[Found]) -> Image.Image:
+def live_sheet(results: Sequence[Found]) -> Image.Image:
     """The best edit of each position so far of the image at work, small."""
-    own = [result for result in found if result.image == found[-1].image]
-    tiles = [Tile(to_pil(r.images[0]), f"position {r.position}") for r in own]
+    current = [result for result in results if result.image == results[-1].image]
+    tiles = [Tile(to_pil(r.images[0]), f"position {r.position}") for r in current]
     return draw_grid([tiles[i : i + COLUMNS] for i in range(0, len(tiles), COLUMNS)], width=96)
 
 
-def table(found: Sequence[Found]) -> str:
+def table(results: Sequence[Found]) -> str:
     """One line per result: position, rank, codes, loss (Markdown)."""
-    several = found[-1].image > 0
+    several = results[-1].image > 0
     head = ["position", "rank", "old code", "new code", "loss", "before"]
     rows = [["image"] * several + head]
-    for result in found:
+    for result in results:
         pairs = zip(result.codes.tolist(), result.losses.tolist(), strict=True)
         for rank, (code, loss) in enumerate(pairs, 1):
             cells = [result.position, rank, result.old_code, code]
@@ -67,11 +67,11 @@ def codes_text(codes: Tensor) -> str:
 
 
 def notes(
-    found: Sequence[Found], config: SearchConfig, codebook: int, connected: bool, pages: int
+    results: Sequence[Found], config: SearchConfig, codebook: int, connected: bool, pages: int
 ) -> list[str]:
     """Sentences for the user: what was compared, and what may surprise."""
     others = codebook - 1
-    compared = found[0].compared
+    compared = results[0].compared
     lines = [
         f"compared all {others} other codes of each position"
         if compared == others
@@ -80,7 +80,7 @@ def notes(
     ]
     if config.top_k > others:
         lines.append(f"top_k is {config.top_k}, but there are only {others} other codes")
-    images = found[-1].image + 1
+    images = results[-1].image + 1
     if pages < images:
         lines.append(f"the sheet has room for the first {pages} of {images} images")
     if connected and config.maximize:
@@ -90,12 +90,12 @@ def notes(
     return lines
 
 
-def _page(found: Sequence[Found]) -> Image.Image:
+def _page(results: Sequence[Found]) -> Image.Image:
     """The original and the results of one image, with their differences on one scale."""
-    original = found[0].original
-    many = len(found) > MOST_ROWS or len(found[0].codes) == 1
-    ranks = 1 if many else len(found[0].codes)
-    shown = [(result, k) for result in found for k in range(min(ranks, len(result.codes)))]
+    original = results[0].original
+    many = len(results) > MOST_ROWS or len(results[0].codes) == 1
+    ranks = 1 if many else len(results[0].codes)
+    shown = [(result, k) for result in results for k in range(min(ranks, len(result.codes)))]
     changes = [(result.images[k] - original).abs().mean(0) for result, k in shown]
     top = max(change.max().item() for change in changes) or 1.0
     width = WIDEST if len(shown) <= COLUMNS else NARROWEST
