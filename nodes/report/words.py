@@ -13,15 +13,15 @@ Length = Callable[[str], float]  # of a text: its letters (len), or its pixels i
 
 
 def number(value: float | None) -> str:
-    """A figure of any size, such as a loss: 3 decimals, or 3 digits and an exponent where decimals
-    would not do; nothing of None."""
+    """A figure of any size, such as a loss: with 3 decimals, or with 3 digits and an exponent where
+    it is very small or large; empty for None."""
     if value is None:
         return ""
     return f"{value:.3f}" if 0.01 <= abs(value) < 1e5 or not value else f"{value:.2e}"
 
 
 def short_number(value: float) -> str:
-    """A label with 2 digits that count, such as 0.35 or 0.012."""
+    """A label with 2 significant digits, such as 0.35 or 0.012."""
     if abs(value) < 5e-6:
         return "0"
     decimals = max(2, 1 - math.floor(math.log10(abs(value))))
@@ -29,7 +29,7 @@ def short_number(value: float) -> str:
 
 
 def tick_number(value: float, step: float) -> str:
-    """A number of an axis with a tick every `step`, with the decimals that all its ticks need."""
+    """A number on an axis with a tick every `step`, with the decimals that all its ticks need."""
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     if round(step, decimals) != round(step, decimals + 1):  # 0.25
         decimals += 1
