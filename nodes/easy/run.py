@@ -29,7 +29,7 @@ from ..loaders.menu import guide_named, tokenizer_named
 from ..losses.prompts import for_images, prompt_lines
 from ..losses.recipe import LossRecipe
 from ..losses.terms import ClipTerm
-from ..optimize.report import notes, record_text, tell_end, ui_report
+from ..optimize.report import log_result, notes, record_text, ui_report
 from ..optimize.run import run_optimization
 from ..tokens.batches import decoded, encoded
 from .inputs import MODELS
@@ -129,7 +129,7 @@ def run_easily(
     known = None if fitted.mask is None else 1 - masks
     remarks = [*fitted.remarks, *remarks_of(models.tokenizer, squares, tokens, known)]
     report = ui_report(outcome)
-    tell_end(report)
+    log_result(report)
     shown = {"tokenopt": [report], "tokenopt_notes": [*remarks, *notes(outcome)]}
     record = record_text(outcome, aim, models.tokenizer)
     return io.NodeOutput(image, record, ui={**shown, **follow.feed.ui()})

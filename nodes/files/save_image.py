@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ...tokenopt_core.checks import shortened
 from ...tokenopt_core.files.small import write_whole
 from ..host.compat import CATEGORY, io, metadata_wanted, model_management, schema
 from ..host.files import output_place
-from ..host.images import to_images
+from ..host.images import to_images, to_pil
 from ..host.sockets import LoadedTokenizer, Tokens
 from ..host.widgets import (
     ITS_TOKENIZER,
@@ -88,10 +89,9 @@ class SaveImage(io.ComfyNode):
         saved = []
         for i, image in enumerate(pixels):
             file = _free(folder, name.replace("%batch_num%", str(i)), counter + i)
-            array = (image.movedim(0, 2) * 255).round().byte().numpy()
             model_management.throw_exception_if_processing_interrupted()
             own = {**record_of_image(details, i, len(pixels)), "image": i}
-            _write(os.path.join(folder, file), array, _chunks(cls.hidden, own, lines[i]))
+            _write(os.path.join(folder, file), to_pil(image), _chunks(cls.hidden, own, lines[i]))
             saved.append({"filename": file, "subfolder": subfolder, "type": "output"})
         return io.NodeOutput(ui={"images": saved})
 
@@ -103,10 +103,9 @@ def read_record(record: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         details = None
     if not isinstance(details, dict):
-        start = record if len(record) <= 40 else record[:37] + "..."
         raise ValueError(
-            f"record is {start!r}, expected a JSON object; connect the record output of a Token "
-            "Optimizer."
+            f"record is {shortened(record)!r}, expected a JSON object; connect the record output "
+            "of a Token Optimizer."
         )
     return details
 
@@ -175,10 +174,10 @@ def _chunks(hidden: Any, record: dict[str, Any], codes: str | None) -> dict[str,
     return texts if codes is None else {**texts, CODES_CHUNK: codes}
 
 
-def _write(path: str, array, chunks: dict[str, str]) -> None:
+def _write(path: str, image: Image.Image, chunks: dict[str, str]) -> None:
     texts = PngInfo()
     for name, value in chunks.items():
         texts.add_text(name, value)
     content = BytesIO()
-    Image.fromarray(array).save(content, "PNG", pnginfo=texts, compress_level=4)
+    image.save(content, "PNG", pnginfo=texts, compress_level=4)
     write_whole(Path(path), content.getvalue())

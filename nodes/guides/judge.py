@@ -10,7 +10,8 @@ from ..host.images import to_images
 from ..host.sockets import LoadedGuide
 from ..host.widgets import guide_input, image_input, prompt_input, text_output
 from ..losses.prompts import for_images, prompt_lines
-from .verdicts import Scores, asked_for, demo_scores, guide_scores, log_verdicts, similarity
+from ..report.words import plain_table
+from .verdicts import Scores, demo_scores, guide_scores, log_verdicts, similarity, target_texts
 
 DEMO = "demo"
 
@@ -62,7 +63,7 @@ class Judge(io.ComfyNode):
     ) -> io.NodeOutput:
         images = to_images(image)
         earlier = None if before is None else _matched(to_images(before, "before"), len(images))
-        texts = asked_for(for_images(prompt_lines(prompt), len(images)))
+        texts = target_texts(for_images(prompt_lines(prompt), len(images)))
         clip = similarity(guide, images, texts)
         clip_before = None if earlier is None else similarity(guide, earlier, texts)
         gain = None if earlier is None else clip - clip_before
@@ -113,9 +114,4 @@ def _table(
             row += [f"{value:.3f}", verdict]
     else:
         notes = ["no judge: connect a guide that took no part, best a SigLIP model.", *notes]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (head, *rows)
-    ]
-    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
+    return "\n".join([plain_table([head, *rows]), *(f"note: {note}" for note in notes)])

@@ -1,11 +1,11 @@
-"""The images that Seed Retrieval chooses from, as a guide sees them.
+"""The pool of Seed Retrieval: candidate images of a batch or a folder, with their embeddings.
 
 Axes: i images, e embedding size, h and w pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...tokenopt_core.guides.cache import EmbeddingCache, content_key
+from ...tokenopt_core.guides.guide import Guide
 from ...tokenopt_core.guides.retrieval import CHUNK, embed_images
 from ..host.compat import folder_paths
 from ..host.image_folder import BrokenImage, decode_image, list_images, none_readable, read_image
@@ -23,12 +24,12 @@ from ..host.sockets import LoadedGuide
 
 @dataclass(frozen=True)
 class Pool:
-    """Images to choose from.
+    """The candidates: images to choose from.
 
     Args:
-        names: of each image: its file, or its number in the batch from 0.
+        names: of each candidate: its file, or its number in the batch from 0.
         embeddings: (i, e), unit length, on the CPU.
-        image: gives the image (3, h, w) of an index.
+        image: gives the image (3, h, w) of a candidate by its index.
         notes: sentences for the user.
     """
 
@@ -44,7 +45,7 @@ def cache_folder() -> Path:
 
 
 def pool_of_batch(guide: LoadedGuide, images: Tensor) -> Pool:
-    """The images (i, 3, h, w) of a batch; those chosen keep their size."""
+    """A batch of images (i, 3, h, w) as candidates; those chosen keep their size."""
     memory = activation_bytes(guide.module.image_size, min(CHUNK, len(images)), gradients=False)
     with gradient_scope(guide, memory=memory):
         embeddings = embed_images(guide.module, images, progress=BatchProgress(len(images)))
@@ -52,8 +53,8 @@ def pool_of_batch(guide: LoadedGuide, images: Tensor) -> Pool:
 
 
 def pool_of_folder(guide: LoadedGuide, folder: str, size: int) -> Pool:
-    """The readable images of a folder of the input directory, of which chosen ones are given as
-    their central square of `size` pixels.
+    """The readable images of a folder of the input directory as candidates; of those chosen the
+    central square of `size` pixels is given.
 
     Raises:
         ValueError: no such folder, or no image in it that can be read.
@@ -61,63 +62,71 @@ def pool_of_folder(guide: LoadedGuide, folder: str, size: int) -> Pool:
     paths = list_images(folder)
     memory = activation_bytes(guide.module.image_size, CHUNK, gradients=False)
     skipped: list[str] = []
-    with gradient_scope(guide, memory=memory), EmbeddingCache(cache_folder(), guide.module) as kept:
-        embedded = dict(_embedded(guide.module, paths, kept, skipped))
-    if not embedded:
+    with (
+        gradient_scope(guide, memory=memory),
+        EmbeddingCache(cache_folder(), guide.module) as cache,
+    ):
+        by_file = _embed_files(guide.module, paths, cache, skipped)
+    if not by_file:
         raise none_readable(len(paths))
-    files = [path for path in paths if path in embedded]
+    files = [path for path in paths if path in by_file]
+    return Pool(
+        names=[path.name for path in files],
+        embeddings=torch.stack([by_file[path] for path in files]),
+        image=lambda index: read_image(files[index], size),
+        notes=_skipped_note(skipped),
+    )
 
-    embeddings = torch.stack([embedded[path] for path in files])
-    names = [path.name for path in files]
-    return Pool(names, embeddings, lambda index: read_image(files[index], size), _about(skipped))
 
+def _embed_files(
+    guide: Guide, paths: Sequence[Path], cache: EmbeddingCache, skipped: list[str]
+) -> dict[Path, Tensor]:
+    """The embedding of each readable file, out of the cache or new; new ones go into the cache.
 
-def _embedded(
-    guide: torch.nn.Module, paths: Sequence[Path], kept: EmbeddingCache, skipped: list[str]
-) -> Iterator[tuple[Path, Tensor]]:
-    """Files with their embeddings, in no order; `skipped` gets a sentence about each broken one."""
-    show = BatchProgress(len(paths))
-    waiting: list[tuple[Path, bytes, Tensor]] = []
+    Args:
+        skipped: gets a sentence about each broken file.
+    """
+    embeddings: dict[Path, Tensor] = {}
+    unknown: list[tuple[Path, bytes, Tensor]] = []  # files to embed, their keys and images
+    progress = BatchProgress(len(paths))
     for done, path in enumerate(paths, 1):
         try:
-            key, embedding, image = _known(path, kept, guide.image_size)
+            content = _content(path)
+            key = content_key(content)
+            embedding = cache.get(key)
+            if embedding is None:
+                unknown.append((path, key, decode_image(content, path.name, guide.image_size)))
+            else:
+                embeddings[path] = embedding
         except BrokenImage as broken:
             skipped.append(str(broken))
-        else:
-            if embedding is not None:
-                yield path, embedding
-            else:
-                waiting.append((path, key, image))
-        if waiting and (len(waiting) == CHUNK or done == len(paths)):
-            yield from _embed(guide, waiting, kept)
-            waiting.clear()
-        show(done, len(paths))
+        if unknown and (len(unknown) == CHUNK or done == len(paths)):
+            embeddings |= _embed_chunk(guide, unknown, cache)
+            unknown.clear()
+        progress(done, len(paths))
+    return embeddings
 
 
-def _embed(
-    guide: torch.nn.Module, waiting: Sequence[tuple[Path, bytes, Tensor]], kept: EmbeddingCache
-) -> Iterator[tuple[Path, Tensor]]:
-    """Files with new embeddings, which the cache is given too."""
-    new = embed_images(guide, torch.stack([image for _, _, image in waiting]))
-    for (path, key, _), embedding in zip(waiting, new, strict=True):
-        kept.put(key, embedding)
-        yield path, embedding
+def _embed_chunk(
+    guide: Guide, unknown: Sequence[tuple[Path, bytes, Tensor]], cache: EmbeddingCache
+) -> dict[Path, Tensor]:
+    """The new embeddings of files, which go into the cache."""
+    paths, keys, images = zip(*unknown, strict=True)
+    embeddings = embed_images(guide, torch.stack(images))
+    for key, embedding in zip(keys, embeddings, strict=True):
+        cache.put(key, embedding)
+    return dict(zip(paths, embeddings, strict=True))
 
 
-def _known(
-    path: Path, kept: EmbeddingCache, size: int
-) -> tuple[bytes, Tensor | None, Tensor | None]:
-    """A file's key with its embedding if it is known, otherwise with its image (3, size, size)."""
+def _content(path: Path) -> bytes:
+    """The bytes of a file; raises BrokenImage if it cannot be read."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise BrokenImage(f"{path.name} cannot be read ({error.strerror}).") from error
-    key = content_key(content)
-    embedding = kept.get(key)
-    return key, embedding, None if embedding is not None else decode_image(content, path.name, size)
 
 
-def _about(skipped: Sequence[str], most: int = 5) -> tuple[str, ...]:
+def _skipped_note(skipped: Sequence[str], most: int = 5) -> tuple[str, ...]:
     """A note about broken images: the first few, and how many in all."""
     if not skipped:
         return ()

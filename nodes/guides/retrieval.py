@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ...tokenopt_core.checks import shown
 from ...tokenopt_core.guides.retrieval import CHOICES, similarities, top_count
 from ...tokenopt_core.guides.retrieval import choose as choose_images
 from ..host.compat import CATEGORY, advanced, io, model_management, schema
@@ -21,13 +22,14 @@ from ..host.widgets import (
     text_output,
 )
 from ..losses.prompts import check_words, prompt_lines
+from ..report.words import cut, plain_table
 from .pool import Pool, pool_of_batch, pool_of_folder
-from .verdicts import asked_for
+from .verdicts import target_texts
 
 SIZES = (16, 4096)  # pixels
 MOST_PIXELS = 2**27  # of all chosen images: 1.6 GB as an IMAGE
-TEXTS_AT_ONCE = 64
-_LONGEST = 48  # characters of a prompt in the table
+TEXTS_PER_CHUNK = 64
+LONGEST = 48  # characters of a prompt in the table
 
 
 class SeedRetrieval(io.ComfyNode):
@@ -91,10 +93,10 @@ class SeedRetrieval(io.ComfyNode):
         seed: int = 0,
         size: int = 256,
     ) -> io.NodeOutput:
-        texts = asked_for(prompt_lines(prompts, "prompts"))
+        texts = target_texts(prompt_lines(prompts, "prompts"))
         check_words(guide, texts, "prompts")
         if choose == "top percent":
-            top_count(1, percent)  # before a large folder is looked at
+            top_count(1, percent)  # before a large folder is read
         pool = _pool(guide, image, folder, size, len(texts))
         with torch.inference_mode(False):
             scores = _scores(guide, texts, pool)
@@ -143,11 +145,11 @@ def _size_input() -> io.Input:
 
 
 def _pool(guide: LoadedGuide, image: Tensor | None, folder: str, size: int, prompts: int) -> Pool:
-    """The images to choose from, from the one place that is named."""
+    """The candidates: of the batch or of the folder, whichever is given."""
     named = bool(folder.strip())
     if named and image is not None:
         raise ValueError(
-            f"image is connected and folder is {folder[:60]!r}, expected one of the two; clear "
+            f"image is connected and folder is {shown(folder)}, expected one of the two; clear "
             "folder or disconnect image."
         )
     if image is not None:
@@ -174,17 +176,17 @@ def _check_room(prompts: int, height: int, width: int) -> None:
 
 
 def _scores(guide: LoadedGuide, texts: list[str], pool: Pool) -> Tensor:
-    """Similarities (p, i) of all prompts with all images."""
+    """Similarities (p, i) of all prompts with all candidates."""
     parts = []
-    for first in range(0, len(texts), TEXTS_AT_ONCE):
+    for first in range(0, len(texts), TEXTS_PER_CHUNK):
         model_management.throw_exception_if_processing_interrupted()
-        some = texts[first : first + TEXTS_AT_ONCE]
-        parts.append(similarities(guide.module, some, pool.embeddings))
+        chunk = texts[first : first + TEXTS_PER_CHUNK]
+        parts.append(similarities(guide.module, chunk, pool.embeddings))
     return torch.cat(parts)
 
 
 def _images(pool: Pool, chosen: list[int]) -> Tensor:
-    """IMAGE of the chosen ones; each is read once."""
+    """IMAGE of the chosen candidates; each is read once."""
     images = {}
     for index in dict.fromkeys(chosen):
         model_management.throw_exception_if_processing_interrupted()
@@ -193,14 +195,13 @@ def _images(pool: Pool, chosen: list[int]) -> Tensor:
 
 
 def _table(texts: list[str], pool: Pool, scores: Tensor, chosen: list[int]) -> str:
-    """One line per prompt: what it got, how similar that is, and how the pool lies around it."""
-    head = ["prompt", "chosen", "CLIP", "rank", "best", "mean"]
-    rows = []
+    """One line per prompt: the chosen candidate, its similarity and rank, and those of the pool."""
+    rows = [["prompt", "chosen", "CLIP", "rank", "best", "mean"]]
     for text, index, row in zip(texts, chosen, scores, strict=True):
         rank = int((row > row[index]).sum()) + 1
         rows.append(
             [
-                text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "...",
+                cut(text, LONGEST),
                 pool.names[index],
                 f"{row[index]:.3f}",
                 f"{rank} of {len(row)}",
@@ -208,12 +209,7 @@ def _table(texts: list[str], pool: Pool, scores: Tensor, chosen: list[int]) -> s
                 f"{row.mean():.3f}",
             ]
         )
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (head, *rows)
-    ]
-    return "\n".join(lines)
+    return plain_table(rows)
 
 
 def _notes(guide: LoadedGuide, texts: list[str], pool: Pool) -> list[str]:

@@ -1,8 +1,8 @@
-"""Scores of images against a prompt, and what they mean in words.
+"""Scores of images against a prompt, and verdicts in words.
 
-CLIP, which a loss has pleased, proves nothing: an independent judge tells an edit from an
-adversarial image (arXiv 2506.08257, appendix C). The judge is a second guide, or for the demo world
-its own classifier of attributes.
+The similarity that a CLIP loss has maximized proves nothing: an independent judge tells an edit
+from an adversarial image (arXiv 2506.08257, appendix C). The judge is a second guide, or for the
+demo world its own classifier of attributes.
 
 Axes: b images, h and w pixels.
 """
@@ -26,7 +26,7 @@ from ...tokenopt_core.losses.prompts import parse_prompt
 from ..host.memory import images_per_chunk, in_chunks
 from ..host.models import activation_bytes, gradient_scope
 from ..host.sockets import LoadedGuide
-from ..report.words import mean as mean_text
+from ..report.words import counted, mean
 
 SMALLEST_GAIN = 0.002  # of a similarity; less is noise of the resizing
 ONLY_CLIP = "only CLIP is pleased: probably an adversarial image"
@@ -43,7 +43,7 @@ class Scores:
     verdicts: list[str]
 
 
-def asked_for(prompts: Sequence[str]) -> list[str]:
+def target_texts(prompts: Sequence[str]) -> list[str]:
     """The text that the finished image should fit, for each prompt: its parts of positive weight at
     the end of the run, joined.
 
@@ -150,11 +150,10 @@ def _likely(probability: float) -> str:
 
 
 def log_verdicts(clip: Sequence[float], scores: Scores | None) -> None:
-    """One line about what CLIP and a judge, if there is one, say of a batch of images."""
-    parts = [f"CLIP {mean_text(clip, '.3f')}"]
+    """Logs one line about what CLIP and a judge, if there is one, say of a batch of images."""
+    parts = [f"CLIP {mean(clip, '.3f')}"]
     if scores is not None:
         common = Counter(scores.verdicts).most_common(3)
-        parts.append(f"{scores.name} {mean_text(scores.values, '.3f')}")
+        parts.append(f"{scores.name} {mean(scores.values, '.3f')}")
         parts += [f"{count} x {verdict}" for verdict, count in common]
-    images = f"{len(clip)} images" if len(clip) > 1 else "1 image"
-    log.info("TokenOpt: judged %s: %s", images, ", ".join(parts))
+    log.info("TokenOpt: judged %s: %s", counted(len(clip), "image"), ", ".join(parts))

@@ -1,4 +1,4 @@
-"""Between ComfyUI's images and masks and the library's tensors.
+"""Conversions between the images and masks of ComfyUI and of PIL and the library's tensors.
 
 ComfyUI: IMAGE (b, h, w, c), MASK (b, h, w) or (h, w). Library: (b, c, h, w) float32 in [0, 1].
 Every function returns new tensors: what comes from other nodes is never changed or kept.
@@ -6,6 +6,7 @@ Every function returns new tensors: what comes from other nodes is never changed
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -67,8 +68,19 @@ def from_masks(masks: Tensor) -> Tensor:
 
 def preview(images: Tensor, most: int = 4) -> Image.Image:
     """The first images of a batch (b, 3, h, w), side by side."""
-    row = torch.cat(list(images[:most].detach().float().clamp(0, 1)), dim=2)  # (3, h, most * w)
-    return Image.fromarray((row.movedim(0, 2) * 255).round().byte().cpu().numpy())
+    return to_pil(torch.cat(list(images[:most]), dim=2))  # (3, h, most * w)
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """The PIL image of an image (3, h, w), clamped to [0, 1]."""
+    pixels = image.detach().float().clamp(0, 1).movedim(0, 2) * 255  # (h, w, 3)
+    return Image.fromarray(pixels.round().byte().cpu().numpy())
+
+
+def from_pil(*images: Image.Image) -> Tensor:
+    """Images (b, 3, h, w) in [0, 1] of RGB images of PIL, which have one size."""
+    pixels = np.stack([np.asarray(image) for image in images])  # (b, h, w, 3)
+    return torch.from_numpy(pixels).movedim(3, 1).float() / 255
 
 
 def _copy(values: Tensor, name: str) -> Tensor:

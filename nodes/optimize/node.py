@@ -12,7 +12,7 @@ from ..host.stop import stoppable
 from ..host.widgets import image_output, text_output, tokens_output
 from ..losses.recipe import LossRecipe, recipe_of
 from .inputs import optimizer_inputs
-from .report import chart, notes, record_text, tell_end, ui_report
+from .report import chart, log_result, notes, record_text, ui_report
 from .run import Outcome, make_config, run_optimization
 
 
@@ -97,5 +97,5 @@ class Optimize(io.ComfyNode):
 def _ui(outcome: Outcome, feed: LossFeed) -> dict[str, list]:
     """What the page shows of a run: figures for scripts, notes and the curve; also in the log."""
     report = ui_report(outcome)
-    tell_end(report)
+    log_result(report)
     return {"tokenopt": [report], "tokenopt_notes": notes(outcome), **feed.ui()}

@@ -1,4 +1,4 @@
-"""What a run tells its user: chart, record, a short report for scripts, and notes in the node."""
+"""Reports of a run: chart, record, figures for scripts, notes in the node, a line in the log."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from ...tokenopt_core.tokens.text import codes_to_text
 from ..host.compat import COMFYUI_VERSION
+from ..host.images import from_pil
 from ..host.sockets import LoadedGuide, LoadedTokenizer
 from ..host.stop import STOPPED
 from ..losses.recipe import LossRecipe
 from ..report.chart import Curve, draw_chart
-from ..report.words import mean as mean_text
+from ..report.words import mean
 from .run import Outcome
 
 _PROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -34,14 +33,13 @@ def chart(outcome: Outcome) -> Tensor:
     recorder = outcome.recorder
     curves, penalty = recorder.curves(), recorder.penalty_curve()
     pulled = any(value for row in penalty for value in row if math.isfinite(value))
-    picture = draw_chart(
+    drawn = draw_chart(
         curves,
         beside={"pull of the regularizer": penalty} if pulled else None,
         title=_title(outcome),
         ends=_ends(recorder.loss_curve(), recorder.stopped),
     )
-    pixels = torch.from_numpy(np.asarray(picture).copy())  # (h, w, 3)
-    return pixels.movedim(2, 0)[None].float() / 255
+    return from_pil(drawn)
 
 
 def record_text(outcome: Outcome, loss: LossRecipe, tokenizer: LoadedTokenizer) -> str:
@@ -81,26 +79,26 @@ def ui_report(outcome: Outcome) -> str:
 
 def notes(outcome: Outcome) -> list[str]:
     """Sentences to show in the node: what the losses remark, and why images stopped early."""
-    found = list(outcome.remarks)
+    lines = list(outcome.remarks)
     steps, planned = len(outcome.recorder.loss_curve()), outcome.recorder.config.steps
     if outcome.stopped_by_user and steps < planned:
-        found.append(f"{STOPPED} after step {steps} of {planned}; the result so far is kept")
+        lines.append(f"{STOPPED} after step {steps} of {planned}; the result so far is kept")
     reasons = outcome.recorder.stopped
     name = "" if len(reasons) == 1 else "image {}: "
-    found += [name.format(k) + reason for k, reason in enumerate(reasons) if reason]
-    return found
+    lines += [name.format(k) + reason for k, reason in enumerate(reasons) if reason]
+    return lines
 
 
 @lru_cache(maxsize=1)
 def pack_version() -> str:
     """This pack's version, as its project file says."""
-    found = re.search(r'^version = "([^"]+)"', _PROJECT.read_text(encoding="utf-8"), re.MULTILINE)
-    return found[1] if found else "unknown"
+    version = re.search(r'^version = "([^"]+)"', _PROJECT.read_text(encoding="utf-8"), re.MULTILINE)
+    return version[1] if version else "unknown"
 
 
 def _described(loss: LossRecipe) -> list[dict[str, Any]]:
-    """What was asked for: of each term its kind and all settings that are words or numbers."""
-    found = []
+    """The terms of a loss: of each its kind and all settings that are words or numbers."""
+    terms = []
     for term in loss.terms:
         settings = {"kind": type(term).__name__}
         for field in dataclasses.fields(term):
@@ -115,18 +113,22 @@ def _described(loss: LossRecipe) -> list[dict[str, Any]]:
                 settings[field.name] = list(value)
             elif callable(value):
                 settings[field.name] = getattr(value, "__name__", type(value).__name__)
-        found.append(settings)
-    return found
+        terms.append(settings)
+    return terms
 
 
 def _title(outcome: Outcome) -> str:
     recorder = outcome.recorder
     steps, planned = len(recorder.loss_curve()), recorder.config.steps
-    made = f"{steps} steps" if steps == planned else f"{steps} of {planned} steps"
+    title = _steps_text(steps, planned)
     if outcome.stopped_by_user and steps < planned:
-        made += f", {STOPPED}"
+        title += f", {STOPPED}"
     images = len(recorder.stopped)
-    return f"{made}, {recorder.seconds:.1f} s" + (f", {images} images" if images > 1 else "")
+    return f"{title}, {recorder.seconds:.1f} s" + (f", {images} images" if images > 1 else "")
+
+
+def _steps_text(steps: int, planned: int) -> str:
+    return f"{steps} steps" if steps == planned else f"{steps} of {planned} steps"
 
 
 def _ends(curve: Curve, stopped: tuple[str | None, ...]) -> list[int | None]:
@@ -146,12 +148,11 @@ def _rounded(value: float) -> float | None:
     return round(value, 6) if math.isfinite(value) else None
 
 
-def tell_end(report: str) -> None:
-    """One line about a run, from the report that its node gives to scripts (`ui_report`)."""
-    told = json.loads(report)
-    made, planned = told["steps"], told["steps_planned"]
-    steps = f"{made} steps" if made == planned else f"{made} of {planned} steps"
-    losses = [mean_text(told[name]) for name in ("loss_first", "loss_last")]
-    images = len(told["loss_last"])
-    mean = f" (mean of {images} images)" if images > 1 else ""
-    log.info("TokenOpt: %s in %.1f s, loss %s -> %s%s", steps, told["seconds"], *losses, mean)
+def log_result(report: str) -> None:
+    """Logs one line about a run, from the report that its node gives to scripts (`ui_report`)."""
+    figures = json.loads(report)
+    steps = _steps_text(figures["steps"], figures["steps_planned"])
+    losses = [mean(figures[name]) for name in ("loss_first", "loss_last")]
+    images = len(figures["loss_last"])
+    of = f" (mean of {images} images)" if images > 1 else ""
+    log.info("TokenOpt: %s in %.1f s, loss %s -> %s%s", steps, figures["seconds"], *losses, of)

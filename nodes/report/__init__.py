@@ -1,1 +1,1 @@
-"""Pictures and tables of results, without ComfyUI: charts, bars, sheets and words."""
+"""Images and tables of results, without ComfyUI: charts, bars, sheets and words."""

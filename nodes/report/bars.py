@@ -1,20 +1,23 @@
-"""Bar charts over token positions, drawn with PIL alone: numbers in, picture out."""
+"""Bar charts over token positions, drawn with PIL alone: numbers in, an image out."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 
-from .chart import COLOURS, FAINT, GRID, LEFT, PAPER, RIGHT, TEXT, WIDTH
-from .pen import Pen
+from .axes import Area, across_page, draw_head, draw_scale, start_page, ticks_around
+from .drawing import BEST, COLOURS, FAINT, TEXT, Canvas, Colour
+from .words import percent, short_number
 
-BEST = (64, 214, 164)
-TOP, FOOT, HEAD, GAP, HEIGHT = 50, 52, 28, 20, 150
+HEIGHT = 150
+TICKS = 4
 MOST_NUMBERS = 40  # positions with a number of their own under the axis
 MOST_VALUES = 3  # bars that have their value above them
+NARROWEST = 10  # pixels of a bar with its value above it
+VALUE_ROOM = 34  # pixels from one of these values to the next
+DASH = 6  # pixels
 
 
 @dataclass(frozen=True)
@@ -49,78 +52,71 @@ def draw_bars(
     """
     if not panels or not all(panel.values for panel in panels):
         raise ValueError("the chart has no bars: expected at least one position.")
-    height = TOP + FOOT + len(panels) * (HEAD + HEIGHT) + (len(panels) - 1) * GAP
-    pen = Pen(WIDTH, height, PAPER)
-    pen.text((LEFT, 24), title, 17, TEXT, "lm", WIDTH - LEFT - RIGHT)
-    for k, panel in enumerate(panels):
-        colour = COLOURS[k % 2]
-        _draw_panel(pen, panel, TOP + k * (HEAD + HEIGHT + GAP), colour, marked)
-    bottom = height - FOOT
-    _draw_positions(pen, bottom, len(panels[0].values), marked)
-    pen.text((LEFT, height - 15), foot, 12, FAINT, "lm", WIDTH - LEFT - 100)
-    pen.text((WIDTH - RIGHT, height - 15), "position", 12, FAINT, "rm")
-    return pen.finish()
+    heights = [HEIGHT] * len(panels)
+    canvas, tops = start_page(heights, title=title, foot=foot, axis="position")
+    for k, (panel, top) in enumerate(zip(panels, tops, strict=True)):
+        _draw_panel(canvas, panel, top, COLOURS[k % 2], marked)
+    _draw_positions(canvas, tops[-1] + HEIGHT, len(panels[0].values), marked)
+    return canvas.finish()
 
 
 def _draw_panel(
-    pen: Pen, panel: Bars, top: int, colour: tuple[int, int, int], marked: Collection[int]
+    canvas: Canvas, panel: Bars, top: int, colour: Colour, marked: Collection[int]
 ) -> None:
     ticks = _ticks(panel)
-    low, high, bottom = ticks[0], ticks[-1], top + HEAD + HEIGHT
-
-    def level(value: float) -> float:
-        return bottom - (value - low) / (high - low) * HEIGHT
-
-    for tick in ticks:
-        pen.line([(LEFT, level(tick)), (WIDTH - RIGHT, level(tick))], GRID, 1)
-        pen.text((LEFT - 8, level(tick)), _number(tick, panel.percent), 12, FAINT, "rm")
-    pen.text((LEFT, top + 13), panel.name, 14, colour, "lm", WIDTH - LEFT - RIGHT)
-    highest = sorted(range(len(panel.values)), key=lambda k: -panel.values[k])[:MOST_VALUES]
+    area = Area(top, top + HEIGHT, ticks[0], ticks[-1])
+    has_line = panel.line is not None and panel.line <= area.high
+    draw_scale(canvas, area, ticks, as_percent=panel.percent)
+    draw_head(canvas, area, panel.name, colour, f"dashed: {panel.line_name}" if has_line else "")
+    shown = labelled(panel.values)
+    zero = area.point(0, 0)[1]
     for k, value in enumerate(panel.values):
-        left, right = _slot(k, len(panel.values))
-        area = [(left, level(0)), (left, level(value)), (right, level(value)), (right, level(0))]
-        pen.area(area, BEST if k in marked else (*colour, 190))
-        if k in highest and right - left >= 10 and value > 0:
-            place = ((left + right) / 2, max(level(value) - 9, top + HEAD + 6))
-            pen.text(place, _number(value, panel.percent), 11, TEXT, "mm")
-    if panel.line is not None and panel.line <= high:
-        y = level(panel.line)
-        for x in range(LEFT, WIDTH - RIGHT, 12):
-            pen.line([(x, y), (min(x + 6, WIDTH - RIGHT), y)], TEXT, 1)
-        pen.text((WIDTH - RIGHT, top + 13), f"dashed: {panel.line_name}", 12, FAINT, "rm")
+        left, right = bar_edges(k, len(panel.values))
+        y = area.point(0, value)[1]
+        corners = [(left, zero), (left, y), (right, y), (right, zero)]
+        canvas.area(corners, BEST if k in marked else (*colour, 190))
+        if k in shown and right - left >= NARROWEST:
+            text = percent(value) if panel.percent else short_number(value)
+            canvas.text(((left + right) / 2, max(y - 9, top + 6)), text, 11, TEXT, "mm")
+    if has_line:
+        _draw_dashes(canvas, area.point(0, panel.line)[1])
 
 
 def _ticks(panel: Bars) -> list[float]:
-    """Four or five round numbers around 0 and all values."""
+    """Round numbers around 0 and all values."""
     low = min(0.0, *panel.values)
     high = max(*panel.values, panel.line or 0.0, 0.1 if panel.percent else 1e-6)
-    unit = 10 ** math.floor(math.log10((high - low) / 4))
-    step = next(unit * k for k in (1, 2, 2.5, 5, 10, 20) if (high - low) / (unit * k) <= 4)
-    return [k * step for k in range(math.floor(low / step), math.ceil(high / step - 1e-9) + 1)]
+    return ticks_around(low, high, TICKS)
 
 
-def _draw_positions(pen: Pen, bottom: int, count: int, marked: Collection[int]) -> None:
+def labelled(values: Sequence[float]) -> list[int]:
+    """Positions of the highest bars, those left out whose values would run into another's."""
+    positions: list[int] = []
+    apart = VALUE_ROOM / (across_page(1) - across_page(0)) * len(values)
+    for k in sorted(range(len(values)), key=lambda k: -values[k]):
+        if values[k] > 0 and all(abs(k - other) >= apart for other in positions):
+            positions.append(k)
+    return positions[:MOST_VALUES]
+
+
+def _draw_dashes(canvas: Canvas, y: float) -> None:
+    right = across_page(1)
+    x = across_page(0)
+    while x < right:
+        canvas.line([(x, y), (min(x + DASH, right), y)], TEXT, 1)
+        x += 2 * DASH
+
+
+def _draw_positions(canvas: Canvas, bottom: int, count: int, marked: Collection[int]) -> None:
+    """Numbers under the bars: all of them, or every second, fourth, ... and those marked."""
     every = next(n for n in (1, 2, 4, 8, 16, 32, 64, 128) if count / n <= MOST_NUMBERS)
     for k in range(count):
-        left, right = _slot(k, count)
+        left, right = bar_edges(k, count)
         if k in marked or (k % every == 0 and not any(0 < abs(k - m) < every for m in marked)):
             colour = BEST if k in marked else FAINT
-            pen.text(((left + right) / 2, bottom + 11), str(k), 12, colour, "mm")
+            canvas.text(((left + right) / 2, bottom + 11), str(k), 12, colour, "mm")
 
 
-def _slot(k: int, count: int) -> tuple[float, float]:
+def bar_edges(k: int, count: int) -> tuple[float, float]:
     """Left and right edge of the bar of position k."""
-    width = (WIDTH - LEFT - RIGHT) / count
-    return LEFT + (k + 0.14) * width, LEFT + (k + 0.86) * width
-
-
-def _number(value: float, percent: bool) -> str:
-    if percent:
-        return f"{100 * value:.0f} %"
-    if abs(value) < 1e-9:
-        return "0"
-    places = max(2, 1 - math.floor(math.log10(abs(value))))
-    return f"{value:.{min(places, 5)}f}"
-
-
-__all__ = ["BEST", "Bars", "draw_bars"]
+    return across_page((k + 0.14) / count), across_page((k + 0.86) / count)

@@ -1,35 +1,25 @@
 """The loss chart: one panel for the total and one for each term, drawn with PIL alone.
 
-Terms differ in size by orders of magnitude, so each has its own scale. Lines are drawn twice as
-large and reduced, which makes them smooth. No ComfyUI and no torch: lists in, picture out.
+Terms differ in size by orders of magnitude, so each has its own scale. No ComfyUI and no torch:
+lists in, an image out.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from .pen import Pen
+from .axes import Area, across_page, draw_head, draw_scale, start_page, ticks_within
+from .drawing import COLOURS, FAINT, Canvas, Colour, Point
+from .words import number
 
 Curve = Sequence[Sequence[float]]  # one number per image, for each step
 
-WIDTH = 832
-PAPER, GRID, TEXT, FAINT = (37, 39, 43), (62, 65, 71), (232, 232, 228), (165, 167, 170)
-# The palette of Okabe and Ito, which colour-blind people can tell apart; lightened for a dark page.
 TOTAL_COLOUR = (240, 240, 236)
-COLOURS = (
-    (86, 180, 233),
-    (240, 170, 40),
-    (40, 196, 148),
-    (255, 128, 80),
-    (214, 136, 180),
-    (240, 228, 90),
-)
-LEFT, RIGHT, TOP, FOOT = 76, 22, 44, 46
-PANEL, SMALL_PANEL, HEAD, GAP = 250, 132, 26, 16
+HEIGHT, TOTAL_HEIGHT, SMALL_HEIGHT = 250, 210, 132  # of a panel: alone, the total, each term
 MOST_PANELS = 8
 SMOOTHING = 0.08  # of the steps: the window of the bold line
 THIN_LINES = 12  # with more images than that, a band from lowest to highest takes their place
@@ -46,7 +36,7 @@ class Panel:
 
     name: str
     curve: Curve
-    colour: tuple[int, int, int]
+    colour: Colour
     height: int
 
 
@@ -56,34 +46,28 @@ def draw_chart(
     beside: Mapping[str, Curve] | None = None,
     title: str = "",
     ends: Sequence[int | None] = (),
-    first_step: int = 0,
 ) -> Image.Image:
-    """A picture of all curves over the steps; the total comes first if there are several.
+    """All curves over the steps, as an image; the total comes first if there are several.
 
     Args:
         curves: name -> numbers (steps, images). A number that is not finite leaves a gap.
         beside: more of them that are no part of the total, such as the regularizer.
         title: one line above.
-        ends: step after which each image stopped early, None where it did not; marked by a dot.
-        first_step: number of the first step, above 0 when a run goes on where another ended.
+        ends: index of the last step of each image that stopped early, None of the others; marked by
+            a dot.
 
     Raises:
         ValueError: there is no curve, or one without a step.
     """
     panels = _panels(curves, beside or {})
-    height = TOP + FOOT + sum(panel.height + HEAD for panel in panels) + GAP * (len(panels) - 1)
-    pen = Pen(WIDTH, height, PAPER)
-    pen.text((LEFT, 22), title, 17, TEXT, "lm", WIDTH - LEFT - RIGHT)
-    steps = len(panels[0].curve)
-    top = TOP
-    for panel in panels:
-        _draw_panel(pen, panel, top, ends, first_step)
-        top += HEAD + panel.height + GAP
-    _draw_steps(pen, top - GAP, steps, first_step)
-    images = len(panels[0].curve[0])
-    legend = _legend(images, any(end is not None for end in ends))
-    pen.text((LEFT, height - 14), f"lower is better; {legend}", 12, FAINT, "lm", WIDTH - 150)
-    return pen.finish()
+    steps, images = len(panels[0].curve), len(panels[0].curve[0])
+    foot = f"lower is better; {_legend(images, any(end is not None for end in ends))}"
+    heights = [panel.height for panel in panels]
+    canvas, tops = start_page(heights, title=title, foot=foot, axis="step")
+    for panel, top in zip(panels, tops, strict=True):
+        _draw_panel(canvas, panel, top, ends)
+    _draw_steps(canvas, tops[-1] + heights[-1], steps)
+    return canvas.finish()
 
 
 def _panels(curves: Mapping[str, Curve], beside: Mapping[str, Curve]) -> list[Panel]:
@@ -91,81 +75,72 @@ def _panels(curves: Mapping[str, Curve], beside: Mapping[str, Curve]) -> list[Pa
     if not curves or not all(len(curve) and len(curve[0]) for curve in everything.values()):
         raise ValueError("the chart has no curve: expected at least one step of one image.")
     shown = list(everything.items())[: MOST_PANELS - 1]
-    heights = [SMALL_PANEL] * len(shown)
-    panels = []
+    panels = [
+        Panel(name, curve, COLOURS[i % len(COLOURS)], SMALL_HEIGHT)
+        for i, (name, curve) in enumerate(shown)
+    ]
     if len(curves) == 1:
-        heights[0] = PANEL
-    else:
-        total = [
-            [sum(parts) for parts in zip(*step, strict=True)]
-            for step in zip(*curves.values(), strict=True)
-        ]
-        rest = len(everything) - len(shown)
-        name = "total" + (f" (and {rest} more curves, not drawn)" if rest else "")
-        panels.append(Panel(name, total, TOTAL_COLOUR, PANEL - 40))
-    for i, ((name, curve), height) in enumerate(zip(shown, heights, strict=True)):
-        panels.append(Panel(name, curve, COLOURS[i % len(COLOURS)], height))
-    return panels
+        return [replace(panels[0], height=HEIGHT), *panels[1:]]
+    total = [
+        [sum(terms) for terms in zip(*step, strict=True)]
+        for step in zip(*curves.values(), strict=True)
+    ]
+    rest = len(everything) - len(shown)
+    name = f"total (and {rest} more curves, not drawn)" if rest else "total"
+    return [Panel(name, total, TOTAL_COLOUR, TOTAL_HEIGHT), *panels]
 
 
-def _draw_panel(
-    pen: Pen, panel: Panel, top: int, ends: Sequence[int | None], first_step: int
-) -> None:
-    """Head line, grid with numbers, and the lines of one panel whose head starts at `top`."""
+def _draw_panel(canvas: Canvas, panel: Panel, top: int, ends: Sequence[int | None]) -> None:
+    """Head line, grid with numbers, and the lines of one panel."""
     steps, images = len(panel.curve), len(panel.curve[0])
     columns = [[row[k] for row in panel.curve] for k in range(images)]
     means = [_mean(row) for row in zip(*map(_filled, columns), strict=True)]
-    low, high = _range([value for column in columns for value in column])
-    ticks = _ticks(low, high, 5 if panel.height > SMALL_PANEL else 3)
-    frame = (LEFT, top + HEAD, WIDTH - RIGHT, top + HEAD + panel.height)
-
-    def place(step: float, value: float) -> tuple[float, float]:
-        across = 0.5 if steps == 1 else step / (steps - 1)
-        up = (value - low) / (high - low)
-        return frame[0] + across * (frame[2] - frame[0]), frame[3] - up * (frame[3] - frame[1])
-
-    for tick in ticks:
-        y = place(0, tick)[1]
-        pen.line([(frame[0], y), (frame[2], y)], GRID, 1)
-        pen.text((LEFT - 8, y), _number(tick, ticks), 12, FAINT, "rm")
-    pen.text((20, (frame[1] + frame[3]) / 2), "loss", 12, FAINT, "mm", turned=True)
-    pen.text((LEFT, top + 11), panel.name, 14, panel.colour, "lm", (WIDTH - LEFT) * 2 // 3)
+    area = Area(top, top + panel.height, *_range([v for column in columns for v in column]))
+    most = 5 if panel.height > SMALL_HEIGHT else 3
+    draw_scale(canvas, area, ticks_within(area.low, area.high, most))
+    canvas.upward_text((20, (area.top + area.bottom) / 2), "loss", 12, FAINT)
     finite = [value for value in means if math.isfinite(value)]
-    if finite:
-        change = f"{_short(finite[0])} to {_short(finite[-1])}"
-        pen.text((WIDTH - RIGHT, top + 11), change, 13, TEXT, "rm")
+    change = f"{number(finite[0])} to {number(finite[-1])}" if finite else ""
+    draw_head(canvas, area, panel.name, panel.colour, change)
     if images > THIN_LINES:
-        _draw_band(pen, panel, place)
+        _draw_band(canvas, panel, area)
     else:
         for column in columns:
-            pen.curve([place(i, v) for i, v in enumerate(column)], (*panel.colour, 120), 1.2)
-    pen.curve([place(i, v) for i, v in enumerate(_smooth(means))], (*panel.colour, 255), 2.4)
+            canvas.curve(_points(area, column), (*panel.colour, 120), 1.2)
+    canvas.curve(_points(area, _smooth(means)), (*panel.colour, 255), 2.4)
     for column, end in zip(columns, ends, strict=False):
-        last = None if end is None else end - first_step
-        if last is not None and 0 <= last < steps and math.isfinite(column[last]):
-            pen.dot(place(last, column[last]), panel.colour, 4)
+        if end is not None and math.isfinite(column[end]):
+            canvas.dot(area.point(_across(end, steps), column[end]), panel.colour, 4)
 
 
-def _draw_band(pen: Pen, panel: Panel, place) -> None:
-    finite = [[v for v in row if math.isfinite(v)] for row in panel.curve]
-    upper = [place(i, max(row)) for i, row in enumerate(finite) if row]
-    lower = [place(i, min(row)) for i, row in enumerate(finite) if row]
-    if len(upper) > 1:
-        pen.area(upper + lower[::-1], (*panel.colour, 60))
+def _draw_band(canvas: Canvas, panel: Panel, area: Area) -> None:
+    """The range from the lowest to the highest image, over all steps that have a number."""
+    finite = [[value for value in row if math.isfinite(value)] for row in panel.curve]
+    upper = _points(area, [max(row, default=math.nan) for row in finite])
+    lower = _points(area, [min(row, default=math.nan) for row in finite])
+    corners = [point for point in upper + lower[::-1] if math.isfinite(point[1])]
+    if len(corners) > 2:
+        canvas.area(corners, (*panel.colour, 60))
 
 
-def _draw_steps(pen: Pen, bottom: int, steps: int, first: int) -> None:
+def _points(area: Area, values: Sequence[float]) -> list[Point]:
+    """The places of one value for each step."""
+    return [area.point(_across(i, len(values)), value) for i, value in enumerate(values)]
+
+
+def _across(step: float, steps: int) -> float:
+    """Where a step is, from 0 at the left to 1 at the right; one alone in the middle."""
+    return step / (steps - 1) if steps > 1 else 0.5
+
+
+def _draw_steps(canvas: Canvas, bottom: int, steps: int) -> None:
     """The numbers of the steps under the lowest panel; the first step is 1."""
-    low, high = first + 1, first + steps
-    inner = [int(t) for t in _ticks(low, high, 8) if t == int(t) and low < t < high]
-    room = (high - low) * 0.05
-    shown = [low, *(t for t in inner if low + room < t < high - room), high]
-    for tick in dict.fromkeys(shown):
-        across = 0.5 if steps == 1 else (tick - low) / (steps - 1)
-        x = LEFT + across * (WIDTH - LEFT - RIGHT)
-        pen.line([(x, bottom), (x, bottom + 4)], FAINT, 1)
-        pen.text((x, bottom + 12), str(tick), 12, FAINT, "mm")
-    pen.text((WIDTH - RIGHT, bottom + 31), "step", 12, FAINT, "rm")
+    room = (steps - 1) * 0.05
+    inner = [t for t in ticks_within(1, steps, 8) if t == int(t) and 1 + room < t < steps - room]
+    for tick in dict.fromkeys([1, *map(int, inner), steps]):
+        x = across_page(_across(tick - 1, steps))
+        canvas.line([(x, bottom), (x, bottom + 4)], FAINT, 1)
+        canvas.text((x, bottom + 12), str(tick), 12, FAINT, "mm")
 
 
 def _legend(images: int, stopped: bool) -> str:
@@ -183,27 +158,6 @@ def _range(values: list[float]) -> tuple[float, float]:
     low, high = min(finite), max(finite)
     air = 0.06 * (high - low) or max(abs(low) * 0.05, 1e-6)
     return low - air, high + air
-
-
-def _ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers from `low` to `high`, at most `most` of them where possible."""
-    span = high - low
-    if span <= 0:
-        return [low]
-    unit = 10 ** math.floor(math.log10(span / most))
-    step = next(unit * k for k in (1, 2, 5, 10, 20, 50) if span / (unit * k) <= most)
-    first = math.ceil(low / step)
-    return [k * step for k in range(first, math.floor(high / step) + 1)]
-
-
-def _number(value: float, ticks: list[float]) -> str:
-    step = ticks[1] - ticks[0] if len(ticks) > 1 else abs(value) or 1
-    places = max(0, -math.floor(math.log10(step) + 1e-9))
-    return f"{value:.{places}f}" if places < 7 and abs(value) < 1e6 else f"{value:.1e}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.3f}" if 0.01 <= abs(value) < 1e5 or not value else f"{value:.2e}"
 
 
 def _filled(column: list[float]) -> list[float]:

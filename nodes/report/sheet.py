@@ -1,6 +1,6 @@
-"""The picture of a sweep: one tile for each run, with its values above and beside it.
+"""Sheets: grids of images with words above, below and beside them, and heat maps in colour.
 
-Drawn with PIL alone. No ComfyUI and no torch: pictures and words in, a picture out.
+Drawn with PIL alone, in the images' own pixels. No ComfyUI.
 """
 
 from __future__ import annotations
@@ -12,26 +12,38 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-PAPER, FRAME, TEXT, FAINT = (37, 39, 43), (70, 73, 79), (236, 236, 232), (160, 162, 166)
-BEST = (64, 214, 164)
+from .drawing import BEST, FAINT, GRID, PAPER, TEXT
+from .words import cut, wrapped
+
 MARGIN, GAP = 24, 16
 LABEL_SIZE, CAPTION_SIZE = 17, 14
-MOST_LINES = 3
-WIDEST = 4096
+LINE = 1.3  # height of a line, in sizes of its letters
+MOST_LINES, MOST_LINES_BESIDE = 3, 6
+SIDE = 150  # widest column of words beside the rows
+WIDEST, NARROWEST = 4096, 48  # a whole sheet, a tile
+# Dark to light like heat, in steps that stay apart without colour too (as "inferno" does).
+HEAT = (
+    (0.00, 0.00, 0.02),
+    (0.26, 0.04, 0.41),
+    (0.58, 0.15, 0.40),
+    (0.87, 0.32, 0.23),
+    (0.99, 0.65, 0.04),
+    (0.99, 1.00, 0.64),
+)
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One run.
+    """One image of a sheet.
 
     Args:
-        picture: None where there is none yet.
+        image: None where there is none yet.
         label: words above it.
         caption: words below it.
-        best: shown as the one with the lowest loss.
+        best: shown as the best one.
     """
 
-    picture: Image.Image | None
+    image: Image.Image | None
     label: str = ""
     caption: str = ""
     best: bool = False
@@ -52,117 +64,87 @@ def draw_grid(
         width: of a tile; less if the sheet would get wider than `WIDEST`.
     """
     columns = max(len(row) for row in rows)
-    side = min(150, width) + GAP if down else 0
-    width = max(48, min(width, (WIDEST - 2 * MARGIN - side) // columns - GAP))
-    height = round(width * _aspect(rows))
-    fonts = Fonts(min(LABEL_SIZE, 9 + width // 24), min(CAPTION_SIZE, 8 + width // 36))
-    head = _lines_height(across, width, fonts)
-    labels = [_lines_height([tile.label for tile in row], width, fonts) for row in rows]
-    foot = fonts.caption_height + 8 if any(tile.caption for row in rows for tile in row) else 0
-    step = [label + height + foot + GAP for label in labels]
-    size = (
-        2 * MARGIN + side + columns * (width + GAP) - GAP,
-        2 * MARGIN + head + sum(step) - GAP,
-    )
-    sheet = Image.new("RGB", size, PAPER)
-    pen = ImageDraw.Draw(sheet)
-    for column, words in enumerate(across):
-        x = MARGIN + side + column * (width + GAP)
-        _words(pen, words, (x, MARGIN + head - 6), width, fonts)
-    top = MARGIN + head
+    side = min(SIDE, width) + GAP if down else 0
+    width = max(NARROWEST, min(width, (WIDEST - 2 * MARGIN - side) // columns - GAP))
+    style = _Style(width, round(width * _aspect(rows)))
+    head = style.label_height(across)
+    labels = [style.label_height([tile.label for tile in row]) for row in rows]
+    foot = style.caption_line + 8 if any(tile.caption for row in rows for tile in row) else 0
+    left, top = MARGIN + side, MARGIN + head
+    full_width = left + columns * (width + GAP) - GAP + MARGIN
+    full_height = top + sum(labels) + len(rows) * (style.height + foot + GAP) - GAP + MARGIN
+    sheet = Image.new("RGB", (full_width, full_height), PAPER)
+    for c, words in enumerate(across):
+        style.draw_label(sheet, words, left + c * (width + GAP), top)
     for r, row in enumerate(rows):
+        top += labels[r]
         if down:
-            middle = top + labels[r] + height / 2
-            _beside(pen, down[r], (MARGIN, middle), side - GAP, fonts)
+            style.draw_beside(sheet, down[r], side - GAP, top)
         for c, tile in enumerate(row):
-            x = MARGIN + side + c * (width + GAP)
-            _words(pen, tile.label, (x, top + labels[r] - 6), width, fonts)
-            _tile(sheet, pen, tile, (x, top + labels[r]), (width, height), fonts)
-        top += step[r]
+            style.draw_tile(sheet, tile, left + c * (width + GAP), top)
+        top += style.height + foot + GAP
     return sheet
-
-
-class Fonts:
-    """The two sizes of letters, and their heights."""
-
-    def __init__(self, label: int, caption: int):
-        self.label, self.caption = ImageFont.load_default(label), ImageFont.load_default(caption)
-        self.label_height, self.caption_height = round(label * 1.3), round(caption * 1.3)
-
-
-def wrapped(text: str, font, width: float, most: int = MOST_LINES) -> list[str]:
-    """The text in lines that fit the width, cut after `most` of them."""
-    lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and font.getlength(longer) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    shown = [_cut(line, font, width) for line in lines[:most]]
-    if len(lines) > most:
-        shown[-1] = _cut(lines[most - 1] + " " + lines[most], font, width, always=True)
-    return shown
-
-
-def _cut(line: str, font, width: float, *, always: bool = False) -> str:
-    if font.getlength(line) <= width and not always:
-        return line
-    while line and font.getlength(line + "...") > width:
-        line = line[:-1]
-    return line.rstrip() + "..."
-
-
-def _aspect(rows: Sequence[Sequence[Tile]]) -> float:
-    pictures = [tile.picture for row in rows for tile in row if tile.picture]
-    return pictures[0].height / pictures[0].width if pictures else 1.0
-
-
-def _lines_height(texts: Sequence[str], width: int, fonts: Fonts) -> int:
-    most = max((len(wrapped(text, fonts.label, width)) for text in texts), default=0)
-    return most * fonts.label_height + 10 if most else 0
-
-
-def _words(pen: ImageDraw.ImageDraw, text: str, corner, width: int, fonts: Fonts) -> None:
-    """Centred lines whose last one stands on the corner's height."""
-    lines = wrapped(text, fonts.label, width)
-    for i, line in enumerate(reversed(lines)):
-        place = (corner[0] + width / 2, corner[1] - i * fonts.label_height)
-        pen.text(place, line, TEXT, fonts.label, anchor="md")
-
-
-def _beside(pen: ImageDraw.ImageDraw, text: str, place, width: int, fonts: Fonts) -> None:
-    """Lines that end at the right, around the height of the place."""
-    lines = wrapped(text, fonts.label, width, most=2 * MOST_LINES)
-    for i, line in enumerate(lines):
-        y = place[1] + (i - (len(lines) - 1) / 2) * fonts.label_height
-        pen.text((place[0] + width, y), line, TEXT, fonts.label, anchor="rm")
-
-
-def _tile(
-    sheet: Image.Image, pen: ImageDraw.ImageDraw, tile: Tile, corner, size, fonts: Fonts
-) -> None:
-    x, y = corner
-    if tile.picture:
-        sheet.paste(tile.picture.resize(size, Image.Resampling.BICUBIC), corner)
-    else:
-        pen.rectangle((x, y, x + size[0] - 1, y + size[1] - 1), outline=FRAME)
-    if tile.best:
-        pen.rectangle((x - 3, y - 3, x + size[0] + 2, y + size[1] + 2), outline=BEST, width=3)
-    place = (x + size[0] / 2, y + size[1] + 6 + fonts.caption_height / 2)
-    caption = _cut(tile.caption, fonts.caption, size[0])
-    pen.text(place, caption, BEST if tile.best else FAINT, fonts.caption, anchor="mm")
-
-
-# Dark to light like heat, in steps that stay apart without colour too (as "inferno" does).
-_HEAT = ((0.00, 0.00, 0.02), (0.26, 0.04, 0.41), (0.58, 0.15, 0.40), (0.87, 0.32, 0.23),
-         (0.99, 0.65, 0.04), (0.99, 1.00, 0.64))  # fmt: skip
 
 
 def heat(maps: Tensor) -> Tensor:
     """Colours (n, 3, s, s) in [0, 1] of maps (n, s, s) from 0 to 1."""
-    colours = torch.tensor(_HEAT)
+    colours = torch.tensor(HEAT)
     place = maps.clamp(0, 1) * (len(colours) - 1)
     low = place.floor().long().clamp(max=len(colours) - 2)
     part = (place - low).unsqueeze(-1)
     return ((1 - part) * colours[low] + part * colours[low + 1]).movedim(-1, 1)
+
+
+class _Style:
+    """Tiles of one size, with letters that suit it; `top` is always that of a tile's image."""
+
+    def __init__(self, width: int, height: int):
+        self.width, self.height = width, height
+        label, caption = min(LABEL_SIZE, 9 + width // 24), min(CAPTION_SIZE, 8 + width // 36)
+        self._label, self._caption = ImageFont.load_default(label), ImageFont.load_default(caption)
+        self._label_line, self.caption_line = round(label * LINE), round(caption * LINE)
+
+    def label_height(self, labels: Sequence[str]) -> int:
+        """Room for the longest of the labels above tiles."""
+        most = max((len(self._lines(label)) for label in labels), default=0)
+        return most * self._label_line + 10 if most else 0
+
+    def draw_label(self, sheet: Image.Image, text: str, left: int, top: int) -> None:
+        """Centred lines above a tile, the last one close to it."""
+        draw = ImageDraw.Draw(sheet)
+        for i, line in enumerate(reversed(self._lines(text))):
+            place = (left + self.width / 2, top - 6 - i * self._label_line)
+            draw.text(place, line, TEXT, self._label, anchor="md")
+
+    def draw_beside(self, sheet: Image.Image, text: str, width: int, top: int) -> None:
+        """Lines at the left margin that end at the right, in the middle of a row's height."""
+        draw = ImageDraw.Draw(sheet)
+        lines = wrapped(text, width, self._label.getlength, MOST_LINES_BESIDE)
+        for i, line in enumerate(lines):
+            y = top + self.height / 2 + (i - (len(lines) - 1) / 2) * self._label_line
+            draw.text((MARGIN + width, y), line, TEXT, self._label, anchor="rm")
+
+    def draw_tile(self, sheet: Image.Image, tile: Tile, left: int, top: int) -> None:
+        """The image, or an empty frame, with its label and its caption."""
+        draw = ImageDraw.Draw(sheet)
+        right, bottom = left + self.width, top + self.height
+        self.draw_label(sheet, tile.label, left, top)
+        if tile.image:
+            size = (self.width, self.height)
+            sheet.paste(tile.image.resize(size, Image.Resampling.BICUBIC), (left, top))
+        else:
+            draw.rectangle((left, top, right - 1, bottom - 1), outline=GRID)
+        if tile.best:
+            draw.rectangle((left - 3, top - 3, right + 2, bottom + 2), outline=BEST, width=3)
+        place = (left + self.width / 2, bottom + 6 + self.caption_line / 2)
+        caption = cut(tile.caption, self.width, self._caption.getlength)
+        draw.text(place, caption, BEST if tile.best else FAINT, self._caption, anchor="mm")
+
+    def _lines(self, label: str) -> list[str]:
+        return wrapped(label, self.width, self._label.getlength, MOST_LINES)
+
+
+def _aspect(rows: Sequence[Sequence[Tile]]) -> float:
+    """Height by width of the first image."""
+    images = [tile.image for row in rows for tile in row if tile.image]
+    return images[0].height / images[0].width if images else 1.0

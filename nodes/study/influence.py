@@ -1,18 +1,16 @@
 """Pixel Influence: where in the image each token acts (arXiv 2506.08257, section 3.1).
 
-Axes: b images, n tokens, s = the tokenizer's image size, h and w pixels of a picture.
+Axes: b images, n tokens, s = the tokenizer's image size, h and w pixels of the sheet.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ...tokenopt_core.study.influence import pixel_influence
 from ..host.compat import CATEGORY, io, schema
-from ..host.images import from_images
+from ..host.images import from_images, from_pil, to_pil
 from ..host.memory import images_per_chunk
 from ..host.models import activation_bytes, gradient_scope
 from ..host.progress import BatchProgress
@@ -99,18 +97,13 @@ def _maps(tokenizer: LoadedTokenizer, tokens: Tokens, samples: int, seed: int) -
 
 def sheet(maps: Tensor) -> Tensor:
     """All maps (n, s, s) with position and mean on one page, (1, 3, h, w) in [0, 1]."""
-    pictures = heat(maps / maps.max().clamp(min=1e-12))
+    colours = heat(maps / maps.max().clamp(min=1e-12))
     shares = maps.mean((1, 2))
     tiles = [
-        Tile(_picture(picture), f"position {k}", f"mean {share:.4f}")
-        for k, (picture, share) in enumerate(zip(pictures, shares.tolist(), strict=True))
+        Tile(to_pil(image), f"position {k}", f"mean {share:.4f}")
+        for k, (image, share) in enumerate(zip(colours, shares.tolist(), strict=True))
     ]
     columns = next(c for c in (8, 16, 32) if len(tiles) / c <= 32 or c == 32)
     width = min(WIDEST_TILE, SHEET_WIDTH // columns)
     rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
-    drawn = draw_grid(rows, width=width)
-    return torch.from_numpy(np.asarray(drawn).copy()).movedim(2, 0)[None].float() / 255
-
-
-def _picture(image: Tensor) -> Image.Image:
-    return Image.fromarray((image.movedim(0, 2) * 255).round().byte().numpy())
+    return from_pil(draw_grid(rows, width=width))

@@ -43,7 +43,7 @@ def folder(server):
 
 
 def retrieval(**inputs) -> dict:
-    """1 guide, 2 the retrieval, 3 what it gives as pictures, 4 and 5 its texts."""
+    """1 guide, 2 the retrieval, 3 the images that it gives, 4 and 5 its texts."""
     chosen = {"prompts": "\n".join(wanted()[:3]), "choose": "best", "size": 64, **inputs}
     return {
         "1": node("TokenOpt_LoadGuide", model="demo"),

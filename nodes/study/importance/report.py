@@ -1,16 +1,16 @@
-"""What Token Importance shows: a bar chart for each partition, and the table of figures."""
+"""Reports of Token Importance: a bar chart for each partition, the table of figures, notes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from ....tokenopt_core.study.importance import Importance, Responses
+from ...host.images import from_pil
 from ...report.bars import Bars, draw_bars
+from ...report.words import counted, percent, plain_table
 
 FEW = 8  # images of a class; with fewer the statistics are rough
 
@@ -22,12 +22,12 @@ class Partition:
     Args:
         prompts: one for each class.
         texts: where they are among all texts.
-        found: what the images say.
+        statistics: of the images' tokens.
     """
 
     prompts: tuple[str, ...]
     texts: slice
-    found: Importance
+    statistics: Importance
 
     @property
     def name(self) -> str:
@@ -35,77 +35,72 @@ class Partition:
 
     def sizes(self) -> str:
         """Such as "bright 31, dark 33"."""
-        pairs = zip(self.prompts, self.found.counts, strict=True)
+        pairs = zip(self.prompts, self.statistics.counts, strict=True)
         return ", ".join(f"{prompt} {count}" for prompt, count in pairs)
 
 
 def charts(
-    partitions: Sequence[Partition], seen: Responses | None, effect: str, best: int
+    partitions: Sequence[Partition], responses: Responses | None, effect: str, best: int
 ) -> Tensor:
-    """One picture for each partition, (p, 3, h, w) in [0, 1]."""
-    pictures = []
+    """One chart for each partition, (p, 3, h, w) in [0, 1]."""
+    drawn = []
     for part in partitions:
-        chance = part.found.chance
+        chance = part.statistics.chance
         name = "importance: share of a token's variance that lies between the classes"
-        panels = [Bars(name, part.found.scores.tolist(), chance, "chance")]
+        panels = [Bars(name, part.statistics.scores.tolist(), chance, "chance")]
         foot = "marked: the most important"
-        if seen is not None:
+        if responses is not None:
             by = "the images' mean" if effect == "mean" else "random codes"
-            changed, _ = seen.class_changes(part.texts)
+            changed, _ = responses.class_changes(part.texts)
             name = f"images whose class changes when the token is replaced by {by}"
             panels.append(Bars(name, changed.tolist(), percent=True))
-            panels.append(Bars("how much that changes the image", seen.change.tolist()))
-        picture = draw_bars(
-            panels, title=f"Images: {part.sizes()}", foot=foot, marked=part.found.best(best)
-        )
-        pictures.append(torch.from_numpy(np.asarray(picture).copy()))
-    return torch.stack(pictures).movedim(3, 1).float() / 255
+            panels.append(Bars("how much that changes the image", responses.change.tolist()))
+        title, marked = f"Images: {part.sizes()}", part.statistics.best(best)
+        drawn.append(draw_bars(panels, title=title, foot=foot, marked=marked))
+    return from_pil(*drawn)
 
 
-def table(partitions: Sequence[Partition], seen: Responses | None) -> str:
+def table(partitions: Sequence[Partition], responses: Responses | None) -> str:
     """One line for each position, below a head; each partition has its own columns."""
-    head, columns = ["position"], [[str(k) for k in range(len(partitions[0].found.scores))]]
+    head, columns = ["position"], [[str(k) for k in range(len(partitions[0].statistics.scores))]]
     for part in partitions:
         head.append(part.name)
-        columns.append([f"{score:.3f}" for score in part.found.scores.tolist()])
-        if seen is not None:
-            changed, drop = seen.class_changes(part.texts)
+        columns.append([f"{score:.3f}" for score in part.statistics.scores.tolist()])
+        if responses is not None:
+            changed, drop = responses.class_changes(part.texts)
             head += ["class changes", "similarity drops"]
-            columns.append([f"{100 * share:.0f} %" for share in changed.tolist()])
+            columns.append([percent(share) for share in changed.tolist()])
             columns.append([f"{value:.3f}" for value in drop.tolist()])
-    if seen is not None:
+    if responses is not None:
         head.append("image changes")
-        columns.append([f"{value:.4f}" for value in seen.change.tolist()])
-    rows = [head, *zip(*columns, strict=True)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
+        columns.append([f"{value:.4f}" for value in responses.change.tolist()])
+    return plain_table([head, *zip(*columns, strict=True)], right=True)
 
 
 def positions_text(partitions: Sequence[Partition], best: int) -> str:
     """The best positions of all partitions, such as "6, 15", the most important first."""
-    found = dict.fromkeys(k for part in partitions for k in part.found.best(best))
-    return ", ".join(map(str, found))
+    positions = dict.fromkeys(k for part in partitions for k in part.statistics.best(best))
+    return ", ".join(map(str, positions))
 
 
 def notes(partitions: Sequence[Partition], skipped: Sequence[str], best: int) -> list[str]:
     """Sentences for the user: class sizes, positions that chance explains, files left out."""
     lines = []
     for part in partitions:
-        lines.append(f"{part.sizes()}: position {', '.join(map(str, part.found.best(best)))}")
-        weak = [k for k in part.found.best(best) if part.found.scores[k] <= part.found.chance]
+        statistics, positions = part.statistics, part.statistics.best(best)
+        lines.append(f"{part.sizes()}: position {', '.join(map(str, positions))}")
+        weak = [k for k in positions if statistics.scores[k] <= statistics.chance]
         if weak:
             lines.append(
                 f"{part.name}: position {', '.join(map(str, weak))} is not above chance "
-                f"({part.found.chance:.3f}); more images tell more"
+                f"({statistics.chance:.3f}); more images tell more"
             )
-        if min(part.found.counts) < FEW:
+        fewest = min(statistics.counts)
+        if fewest < FEW:
             lines.append(
-                f"{part.name}: a class has only {min(part.found.counts)} images; with fewer than "
+                f"{part.name}: a class has only {counted(fewest, 'image')}; with fewer than "
                 f"{FEW} the figures are rough"
             )
     if skipped:
-        lines.append(f"{len(skipped)} files left out: {skipped[0]}")
+        lines.append(f"{counted(len(skipped), 'file')} left out: {skipped[0]}")
     return lines

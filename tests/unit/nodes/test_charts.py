@@ -1,33 +1,21 @@
-"""The loss chart: what its picture shows, measured in pixels."""
+"""The loss chart: what its image shows, measured in pixels."""
 
 from __future__ import annotations
 
-import importlib
 import math
-import sys
-import types
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-NODES = Path(__file__).parents[3] / "nodes"
-
 
 @pytest.fixture(scope="module")
-def charts():
-    """nodes/report/chart.py alone: the package around it needs ComfyUI, the chart does not."""
-    package = types.ModuleType("chart_files")
-    package.__path__ = [str(NODES)]
-    sys.modules["chart_files"] = package
-    yield importlib.import_module("chart_files.report.chart")
-    for name in [name for name in sys.modules if name.startswith("chart_files")]:
-        del sys.modules[name]
+def charts(report):
+    return report("chart")
 
 
-def rows_of(picture, colour: tuple[int, int, int], left: float, right: float) -> np.ndarray:
-    """The rows in which a colour is to be seen in a part of the picture, as shares of its width."""
-    pixels = np.asarray(picture).astype(int)
+def rows_of(image, colour: tuple[int, int, int], left: float, right: float) -> np.ndarray:
+    """The rows in which a colour is to be seen in a part of the image, as shares of its width."""
+    pixels = np.asarray(image).astype(int)
     width = pixels.shape[1]
     part = pixels[:, int(left * width) : int(right * width)]
     return np.nonzero((np.abs(part - colour).sum(2) < 30).any(1))[0]
@@ -35,19 +23,19 @@ def rows_of(picture, colour: tuple[int, int, int], left: float, right: float) ->
 
 def test_a_falling_loss_falls_from_left_to_right(charts):
     curve = [[1.0 - i / 99] for i in range(100)]
-    picture = charts.draw_chart({"clip": curve})
+    image = charts.draw_chart({"clip": curve})
     early, late = (
-        rows_of(picture, charts.COLOURS[0], *part)[-1] for part in ((0.3, 0.35), (0.9, 0.95))
+        rows_of(image, charts.COLOURS[0], *part)[-1] for part in ((0.3, 0.35), (0.9, 0.95))
     )
-    assert late - early > 0.4 * picture.height
+    assert late - early > 0.4 * image.height
 
 
 def test_every_term_has_a_panel_of_its_own_scale_and_a_total_above(charts):
     large = [[100.0 + i] for i in range(50)]
     small = [[0.001 - i * 1e-5] for i in range(50)]
-    picture = charts.draw_chart({"large": large, "small": small}, beside={"penalty": small})
+    image = charts.draw_chart({"large": large, "small": small}, beside={"penalty": small})
     colours = [charts.TOTAL_COLOUR, *charts.COLOURS[:3]]
-    spans = [rows_of(picture, colour, 0.2, 0.9) for colour in colours]
+    spans = [rows_of(image, colour, 0.2, 0.9) for colour in colours]
     heights = [np.ptp(rows) for rows in spans]
     assert min(heights) > 60
     middles = [np.median(rows) for rows in spans]
@@ -65,17 +53,17 @@ def test_the_total_is_the_sum_of_the_terms_alone(charts):
 @pytest.mark.parametrize("steps", [1, 2, 300])
 def test_any_number_of_steps_and_images(charts, steps, images):
     curve = [[math.sin(i + k) for k in range(images)] for i in range(steps)]
-    picture = charts.draw_chart({"clip": curve}, title="x" * 500, ends=[0] * images)
-    assert picture.width == charts.WIDTH
-    assert len(rows_of(picture, charts.COLOURS[0], 0.1, 1))
+    image = charts.draw_chart({"clip": curve}, title="x" * 500, ends=[0] * images)
+    assert image.width == 832
+    assert len(rows_of(image, charts.COLOURS[0], 0.1, 1))
 
 
 def test_numbers_that_are_none_leave_a_gap(charts):
     curve = [[0.0]] * 40 + [[math.nan]] * 40 + [[0.0]] * 40
-    picture = charts.draw_chart({"clip": curve})
+    image = charts.draw_chart({"clip": curve})
     head = 80  # the name above the panel has the colour too
-    assert (rows_of(picture, charts.COLOURS[0], 0.15, 0.3) > head).any()
-    assert not (rows_of(picture, charts.COLOURS[0], 0.47, 0.6) > head).any()
+    assert (rows_of(image, charts.COLOURS[0], 0.15, 0.3) > head).any()
+    assert not (rows_of(image, charts.COLOURS[0], 0.47, 0.6) > head).any()
     charts.draw_chart({"clip": [[math.inf], [math.nan]]})
 
 
