@@ -31,7 +31,7 @@ from devtools.comfyui.server import ComfyServer
 
 WORKFLOWS = ROOT / "workflows" / "api"
 PACKS = [ROOT / "tests" / "server" / name for name in ("hostile_pack", "warm_loss")]
-PACKS += [ROOT / "benchmarks" / "speed_pack"]
+PACKS += [ROOT / "benchmarks" / "speed" / "pack"]
 if os.environ.get("TOKENOPT_PRETEND_DEVICE"):  # the whole of tests/server as if on a GPU
     PACKS += [ROOT / "tests" / "server" / "pretended_pack"]
 

@@ -20,7 +20,7 @@ from devtools.comfyui.server import ComfyServer
 BASE, LOG = DEV / "speed-base", DEV / "logs" / "speed.log"
 PACK = Path(__file__).parent / "pack"
 STEPS, PREVIEW_EVERY = 300, 10
-BLOCK = 10  # steps that speed_pack times together
+BLOCK = 10  # steps that the pack times together
 
 _IMPORT = re.compile(r"import time:\s*(\d+) \|\s*(\d+) \|( +)(.+)")
 

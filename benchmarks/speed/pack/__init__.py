@@ -36,7 +36,7 @@ class ReportingCost:
         return {"required": wanted | {name: ("INT", {"min": 1}) for name in numbers}}
 
     def run(self, tokenizer, tokens, loss, steps, blocks, preview_every):
-        node = _pack_module("run")
+        node = _pack_module("optimize.run")
         config = node.make_config(
             tokenizer,
             lr=0.0,
@@ -80,7 +80,7 @@ def _reported(node: ModuleType, work: tuple, tokenizer, preview_every: int) -> I
         follow = node.Follower(config.steps, preview_every)
         recorder = node._recorder(tokenizer, config, [SEED], work[2])
         trajectory = node.Trajectory(config.steps, 16)
-        with _pack_module("stop").stoppable() as stop:
+        with _pack_module("host.stop").stoppable() as stop:
             for step in node.optimize(*work, seeds=[SEED]):
                 recorder.add(step)
                 trajectory.add(step.index, step.images)
