@@ -4,9 +4,9 @@ import json
 
 import pytest
 import torch
-from benchmarks.pictures import LIMIT
 from PIL import Image
 
+from benchmarks.images import LIMIT
 from benchmarks.science import __main__ as science
 from benchmarks.science import models, rows
 from benchmarks.science.cache import Job

@@ -62,9 +62,8 @@ def test_copying_all_tokens_gives_the_reference_and_none_the_target(tokenizer, s
 
 def test_kept_counts_the_seven_others(tokenizer, scenes):
     chosen = pairs(scenes, LIGHT, 4)
-    other = Scenes(
-        (scenes.rows + 1) % 2, scenes.tokens, scenes.good
-    )  # no target shows these, or few do
+    rows = (scenes.rows + 1) % 2  # no target shows these, or few do
+    other = Scenes(rows, scenes.tokens, scenes.good)
     found = copied(tokenizer, LIGHT, other, scenes, chosen, [])
     same = (rows == scenes.rows)[chosen[0]].float()
     same[:, NAMES.index("light")] = 0
