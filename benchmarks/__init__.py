@@ -1,1 +1,1 @@
-"""Experiments on the demo world: `python -m benchmarks.science`."""
+"""Measurements: experiments on the demo world, speed, checks of a GPU, and a soak test."""

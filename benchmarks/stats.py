@@ -61,7 +61,11 @@ def mean(values: Sequence[float]) -> tuple[float, float]:
 
 def share_text(flags: Sequence[bool]) -> str:
     """Percent with Wilson's interval, such as "72 [64, 79]"."""
-    hits, n = sum(map(bool, flags)), len(flags)
+    return hits_text(sum(map(bool, flags)), len(flags))
+
+
+def hits_text(hits: int, n: int) -> str:
+    """The same of a number of hits."""
     low, high = wilson(hits, n)
     return f"{100 * hits / n:.0f} [{100 * low:.0f}, {100 * high:.0f}]"
 
@@ -70,3 +74,9 @@ def mean_text(values: Sequence[float], digits: int = 2) -> str:
     """Mean and half interval, such as "0.72 ± 0.03"."""
     average, half = mean(values)
     return f"{average:.{digits}f} ± {half:.{digits}f}"
+
+
+def percent_text(shares: Sequence[float]) -> str:
+    """Mean and half interval in percent, such as "97 ± 1"."""
+    average, half = mean(shares)
+    return f"{100 * average:.0f} ± {100 * half:.0f}"

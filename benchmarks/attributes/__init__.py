@@ -1,1 +1,1 @@
-"""Attribute vectors: how often one transfers."""
+"""Attribute vectors: how often one changes another scene as it should."""

@@ -1,4 +1,4 @@
-"""docs/science/attributes.md and its picture."""
+"""The page docs/science/attributes.md and its picture."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
+from tokenopt_core import Tokenizer
 from training.evaluate import checksums
 
-from .. import pictures
-from ..science.tables import markdown
-from ..stats import mean, share_text
-from . import trials as trials
+from .. import images, markdown, scenes
+from ..stats import percent_text, share_text
+from . import trials
 
 SHOWN = 2  # scenes of each change in the picture
 STRENGTHS = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0)
@@ -59,51 +59,44 @@ def write(table: Sequence, examples: Sequence, minutes: float, folder: Path) -> 
         sections += [EXAMPLES, _examples(examples)]
     strengths = ", ".join(f"{strength:g}" for strength in STRENGTHS)
     sections.append(PICTURE.format(shown=SHOWN, strengths=strengths))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "attributes.md"
-    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
-    return f"Written: {path}"
+    return markdown.write_page(folder / "attributes.md", sections)
 
 
-def draw(tokenizer, shown: Sequence, path: Path) -> None:
+def draw(tokenizer: Tokenizer, shown: Sequence, path: Path) -> None:
     """A line for each scene: as it is, then at several strengths.
 
     Args:
         shown: (change, attribute, features (b, n, d)) each.
     """
+    settings = [trials.Setting(0, strength) for strength in STRENGTHS]
     rows = []
     for change, attribute, features in shown:
         for one in features.split(1):
-            moved = [
-                trials.apply(attribute, one, trials.Setting(0, strength)) for strength in STRENGTHS
-            ]
-            images = trials.decode(tokenizer, torch.cat(moved))
-            rows.append(
-                (change.label.replace("→", "to"), pictures.to_image(torch.cat(list(images), dim=2)))
-            )
-    pictures.save(pictures.grid(rows, len(STRENGTHS)), path)
+            edited = torch.cat([trials.apply(attribute, one, setting) for setting in settings])
+            decoded = scenes.decode(tokenizer, scenes.quantize(tokenizer, edited))
+            rows.append((change.label.replace("→", "to"), images.strip(torch.cat(list(decoded)))))
+    images.save(images.grid(rows, len(STRENGTHS)), path)
 
 
 def _table(table: Sequence) -> str:
     settings = list(dict.fromkeys(setting for _, setting, _ in table))
     lines = []
     for change in dict.fromkeys(change for change, _, _ in table):
-        found = {setting: o for c, setting, o in table if c == change}
-        number = str(len(found[settings[0]].changed))
-        lines.append((change.label, number, *(_cell(found[setting]) for setting in settings)))
-    return markdown(("change", "N", *(setting.label for setting in settings)), lines)
+        outcomes = {setting: outcome for c, setting, outcome in table if c == change}
+        number = str(len(outcomes[settings[0]].changed))
+        lines.append((change.label, number, *(_cell(outcomes[setting]) for setting in settings)))
+    return markdown.table(("change", "N", *(setting.label for setting in settings)), lines)
 
 
 def _examples(examples: Sequence) -> str:
     counts = list(dict.fromkeys(count for _, _, count, _ in examples))
     lines = []
     for change, twins in dict.fromkeys((change, twins) for change, twins, _, _ in examples):
-        found = {count: o for c, t, count, o in examples if (c, t) == (change, twins)}
+        outcomes = {n: outcome for c, t, n, outcome in examples if (c, t) == (change, twins)}
         label = f"{change.label}, {'the same scenes' if twins else 'others'}"
-        lines.append((label, *(_cell(found[count]) for count in counts)))
-    return markdown(("change", *(f"{count} + {count}" for count in counts)), lines)
+        lines.append((label, *(_cell(outcomes[count]) for count in counts)))
+    return markdown.table(("change", *(f"{count} + {count}" for count in counts)), lines)
 
 
-def _cell(outcome: trials.Outcome) -> str:
-    average, half = mean(outcome.kept)
-    return f"{share_text(outcome.changed)} / {100 * average:.0f} ± {100 * half:.0f}"
+def _cell(outcome: scenes.Outcome) -> str:
+    return f"{share_text(outcome.changed)} / {percent_text(outcome.kept)}"

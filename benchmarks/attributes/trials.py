@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from tokenopt_core import Tokenizer
-from tokenopt_core.demo import ATTRIBUTES, judge, render, sample
+from tokenopt_core.demo import ATTRIBUTES, render, sample
 from tokenopt_core.tokens.attributes import Attribute, add_attribute, attribute_vector
 
+from ..scenes import GOOD_SHARE, Outcome, encode, judged, outcome, quantize
+
 LEARNING_SEED, MEASURING_SEED = 490_000_000, 500_000_000  # no training draws from these
-NAMES = list(ATTRIBUTES)
-BATCH = 64
-GOOD_SHARE = 0.7  # of scenes that are surely well reconstructed, to draw enough of them
 EXAMPLES = 32
 
 
@@ -43,14 +41,6 @@ class Setting(NamedTuple):
     def label(self) -> str:
         where = f"{self.strongest} positions" if self.strongest else "all positions"
         return f"{where}, strength {self.strength:g}"
-
-
-class Outcome(NamedTuple):
-    """Of each scene: the judge sees the new value; share of the seven others that are kept."""
-
-    changed: list[bool]
-    kept: list[float]
-    valid: list[bool]
 
 
 CHANGES = (
@@ -97,12 +87,13 @@ def by_examples(
     tokenizer: Tokenizer, change: Change, most: int
 ) -> list[tuple[Change, bool, int, Outcome]]:
     """What fewer examples are worth, the same scenes twice and different ones."""
-    held, tokens = well_reconstructed(tokenizer, change, most)
+    scenes, features = well_reconstructed(tokenizer, change, most)
     rows = []
     for twins in (True, False):
         for count in FEW:
-            moved = apply(learn(tokenizer, change, count, twins=twins), tokens, FEW_SETTING)
-            rows.append((change, twins, count, measured(tokenizer, change, held, moved)))
+            attribute = learn(tokenizer, change, count, twins=twins)
+            edited = apply(attribute, features, FEW_SETTING)
+            rows.append((change, twins, count, outcome_of(tokenizer, change, scenes, edited)))
     return rows
 
 
@@ -111,35 +102,12 @@ def well_reconstructed(tokenizer: Tokenizer, change: Change, most: int) -> tuple
     judge sees all eight attributes in the reconstruction."""
     drawn = sample(int(most / GOOD_SHARE), MEASURING_SEED).replace(**{change.name: change.before})
     features = encode(tokenizer, render(drawn, MEASURING_SEED))
-    seen, valid = judged(tokenizer, features)
+    seen, valid = judged(tokenizer, quantize(tokenizer, features))
     good = ((seen == drawn.indices).all(1) & valid).nonzero().flatten()[:most]
     return drawn.indices[good], features[good]
 
 
-def measured(tokenizer: Tokenizer, change: Change, held: Tensor, features: Tensor) -> Outcome:
-    """What the judge sees in moved `features` (b, n, d) of scenes with the attributes `held`."""
-    seen, valid = judged(tokenizer, features)
-    column = NAMES.index(change.name)
-    changed = seen[:, column] == ATTRIBUTES[change.name].index(change.after)
-    same = (seen == held).float()
-    same[:, column] = 0
-    return Outcome(changed.tolist(), (same.sum(1) / (len(NAMES) - 1)).tolist(), valid.tolist())
-
-
-@torch.no_grad()
-def encode(tokenizer: Tokenizer, images: Tensor) -> Tensor:
-    """Features (b, n, d)."""
-    return torch.cat([tokenizer.encode(some) for some in images.split(BATCH)])
-
-
-@torch.no_grad()
-def decode(tokenizer: Tokenizer, features: Tensor) -> Tensor:
-    """Images (b, 3, 64, 64) in [0, 1]."""
-    parts = [tokenizer.decode(tokenizer.quantize(f).tokens) for f in features.split(BATCH)]
-    return torch.cat(parts).clamp(0, 1)
-
-
-def judged(tokenizer: Tokenizer, features: Tensor) -> tuple[Tensor, Tensor]:
-    """What the judge sees (b, 8), and whether it sees a scene (b,)."""
-    found = judge(decode(tokenizer, features))
-    return found.indices, found.valid > 0.5
+def outcome_of(tokenizer: Tokenizer, change: Change, scenes: Tensor, features: Tensor) -> Outcome:
+    """What the judge sees in edited `features` (b, n, d) of scenes with these attributes (b, 8)."""
+    value = ATTRIBUTES[change.name].index(change.after)
+    return outcome(tokenizer, quantize(tokenizer, features), change.name, value, scenes)

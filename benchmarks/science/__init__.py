@@ -1,1 +1,1 @@
-"""Success of edits over settings, on the demo world."""
+"""Experiments of the paper on the demo world: success of edits by setting."""

@@ -4,7 +4,7 @@ python -m benchmarks.science --workers 2       everything, about 95 minutes on t
 python -m benchmarks.science --quick           the machinery in a minute; its numbers mean nothing
 python -m benchmarks.science --experiments tune    candidates for the defaults, on other scenes
 
-Writes docs/science/results.md (or tuning.md) and its pictures. Results are kept in benchmarks/runs:
+Writes docs/science/results.md (or tuning.md) and its images. Results are kept in benchmarks/runs:
 an interrupted run goes on, and a changed setting or weight runs again only where it matters. The
 comparators are trained before by `python -m training --only grid vae --minutes 20`.
 """
@@ -20,12 +20,12 @@ from typing import NamedTuple
 
 from tokenopt_core.optimize.precision import WORTH, bfloat16_gain
 
+from .. import command
 from . import models, report, rows
 from .cache import Job, Results
 from .rows import Row
 from .work import work
 
-ROOT = Path(__file__).parents[2]
 CHUNK = 16
 
 
@@ -51,13 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what is missing and writes the report."""
     options = _parse(arguments)
     started = time.perf_counter()
-    results: dict[str, list[Results]] = {}
     plans, missing = _plan(options)
-    work(
-        [job for jobs in plans.values() for job in sum(jobs, [])], options.workers, options.threads
-    )
-    for name, jobs in plans.items():
-        results[name] = [Results(row_jobs[0].row, row_jobs) for row_jobs in jobs]
+    every_job = [job for jobs in plans.values() for row_jobs in jobs for job in row_jobs]
+    work(every_job, options.workers, options.threads)
+    results = {
+        name: [Results(row_jobs[0].row, row_jobs) for row_jobs in jobs]
+        for name, jobs in plans.items()
+    }
     for remark in missing:
         print(remark, file=sys.stderr)
     facts = report.Facts(
@@ -100,38 +100,27 @@ def _plan(options: argparse.Namespace) -> tuple[dict[str, list[list[Job]]], list
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.science",
-        description=__doc__.split("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = command.parser("science", __doc__)
     add = parser.add_argument
     add("--experiments", nargs="+", choices=EXPERIMENTS, default=DEFAULT, help="which tables")
     add("--rows", nargs="+", metavar="KEY", help="only rows whose key starts so (see rows.py)")
-    add("--n", type=int, default=128, help="images of the edit table; others take a share of it")
     add("--workers", type=int, default=1, help="processes, one for each core")
-    add("--threads", type=int, default=1, help="threads of each process")
     usual = "bfloat16" if bfloat16_gain() >= WORTH else "float32"
     add("--precision", choices=("bfloat16", "float32"), default=usual, help="of the loop")
-    add("--quick", action="store_true", help="4 images and 4 steps, to try the machinery")
-    add("--out", type=Path, default=ROOT / "docs" / "science", help="folder of the report")
-    add("--cache", type=Path, default=Path(__file__).parents[1] / "runs", help="folder of results")
-    options = parser.parse_args(arguments)
-    if options.rows and not any(
-        row.key.startswith(tuple(options.rows))
-        for e in options.experiments
-        for row in EXPERIMENTS[e].rows
-    ):
+    add("--cache", type=Path, default=command.RUNS, help="folder of results")
+    command.add_page_options(
+        parser,
+        "images of the edit table; others take a share of it",
+        "4 images and 4 steps, to try the machinery",
+    )
+    options = command.parse_page_options(parser, arguments)
+    keys = [row.key for name in options.experiments for row in EXPERIMENTS[name].rows]
+    if options.rows and not any(key.startswith(tuple(options.rows)) for key in keys):
         parser.error(
             f"--rows {' '.join(options.rows)} fits no row of {', '.join(options.experiments)}."
         )
-    if options.n < 1 or options.workers < 1 or options.threads < 1:
-        parser.error("--n, --workers and --threads are 1 or more.")
     if options.quick:
         options.n = min(options.n, 4)
-        default = ROOT / "docs" / "science"
-        if options.out == default:
-            options.out = options.cache / "quick"
     return options
 
 

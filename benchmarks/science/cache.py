@@ -1,4 +1,4 @@
-"""Results on disk: one JSON file and one strip of pictures for each row and chunk of problems."""
+"""Results on disk: one JSON file and one strip of images for each row and chunk of problems."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import pictures
-from . import models
+from .. import images
+from . import models, problems
 from .rows import Row
 
 LAYOUT = 1  # of the records; a new number makes old ones unknown
@@ -34,6 +34,11 @@ class Job(NamedTuple):
         """Image steps, for the progress bar."""
         return self.size * max(1, self.row.steps)
 
+    def problems(self) -> problems.Problems:
+        """What the row is tried on."""
+        draw = problems.restorations if self.row.task == "hole" else problems.edits
+        return draw(self.split, self.chunk, self.size)
+
     def path(self) -> Path:
         """Where the record is; the name covers settings, weights, problems and precision."""
         facts = {
@@ -50,11 +55,11 @@ class Job(NamedTuple):
     def done(self) -> bool:
         return self.path().is_file()
 
-    def save(self, record: dict[str, Any], images: Tensor) -> None:
-        """Writes the pictures first, then the record, which appears when it is complete."""
+    def save(self, record: dict[str, Any], results: Tensor) -> None:
+        """Writes the images first, then the record, which appears when it is complete."""
         path = self.path()
         path.parent.mkdir(parents=True, exist_ok=True)
-        pictures.to_image(torch.cat(list(images), dim=2)).save(path.with_suffix(".png"))
+        images.strip(results).save(path.with_suffix(".png"))
         partial = path.with_suffix(".part")
         partial.write_text(json.dumps({"label": self.row.label, **record}), encoding="utf-8")
         partial.replace(path)
@@ -62,7 +67,7 @@ class Job(NamedTuple):
     def load(self) -> dict[str, Any]:
         return json.loads(self.path().read_text(encoding="utf-8"))
 
-    def picture(self) -> Image.Image:
+    def strip(self) -> Image.Image:
         """The strip of all images of the chunk."""
         with Image.open(self.path().with_suffix(".png")) as image:
             return image.convert("RGB")

@@ -1,4 +1,4 @@
-"""The models of the experiments: exact ones that encode, render and score, fast ones for the loop.
+"""Models of the experiments: exact ones that encode, render and score, fast ones for the loop.
 
 On a CPU with matrix units the loop is twice as fast in bfloat16, with attention as plain products
 and CLIP's batch norms folded into its convolutions. Results are rendered and judged in float32.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -18,9 +17,10 @@ from tokenopt_core import Guide, Tokenizer, load_guide, load_tokenizer
 from training.evaluate import checksums
 from training.grid import load_grid
 
+from ..command import ROOT
 from .pixels import PixelTokenizer
 
-RUNS = Path(__file__).parents[2] / "training" / "runs"
+RUNS = ROOT / "training" / "runs"
 COMPARATORS = ("grid", "vae")
 
 

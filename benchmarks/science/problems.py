@@ -1,4 +1,4 @@
-"""The scenes and prompts of the experiments, from seeds that nothing else uses.
+"""Scenes and prompts of the experiments, from seeds that nothing else uses.
 
 Training draws from small seeds, its measurements from 90001 to 90004. A problem set depends on its
 split and chunk alone, so more images mean more chunks, never other ones.

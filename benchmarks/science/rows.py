@@ -1,4 +1,4 @@
-"""Every row of every table: what is optimized, from where, how, and what is looked at."""
+"""Rows of the tables: what is optimized, from which start, with which settings."""
 
 from __future__ import annotations
 

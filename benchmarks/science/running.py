@@ -1,4 +1,4 @@
-"""Runs one row on one chunk of problems, and says what came out in plain numbers."""
+"""One row run on one chunk of problems, and its figures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def run_row(row: Row, problems: Problems, precision: str) -> tuple[dict[str, Any], Tensor]:
-    """What became of every problem, and the pictures (n, 3, 64, 64).
+    """Figures of every problem, and the images (n, 3, 64, 64).
 
     Returns:
         "images": one dictionary of figures per image (see `measure`); "seconds" of the run; for a
@@ -56,7 +56,7 @@ def measure(images: Tensor, problems: Problems) -> list[dict[str, Any]]:
     """Per image what the judge and CLIP say.
 
     "seen": the judge's eight attributes; "right": which of them are as wanted; "valid" and
-    "probability" (of shape and colour together) 0 to 1; "clip": similarity of the whole picture to
+    "probability" (of shape and colour together) 0 to 1; "clip": similarity of the whole image to
     the caption; "psnr": against the seed, inside the hole.
     """
     seen = judge(images)

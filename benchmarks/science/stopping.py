@@ -1,4 +1,4 @@
-"""The trace of one run, from which any earlier end can be replayed without running again.
+"""Trace of a run, from which any earlier end can be replayed without running again.
 
 What a run does up to a step does not depend on when it ends, with one exception: the token noise
 falls over the first two thirds of the steps that were planned.

@@ -1,4 +1,4 @@
-"""Does jobs, some at a time, each in a process with one thread."""
+"""Jobs done side by side, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 import torch
 from tqdm import tqdm
 
-from . import problems
 from .cache import Job
 from .running import run_row
 
@@ -42,7 +41,5 @@ def _done(jobs: list[Job], workers: int, threads: int) -> Iterator[Job]:
 
 
 def _do(job: Job) -> Job:
-    maker = problems.restorations if job.row.task == "hole" else problems.edits
-    record, images = run_row(job.row, maker(job.split, job.chunk, job.size), job.precision)
-    job.save(record, images)
+    job.save(*run_row(job.row, job.problems(), job.precision))
     return job

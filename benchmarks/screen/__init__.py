@@ -1,1 +1,1 @@
-"""Methods of perturbation search compared."""
+"""Partial searches of codes: how often each method holds the best code."""

@@ -28,10 +28,10 @@ from tokenopt_core.tokenizers import build_tokenizer
 from tokenopt_core.tokenizers.registry import RELEASES
 from training.attention import plain_attention
 
-from . import page as screen_page
+from .. import command
+from . import page
 from .methods import Case
 
-ROOT = Path(__file__).parents[2]
 SEED = 4242
 BATCH = 16
 LARGE_SIZE, LARGE_CODES, LARGE_IMAGES, LARGE_SEED = 64, 1024, 8, 90_210
@@ -87,10 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in options.models:
         model = MODELS[name](options.images)
         cases[name] = list(_cases(name, model, options.cache))
-    timing = screen_page.measure_floor(load_tokenizer("demo"), BATCH)
-    page = screen_page.write(cases, timing)
-    options.out.write_text(page, encoding="utf-8")
-    print(page)
+    text = page.write(cases, page.measure_floor(load_tokenizer("demo"), BATCH))
+    options.out.write_text(text, encoding="utf-8")
+    print(text)
     return 0
 
 
@@ -123,19 +122,19 @@ def _measure(model: Model, image: int) -> dict[str, Tensor]:
         losses["clip"] = clip.cast(torch.bfloat16)
     with plain_attention():
         original = tokenizer.decode(tokens).clamp(0, 1)
-        found: dict[str, list] = {}
+        tables: dict[str, list[Tensor]] = {}
         for position in model.positions:
-            rows: dict[str, list] = {}
-            for part in model.pool.split(BATCH):
-                edited = tokens.repeat(len(part), 1, 1)
-                edited[:, position] = entries[part]
+            row: dict[str, list[Tensor]] = {}
+            for chunk in model.pool.split(BATCH):
+                edited = tokens.repeat(len(chunk), 1, 1)
+                edited[:, position] = entries[chunk]
                 images = tokenizer.decode(edited).clamp(0, 1)
-                rows.setdefault("l1", []).append((images - original).abs().mean((1, 2, 3)))
+                row.setdefault("l1", []).append((images - original).abs().mean((1, 2, 3)))
                 for kind, loss in losses.items():
-                    rows.setdefault(kind, []).append(loss(images).float())
-            for kind, parts in rows.items():
-                found.setdefault(kind, []).append(torch.cat(parts))
-    return {kind: torch.stack(parts) for kind, parts in found.items()}
+                    row.setdefault(kind, []).append(loss(images).float())
+            for kind, values in row.items():
+                tables.setdefault(kind, []).append(torch.cat(values))
+    return {kind: torch.stack(rows) for kind, rows in tables.items()}
 
 
 def _digest(model: Model, image: int) -> str:
@@ -148,13 +147,11 @@ def _digest(model: Model, image: int) -> str:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.screen", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser = command.parser("screen", __doc__)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), help="which")
     parser.add_argument("--images", type=int, default=4, help="images of each model")
-    parser.add_argument("--cache", type=Path, default=Path(__file__).parents[1] / "runs")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "science" / "screen.md")
+    parser.add_argument("--cache", type=Path, default=command.RUNS, help="folder of losses")
+    parser.add_argument("--out", type=Path, default=command.SCIENCE / "screen.md", help="the page")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""The page about partial searches: tables of hits, and what a search costs beside its decodes."""
+"""The page docs/science/screen.md: tables of hits, and the cost of a search beside its decodes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,44 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from tokenopt_core import Tokenizer
 from tokenopt_core.study.perturb import SearchConfig, perturb_search
 
-from ..science.tables import markdown
+from ..markdown import table
 from ..stats import mean, share_text
 from .methods import SCORES, Case, guided
 
 SHARES = (0.01, 0.05, 0.10)
 REPEATS = 3
+_TITLES = {
+    "demo": "Demo tokenizer, all {codes} codes",
+    "random-l32": "TiTok-L-32 with random weights at 64 x 64 pixels, {codes} of its 4096 codes",
+}
+_KINDS = {
+    "l1": "L1 to the original, maximized.",
+    "clip": "The demo CLIP's loss for another scene, minimized (whole image, no crops).",
+}
+_HEAD = """# How often a share of the codes holds the best
+
+Written by `benchmarks/screen`. Token Perturb Search can decode every code of a position
+(exact), or a share of them. A case is one position of one image; all codes were decoded once
+(bfloat16), so the best is known. *Holds the best*: how often the best code is among the share that
+is decoded, with Wilson's 95 % interval; positions of one image are not independent, so the true
+intervals are wider. *Reached*: the best loss among the share, as part of the way from the
+original's to the best of all, on average.
+
+- **first order, image change**: the L1 norm of J (code - present code), J the image's derivative
+  in the token by finite differences; 12 extra decodes. L1 itself has a kink and no gradient at the
+  original.
+- **first order, one backward**: gradient times code difference; at the original, for L1 at a point
+  beside it.
+- **gradient (9 probes)**: value and gradient at the original and 8 codes that lie far apart; a
+  code is predicted by the linear expansions of all of them, near ones first; 9 extra forward and
+  backward passes.
+- **guided**: no gradient: two fifths of the share are codes that lie far apart, the rest is chosen
+  in up to 8 rounds by a Gaussian process over the tokens, fitted to the losses so far."""
 
 
 class Floor(NamedTuple):
@@ -55,13 +83,13 @@ def measure_floor(tokenizer: Tokenizer, batch: int) -> Floor:
 def write(cases: dict[str, Sequence[Case]], floor: Floor) -> str:
     """The page as Markdown."""
     parts = [_HEAD]
-    for name, found in cases.items():
-        if not found:
+    for name, known in cases.items():
+        if not known:
             continue
-        parts.append(f"## {_TITLES[name].format(codes=len(found[0].pool))}")
-        for kind in found[0].losses:
-            parts.append(f"{_KINDS[kind]} N = {len(found)}.")
-            parts.append(_table(found, kind))
+        parts.append(f"## {_TITLES[name].format(codes=len(known[0].pool))}")
+        for kind in known[0].losses:
+            parts.append(f"{_KINDS[kind]} N = {len(known)}.")
+            parts.append(_table(known, kind))
     parts.append(
         "## What a search costs beside its decodes\n\n"
         f"An exact search of one position of the demo tokenizer ({floor.codes} codes, float32, "
@@ -95,48 +123,19 @@ def _table(cases: Sequence[Case], kind: str) -> str:
         for share in SHARES:
             row += [share_text(hits[share]), f"{mean(reached[share])[0]:.0f}"]
         rows.append(row)
-    return markdown(head, rows)
+    return table(head, rows)
 
 
-def _order(case: Case, kind: str, method: str):
-    hopes = SCORES[method](case, kind)
-    hopes = hopes.masked_fill(case.pool == case.codes[case.position], -torch.inf)
-    return hopes.argsort(descending=True)
+def _order(case: Case, kind: str, method: str) -> Tensor:
+    scores = SCORES[method](case, kind)
+    scores = scores.masked_fill(case.pool == case.codes[case.position], -torch.inf)
+    return scores.argsort(descending=True)
 
 
-def _start(case: Case, kind: str):
-    """The goodness of the original: 0 for L1, else of the present code, or the worst."""
+def _start(case: Case, kind: str) -> Tensor:
+    """The goodness of the original: 0 for L1, otherwise of the present code, or the worst."""
     if kind == "l1":
         return torch.zeros(())
     values = -case.losses[kind]
     present = case.pool == case.codes[case.position]
     return values[present].max() if present.any() else values.min()
-
-
-_TITLES = {
-    "demo": "Demo tokenizer, all {codes} codes",
-    "random-l32": "TiTok-L-32 with random weights at 64 x 64 pixels, {codes} of its 4096 codes",
-}
-_KINDS = {
-    "l1": "L1 to the original, maximized.",
-    "clip": "The demo CLIP's loss for another scene, minimized (whole image, no crops).",
-}
-_HEAD = """# How often a share of the codes holds the best
-
-Written by `benchmarks/screen`. Token Perturb Search can decode every code of a position
-(exact), or a share of them. A case is one position of one image; all codes were decoded once
-(bfloat16), so the best is known. *Holds the best*: how often the best code is among the share that
-is decoded, with Wilson's 95 % interval; positions of one image are not independent, so the true
-intervals are wider. *Reached*: the best loss among the share, as part of the way from the
-original's to the best of all, on average.
-
-- **first order, image change**: the L1 norm of J (code - present code), J the image's derivative
-  in the token by finite differences; 12 extra decodes. L1 itself has a kink and no gradient at the
-  original.
-- **first order, one backward**: gradient times code difference; at the original, for L1 at a point
-  beside it.
-- **gradient (9 probes)**: value and gradient at the original and 8 codes that lie far apart; a
-  code is predicted by the linear expansions of all of them, near ones first; 9 extra forward and
-  backward passes.
-- **guided**: no gradient: two fifths of the share are codes that lie far apart, the rest is chosen
-  in up to 8 rounds by a Gaussian process over the tokens, fitted to the losses so far."""

@@ -1,1 +1,1 @@
-"""Speed of the loop, its parts and the nodes."""
+"""Speed of the optimization loop, of its parts, and of the nodes."""

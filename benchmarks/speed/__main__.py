@@ -11,7 +11,6 @@ one process. Where there is an accelerator it runs there, unless `--device cpu` 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -20,9 +19,8 @@ from typing import Any
 
 import torch
 
-from . import loop as speed_loop
-from . import nodes as speed_nodes
-from . import parts as speed_parts
+from .. import command
+from . import loop, nodes, parts
 from .clock import device_called, machine
 from .page import page
 
@@ -36,37 +34,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints the tables and writes the numbers where they are wanted."""
     options = _parse(arguments)
     device = device_called(options.device)
-    found = _measure(device, options.quick, options.rounds)
+    figures = _measure(device, options.quick, options.rounds)
     if not options.quick:
         _say("the peak of memory")
-        for name, mib in speed_loop.peaks(device, list(found["loop"])).items():
-            found["loop"][name]["peak_mib"] = mib
-    print(page(found))
-    if options.json:
-        (CALLED_FROM / options.json).write_text(
-            json.dumps(found, indent=2) + "\n", encoding="utf-8"
-        )
-    return 0 if found["traces"]["equal"] else 1
+        for name, mib in loop.peaks(device, list(figures["loop"])).items():
+            figures["loop"][name]["peak_mib"] = mib
+    print(page(figures))
+    command.write_json(options.json and CALLED_FROM / options.json, figures)
+    return 0 if figures["traces"]["equal"] else 1
 
 
 def _measure(device: torch.device, quick: bool, rounds: int) -> dict[str, Any]:
     rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
-    found: dict[str, Any] = {"machine": machine(device)}
+    figures: dict[str, Any] = {"machine": machine(device)}
     _say("the loop, plain and ours")
-    found["loop"] = speed_loop.compare(device, rounds, in_float32=not quick)
-    found["ratio"] = list(found["loop"].values())[-1]["ratio"]  # in the device's own choice
+    figures["loop"] = loop.compare(device, rounds, in_float32=not quick)
+    figures["ratio"] = list(figures["loop"].values())[-1]["ratio"]  # in the device's own choice
     _say("whether both loops do the same")
-    found["traces"] = speed_loop.traces(device, QUICK_TRACE_STEPS if quick else TRACE_STEPS)
+    figures["traces"] = loop.traces(device, QUICK_TRACE_STEPS if quick else TRACE_STEPS)
     if quick:
-        return found
+        return figures
     if device.type != "cpu":
         _say(f"the loop with {LARGE_BATCH} images")
-        found["loop of many"] = speed_loop.compare(device, rounds, LARGE_BATCH)
-    parts = speed_parts.PARTS | (speed_nodes.PARTS if speed_nodes.has_comfyui() else {})
-    for name, measure in parts.items():
+        figures["loop of many"] = loop.compare(device, rounds, LARGE_BATCH)
+    others = parts.PARTS | (nodes.PARTS if nodes.has_comfyui() else {})
+    for name, measure in others.items():
         _say(name)
-        found[name] = measure(device, rounds)
-    return found
+        figures[name] = measure(device, rounds)
+    return figures
 
 
 def _say(text: str) -> None:

@@ -1,8 +1,9 @@
-"""The optimization loop at full size: the plain one, ours, and whether they do the same."""
+"""Speed and memory of the optimization loop: the plain one, ours, and whether they agree."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -12,9 +13,8 @@ from tokenopt_core import ClipLoss, Guide, OptimizeConfig, Step, Tokenizer, opti
 from tokenopt_core.optimize.precision import compute_dtype
 from tokenopt_core.optimize.starts import random_features
 
-from . import models as speed_models
 from .clock import Call, Rounds, alternate, count_flops, exact_float32, matrix_rate, peak_bytes
-from .models import Models
+from .models import FULL, ModelSet
 from .plain_loop import PlainLoop
 
 PROMPT = "a photo of a red fox"
@@ -63,11 +63,8 @@ class Task(NamedTuple):
         )
 
 
-def task(
-    device: torch.device, batch: int = 1, crops: int = 8, models: Models = speed_models.FULL
-) -> Task:
-    tokenizer = speed_models.tokenizer(models.tokenizer, device)
-    return Task(tokenizer, speed_models.guide(models.guide, device), batch, crops)
+def task(device: torch.device, batch: int = 1, crops: int = 8, model_set: ModelSet = FULL) -> Task:
+    return Task(*model_set.on(device), batch, crops)
 
 
 def compare(
@@ -76,13 +73,13 @@ def compare(
     batch: int = 1,
     *,
     in_float32: bool = True,
-    models: Models = speed_models.FULL,
+    model_set: ModelSet = FULL,
 ) -> dict[str, Any]:
     """Seconds of a step of the plain loop and of ours, in float32 and in the device's own choice.
 
     On an accelerator the plain loop runs under float16 autocast, on a CPU in float32, as published.
     """
-    work = task(device, batch, models=models)
+    work = task(device, batch, model_set=model_set)
     plain_dtype = torch.float32 if device.type == "cpu" else torch.float16
     chosen = compute_dtype(OptimizeConfig(), device, work.tokenizer)
     plain = work.plain(plain_dtype)
@@ -109,32 +106,31 @@ def compare(
 
 
 def peaks(
-    device: torch.device, names: Sequence[str], models: Models = speed_models.FULL
+    device: torch.device, names: Sequence[str], model_set: ModelSet = FULL
 ) -> dict[str, float]:
     """MiB that a first step needs at its peak above the float32 weights, by the names of `compare`.
 
     Gradients of weights and copies of them count.
     """
-    work = task(device, models=models)
+    work = task(device, model_set=model_set)
     plain_dtype = torch.float32 if device.type == "cpu" else torch.float16
-    found = {}
-    for name in names:
+
+    def first_step(name: str) -> None:
         if name == "plain":
-            found[name] = peak_bytes(
-                lambda: _with_weight_gradients(work, work.plain(plain_dtype)), device
-            )
-            _forget_weight_gradients(work)
+            _with_weight_gradients(work, work.plain(plain_dtype))
         else:
-            precision = name.removeprefix("ours, ")
-            found[name] = peak_bytes(lambda p=precision: next(work.ours(p)), device)
-    return {name: bytes_ / 2**20 for name, bytes_ in found.items()}
+            next(work.ours(name.removeprefix("ours, ")))
+
+    mib = {}
+    for name in names:
+        mib[name] = peak_bytes(partial(first_step, name), device) / 2**20
+        _forget_weight_gradients(work)
+    return mib
 
 
-def traces(
-    device: torch.device, steps: int = 3, models: Models = speed_models.FULL
-) -> dict[str, Any]:
+def traces(device: torch.device, steps: int = 3, model_set: ModelSet = FULL) -> dict[str, Any]:
     """The losses of both loops in float32, step by step, and their largest relative difference."""
-    work = task(device, models=models)
+    work = task(device, model_set=model_set)
     plain = work.plain(torch.float32)
     ours = work.ours("float32", official_rules=True)
     with exact_float32():

@@ -1,4 +1,4 @@
-"""Models with random weights: as heavy as the released ones, made in seconds, or small ones."""
+"""ModelSet with random weights: as heavy as the released ones, made in seconds, or small ones."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import NamedTuple
 
-import open_clip
 import torch
-from open_clip.model import CLIP, CustomTextCLIP
-from open_clip.tokenizer import SimpleTokenizer
-from open_clip.transform import PreprocessCfg
 from torch import Tensor, nn
 
 from tokenopt_core import Guide, Tokenizer, TokenizerSpec, load_guide, load_tokenizer
@@ -25,8 +21,8 @@ POOL = 1_000_003  # random numbers that all weights share: drawing a billion tak
 SPREAD = 0.1  # of biases, and of norms' weights around 1
 
 
-class Models(NamedTuple):
-    """The names of those that are looked at together; the guide sees what the tokenizer decodes."""
+class ModelSet(NamedTuple):
+    """Names of models that are measured together; the guide sees what the tokenizer decodes."""
 
     tokenizer: str
     guide: str
@@ -39,24 +35,24 @@ class Models(NamedTuple):
         return tokenizer(self.tokenizer, device), guide(self.guide, device)
 
 
-DEMO = Models("demo", "demo")
-FULL = Models("titok-l32", "ViT-B-32")
-SMALL = Models("small-two-stage", "small-clip", "small-maskgit-vqgan")
+DEMO = ModelSet("demo", "demo")
+FULL = ModelSet("titok-l32", "ViT-B-32")
+SMALL = ModelSet("small-two-stage", "small-clip", "small-maskgit-vqgan")
 EVERY_SMALL = (
     DEMO,
     SMALL,
-    Models("small-vq-l2", "small-clip"),
-    Models("small-vq", "small-siglip"),
-    Models("small-vae", "small-siglip"),
-    Models("small-maskgit-vqgan", "small-clip"),
-    Models("small-tatitok", "small-siglip"),
+    ModelSet("small-vq-l2", "small-clip"),
+    ModelSet("small-vq", "small-siglip"),
+    ModelSet("small-vae", "small-siglip"),
+    ModelSet("small-maskgit-vqgan", "small-clip"),
+    ModelSet("small-tatitok", "small-siglip"),
 )
 EVERY_FULL = (
     FULL,
-    Models("maskgit-vqgan", "ViT-B-32"),
-    Models("titok-bl64-vq8k", "ViT-B-16-SigLIP"),
-    Models("titok-bl64-vae", "ViT-B-16-SigLIP"),
-    Models("tatitok-bl32-vq", "ViT-B-16-SigLIP"),
+    ModelSet("maskgit-vqgan", "ViT-B-32"),
+    ModelSet("titok-bl64-vq8k", "ViT-B-16-SigLIP"),
+    ModelSet("titok-bl64-vae", "ViT-B-16-SigLIP"),
+    ModelSet("tatitok-bl32-vq", "ViT-B-16-SigLIP"),
 )
 
 
@@ -127,6 +123,11 @@ def guide(name: str, device: torch.device) -> Guide:
     Its prompts mean nothing. A text tower whose words would have to be downloaded has a small one
     in its place, with the words that open_clip brings along.
     """
+    import open_clip  # here, because it takes seconds, which a check without guides need not wait
+    from open_clip.model import CLIP, CustomTextCLIP
+    from open_clip.tokenizer import SimpleTokenizer
+    from open_clip.transform import PreprocessCfg
+
     config = dict(SMALL_GUIDES.get(name) or open_clip.get_model_config(name))
     if "hf_tokenizer_name" in config["text_cfg"]:
         config["text_cfg"] = SMALL_TEXT

@@ -1,4 +1,4 @@
-"""The other jobs whose speed matters: models alone, a search, the shipped edit, growth."""
+"""Speed of other jobs: models alone, a search, the shipped edit, growth with batch and steps."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tokenopt_core import (
 from tokenopt_core.demo import render, sample
 from tokenopt_core.optimize.precision import compute_dtype
 
-from . import models as speed_models
 from .clock import Call, Rounds, alternate, count_flops, matrix_rate
 from .loop import HALF, task
-from .models import Models
+from .models import FULL, ModelSet
+from .models import tokenizer as random_tokenizer
 from .plain_loop import plain_decode
 
 ENCODE = "encode (float32, both the same)"
@@ -33,12 +33,12 @@ DEMO_STEPS = 300
 SEARCH_BATCH = 16
 
 
-def models(
-    device: torch.device, rounds: int | Rounds, models: Models = speed_models.FULL
+def models_alone(
+    device: torch.device, rounds: int | Rounds, model_set: ModelSet = FULL
 ) -> dict[str, Any]:
     """Seconds of encoding, decoding and its gradient, plain float32 and ours."""
-    tokenizer = speed_models.tokenizer(models.tokenizer, device)
-    vqgan = speed_models.tokenizer(models.vqgan, device)
+    tokenizer = random_tokenizer(model_set.tokenizer, device)
+    vqgan = random_tokenizer(model_set.vqgan, device)
     dtype = compute_dtype(OptimizeConfig(), device, tokenizer)
     fast, fast_vqgan = tokenizer, vqgan
     if dtype != torch.float32:
@@ -79,18 +79,15 @@ def search(
         for _ in range(batches):
             tokenizer.decode(tokens)
 
-    found = alternate(
-        {
-            "decode": floor,
-            "search": lambda: list(perturb_search(tokenizer, codes, [0], config)),
-        },
-        rounds,
-        device,
-    )
+    calls = {
+        "decode": floor,
+        "search": lambda: list(perturb_search(tokenizer, codes, [0], config)),
+    }
+    timings = alternate(calls, rounds, device)
     return {
-        "decode_seconds": found["decode"].median,
-        "search_seconds": found["search"].median,
-        "share_of_decode_floor": found["decode"].times(found["search"]),
+        "decode_seconds": timings["decode"].median,
+        "search_seconds": timings["search"].median,
+        "share_of_decode_floor": timings["decode"].times(timings["search"]),
     }
 
 
@@ -162,4 +159,4 @@ def _gradient(decode, tokens: Tensor) -> Tensor:
     return gradient
 
 
-PARTS = {"models": models, "search": search, "the demo edit": demo_edit, "growth": growth}
+PARTS = {"models": models_alone, "search": search, "the demo edit": demo_edit, "growth": growth}

@@ -9,8 +9,6 @@ only where it is faster than float32 at all.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +24,8 @@ from tokenopt_core.compute.norm_silu import _NormSilu
 from tokenopt_core.optimize.precision import WORTH, bfloat16_gain
 from tokenopt_core.tokenizers.vqgan import EnlargingConv, group_norm
 
-from . import models as speed_models
+from .. import command
+from . import models
 from .clock import Call, alternate
 
 CPU = torch.device("cpu")
@@ -34,7 +33,7 @@ Pair = tuple[str, Call, Call]  # its name, the plain way, the rule's
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = command.parser("speed.rules", __doc__)
     parser.add_argument("--rounds", type=int, default=7, help="counted rounds of each pair")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     options = parser.parse_args()
@@ -45,14 +44,14 @@ def main() -> int:
     rows = []
     for dtype in (torch.float32, torch.bfloat16)[: 2 if gain >= WORTH else 1]:
         for name, plain, ours in pairs(dtype):
-            found = alternate({"plain": plain, "ours": ours}, options.rounds, CPU)
-            first, second = (found[way].median * 1000 for way in ("plain", "ours"))
-            ratio, numbers = found["plain"].times(found["ours"]), str(dtype).removeprefix("torch.")
+            timings = alternate({"plain": plain, "ours": ours}, options.rounds, CPU)
+            first, second = (timings[way].median * 1000 for way in ("plain", "ours"))
+            ratio = timings["plain"].times(timings["ours"])
+            numbers = str(dtype).removeprefix("torch.")
             print(f"| {name} | {numbers} | {first:.1f} | {second:.1f} | {ratio:.2f} |", flush=True)
             row = {"rule": name, "numbers": numbers, "plain": first, "ours": second, "ratio": ratio}
             rows.append(row)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    command.write_json(options.json, rows)
     return 0
 
 
@@ -114,7 +113,7 @@ def _attention(dtype: torch.dtype) -> Iterator[Pair]:
 
 
 def _decoders(dtype: torch.dtype) -> Iterator[Pair]:
-    vqgan = speed_models.tokenizer("maskgit-vqgan", CPU).cast(dtype)
+    vqgan = models.tokenizer("maskgit-vqgan", CPU).cast(dtype)
     tokens = torch.randn(1, 256, 256)
     grid = tokens.transpose(1, 2).unflatten(2, (16, 16)).to(dtype).contiguous()
     yield (
@@ -125,7 +124,7 @@ def _decoders(dtype: torch.dtype) -> Iterator[Pair]:
     if dtype == torch.float32 and bfloat16_gain() < WORTH:
         return
     for name in ("demo", "titok-s128", "titok-b64"):
-        whole = load_tokenizer("demo") if name == "demo" else speed_models.tokenizer(name, CPU)
+        whole = load_tokenizer("demo") if name == "demo" else models.tokenizer(name, CPU)
         other = whole.cast(torch.bfloat16 if dtype == torch.float32 else dtype)
         tokens = torch.randn(1, whole.spec.num_tokens, whole.spec.token_size)
         if dtype == torch.float32:

@@ -13,16 +13,16 @@ from torch.autograd import DeviceType
 
 from .clock import Call, alternate, wait_for
 from .loop import task
-from .models import FULL, Models
+from .models import FULL, ModelSet
 
 STEP, STEPS, TOP, ROUNDS = "a step", 3, 10, 3
 WAITED = "called a synchronizing"  # so torch's message begins where the program waits
 
 
-def profile(device: torch.device, models: Models = FULL) -> dict[str, Any]:
+def profile(device: torch.device, model_set: ModelSet = FULL) -> dict[str, Any]:
     """Of a step of ours in the device's own choice: what `activity` says, the seconds that it takes
     without the profiler, and the lines of the program that wait (None: the device tells none)."""
-    run = task(device, models=models).ours("auto")
+    run = task(device, model_set=model_set).ours("auto")
     seconds = alternate({STEP: lambda: next(run)}, ROUNDS, device)[STEP].median
     places = _places_that_wait(lambda: next(run), device)
     with torch.profiler.profile(activities=torch.profiler.supported_activities()) as seen:

@@ -1,1 +1,1 @@
-"""What single tokens hold: disentanglement, copying, choosing."""
+"""What one token carries: tokens copied between scenes, and read by the judge."""

@@ -14,7 +14,8 @@ from tokenopt_core.demo.captions import compose
 from tokenopt_core.images.fit import fit_images
 from tokenopt_core.study.importance import Importance, importance
 
-from .copying import CELLS, NAMES, Scenes, copied, merged, pairs
+from ..scenes import NAMES
+from .copying import CELLS, Scenes, copied, merged, pairs
 
 MOST = 5  # positions of a greedy set
 CANDIDATES = 6  # positions that greedy search may add, the best alone
@@ -42,69 +43,68 @@ class Choice(NamedTuple):
     greedy: list[int]
 
 
-def by_equation(held: Scenes, classes: Tensor, name: str) -> Importance:
+def by_equation(scenes: Scenes, classes: Tensor, name: str) -> Importance:
     """Equation 1 for a partition (b,) of the scenes by an attribute."""
-    return importance(held.tokens, classes, len(ATTRIBUTES[name]))
+    return importance(scenes.tokens, classes, len(ATTRIBUTES[name]))
 
 
 @torch.no_grad()
-def clip_looks(guide: Guide, held: Scenes, seed: int) -> Tensor:
+def clip_features(guide: Guide, scenes: Scenes, seed: int) -> Tensor:
     """CLIP's features (b, e) of the scenes that were drawn from the seed."""
-    images = render(Attributes(held.rows), seed + 1)
+    images = render(Attributes(scenes.rows), seed + 1)
     fitted = (fit_images(chunk, guide.image_size) for chunk in images.split(128))
     return torch.cat([guide.encode_image(chunk) for chunk in fitted])
 
 
-def clip_classes(guide: Guide, looks: Tensor, name: str) -> Tensor:
+def clip_classes(guide: Guide, features: Tensor, name: str) -> Tensor:
     """The partition (b,) by CLIP, between one caption for each value that names nothing else."""
     captions = [compose({name: value}, [name]) for value in ATTRIBUTES[name]]
-    return (looks @ guide.encode_text(captions).T).argmax(1)
+    return (features @ guide.encode_text(captions).T).argmax(1)
 
 
-def by_trying(tokenizer: Tokenizer, held: Scenes, name: str, most: int) -> tuple[int, list[int]]:
+def by_trying(tokenizer: Tokenizer, scenes: Scenes, name: str, most: int) -> tuple[int, list[int]]:
     """The best single position, and a greedy set, by what copying does to `most` pairs."""
     cells = [cell for cell in CELLS if cell.name == name]
-    chosen = [pairs(held, cell, most // len(cells)) for cell in cells]
+    chosen = [pairs(scenes, cell, most // len(cells)) for cell in cells]
 
     def score(positions: Sequence[int]) -> float:
-        found = merged(
-            [
-                copied(tokenizer, cell, held, held, pair, positions, fast=True)
-                for cell, pair in zip(cells, chosen, strict=True)
-            ]
+        outcomes = (
+            copied(tokenizer, cell, scenes, scenes, pair, positions, fast=True)
+            for cell, pair in zip(cells, chosen, strict=True)
         )
-        return _mean(found.changed) + _mean(found.kept)
+        together = merged(list(outcomes))
+        return _mean(together.changed) + _mean(together.kept)
 
-    alone = {k: score([k]) for k in range(held.tokens.shape[1])}
+    alone = {k: score([k]) for k in range(scenes.tokens.shape[1])}
     order = sorted(alone, key=lambda k: -alone[k])
-    best, found = alone[order[0]], [order[0]]
-    while len(found) < MOST:
-        trials = {k: score([*found, k]) for k in order[:CANDIDATES] if k not in found}
+    best, greedy = alone[order[0]], [order[0]]
+    while len(greedy) < MOST:
+        trials = {k: score([*greedy, k]) for k in order[:CANDIDATES] if k not in greedy}
         k = max(trials, key=trials.get)
         if trials[k] < best + SMALLEST_GAIN:
             break
-        best, found = trials[k], [*found, k]
-    return order[0], found
+        best, greedy = trials[k], [*greedy, k]
+    return order[0], greedy
 
 
-def choose(tokenizer: Tokenizer, held: Scenes, classes: Tensor, name: str, most: int) -> Choice:
+def choose(tokenizer: Tokenizer, scenes: Scenes, classes: Tensor, name: str, most: int) -> Choice:
     """All choices for one attribute.
 
     Args:
         tokenizer: to try with; half precision is good enough.
-        held: scenes for the statistics and the pairs, none of them measured on later.
+        scenes: for the statistics and the pairs, none of them measured on later.
         classes: (b,) by CLIP.
         most: pairs to try each set on.
     """
-    true = by_equation(held, held.rows[:, NAMES.index(name)], name)
-    clip = by_equation(held, classes, name)
-    single, greedy = by_trying(tokenizer, held, name, most)
+    true = by_equation(scenes, scenes.rows[:, NAMES.index(name)], name)
+    clip = by_equation(scenes, classes, name)
+    single, greedy = by_trying(tokenizer, scenes, name, most)
     return Choice(
         scores=[round(score, 4) for score in true.scores.tolist()],
         chance=round(true.chance, 4),
         by_class=true.best(1)[0],
         by_clip=clip.best(1)[0],
-        agreement=round(_mean((classes == held.rows[:, NAMES.index(name)]).tolist()), 4),
+        agreement=round(_mean((classes == scenes.rows[:, NAMES.index(name)]).tolist()), 4),
         single=single,
         greedy=greedy,
     )

@@ -5,8 +5,7 @@ Axes: b scenes, m pairs, n tokens, d token size.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,10 +13,9 @@ import torch
 from torch import Tensor
 
 from tokenopt_core import Tokenizer
-from tokenopt_core.demo import ATTRIBUTES, Attributes, judge, render, sample
+from tokenopt_core.demo import ATTRIBUTES, Attributes, render, sample
 
-NAMES = list(ATTRIBUTES)
-BATCH = 64
+from ..scenes import NAMES, Outcome, encode, judged, outcome, quantize
 
 
 class Cell(NamedTuple):
@@ -59,40 +57,26 @@ class Scenes:
     good: Tensor
 
 
-class Outcome(NamedTuple):
-    """Of each pair: the judge sees the reference's value; share of the seven others that are the
-    target's; the judge calls it a scene."""
-
-    changed: list[bool]
-    kept: list[float]
-    valid: list[bool]
-
-
-def scenes(tokenizer: Tokenizer, count: int, seed: int, fast: bool = False) -> Scenes:
+def draw_scenes(tokenizer: Tokenizer, count: int, seed: int) -> Scenes:
     """`count` scenes that `seed` alone decides."""
-    drawn = sample(count, seed)
-    return hold(tokenizer, drawn, seed, fast)
+    return tokenized(tokenizer, sample(count, seed), seed)
 
 
-@torch.no_grad()
-def hold(tokenizer: Tokenizer, drawn: Attributes, seed: int, fast: bool = False) -> Scenes:
+def tokenized(tokenizer: Tokenizer, drawn: Attributes, seed: int) -> Scenes:
     """The scenes with these attributes; place, scale, tilt and tint come from the seed, so that the
     same seed with other attributes gives their twins."""
-    images = render(drawn, seed + 1)
-    tokens = torch.cat(
-        [tokenizer.quantize(tokenizer.encode(x)).tokens for x in images.split(BATCH)]
-    )
-    seen, valid = _judged(tokenizer, tokens, fast)
+    tokens = quantize(tokenizer, encode(tokenizer, render(drawn, seed + 1)))
+    seen, valid = judged(tokenizer, tokens)
     return Scenes(drawn.indices, tokens, (seen == drawn.indices).all(1) & valid)
 
 
-def pairs(held: Scenes, cell: Cell, most: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+def pairs(scenes: Scenes, cell: Cell, most: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Targets (m,) and references (m,), well reconstructed, that differ in the cell's attribute;
     no scene is twice a target or twice a reference."""
     generator = torch.Generator().manual_seed(seed)
-    values = held.rows[:, NAMES.index(cell.name)]
+    values = scenes.rows[:, NAMES.index(cell.name)]
     order = torch.randperm(len(values), generator=generator)
-    order = order[held.good[order]].tolist()
+    order = order[scenes.good[order]].tolist()
     free = torch.tensor(order)[torch.randperm(len(order), generator=generator)].tolist()
     targets, references = [], []
     for target in order:
@@ -108,7 +92,6 @@ def pairs(held: Scenes, cell: Cell, most: int, seed: int = 0) -> tuple[Tensor, T
     return torch.tensor(targets), torch.tensor(references)
 
 
-@torch.no_grad()
 def copied(
     tokenizer: Tokenizer,
     cell: Cell,
@@ -128,29 +111,8 @@ def copied(
     edited = target.tokens[targets].clone()
     places = sorted(positions)
     edited[:, places] = reference.tokens[references][:, places]
-    seen, valid = _judged(tokenizer, edited, fast)
-    column = NAMES.index(cell.name)
-    changed = seen[:, column] == reference.rows[references, column]
-    same = (seen == target.rows[targets]).float()
-    same[:, column] = 0
-    return Outcome(changed.tolist(), (same.sum(1) / (len(NAMES) - 1)).tolist(), valid.tolist())
-
-
-def images_of(tokenizer: Tokenizer, tokens: Tensor) -> Iterator[Tensor]:
-    """Decoded images (up to BATCH, 3, 64, 64) in [0, 1], a few at a time."""
-    for chunk in tokens.split(BATCH):
-        yield tokenizer.decode(chunk).clamp(0, 1)
-
-
-def _judged(tokenizer: Tokenizer, tokens: Tensor, fast: bool) -> tuple[Tensor, Tensor]:
-    """What the judge sees (b, 8), and whether it sees a scene (b,)."""
-    seen, valid = [], []
-    for images in images_of(tokenizer, tokens):
-        with torch.autocast("cpu", torch.bfloat16) if fast else nullcontext():
-            found = judge(images)
-        seen.append(found.indices)
-        valid.append(found.valid > 0.5)
-    return torch.cat(seen), torch.cat(valid)
+    value = reference.rows[references, NAMES.index(cell.name)]
+    return outcome(tokenizer, edited, cell.name, value, target.rows[targets], fast)
 
 
 def merged(cell_outcomes: Sequence[Outcome]) -> Outcome:

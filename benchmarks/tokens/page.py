@@ -1,4 +1,4 @@
-"""docs/science/tokens.md and its pictures, from the figures in tokens.json."""
+"""The page docs/science/tokens.md and its images, from the figures in tokens.json."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from PIL import Image
 
 from tokenopt_core import Tokenizer
 
-from .. import pictures
-from ..science.tables import markdown
-from ..stats import wilson
-from . import copying
-from . import text as tokens_text
+from .. import images, markdown
+from ..scenes import NAMES, decode
+from ..stats import hits_text
+from . import text
 from .choosing import Choice
-from .copying import CELLS, Scenes
+from .copying import CELLS, Scenes, pairs
 
 Figures = Mapping[str, Any]
 # Of the issue that asked for it: change, least share of pairs, least share of the others kept.
@@ -29,51 +28,48 @@ TARGETS = {
     "blurred → sharp": (0.85, 0.90),
 }
 TOOL = "eq. 1 by CLIP"  # what the Token Importance node finds
-SHOWN = 5  # pairs of each direction in a picture
+SHOWN = 5  # pairs of each direction in the image
 
 
 def write(folder: Path) -> str:
     """Writes tokens.md from tokens.json; returns a line about it."""
     known = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
-    sections = [tokens_text.head(known)]
+    sections = [text.head(known)]
     if "shipped" in known:
         sections += ["## The targets", _targets(known["shipped"])]
-    for label, title in tokens_text.TITLES.items():
+    for label, title in text.TITLES.items():
         if label in known:
             sections += [f"## {title}", *_tokenizer(known[label], label)]
-    sections.append(tokens_text.READING)
-    (folder / "tokens.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
-    return f"Written: {folder / 'tokens.md'}"
+    sections.append(text.READING)
+    return markdown.write_page(folder / "tokens.md", sections)
 
 
-def draw(tokenizer: Tokenizer, held: Scenes, choices: Mapping[str, Choice], path: Path) -> None:
-    """A picture of copies of the one token that equation 1 names, for lighting and focus."""
+def draw(tokenizer: Tokenizer, scenes: Scenes, choices: Mapping[str, Choice], path: Path) -> None:
+    """Draws copies of the one token that equation 1 names, for lighting and focus."""
     rows = []
     for name in ("light", "focus"):
         cells = [cell for cell in CELLS if cell.name == name]
         if name not in choices:
             continue
         position = choices[name].by_clip
-        chosen = [copying.pairs(held, cell, SHOWN, seed=1) for cell in cells]
+        chosen = [pairs(scenes, cell, SHOWN, seed=1) for cell in cells]
         targets, references = (torch.cat(side) for side in zip(*chosen, strict=True))
-        edited = held.tokens[targets].clone()
-        edited[:, position] = held.tokens[references][:, position]
+        edited = scenes.tokens[targets].clone()
+        edited[:, position] = scenes.tokens[references][:, position]
         rows += [
-            ("target", _strip(tokenizer, held.tokens[targets])),
-            (f"reference for {name}", _strip(tokenizer, held.tokens[references])),
+            ("target", _strip(tokenizer, scenes.tokens[targets])),
+            (f"reference for {name}", _strip(tokenizer, scenes.tokens[references])),
             (f"target with its token {position}", _strip(tokenizer, edited)),
         ]
-    pictures.save(pictures.grid(rows, 2 * SHOWN, scale=2), path)
+    images.save(images.grid(rows, 2 * SHOWN, scale=2), path)
 
 
-@torch.no_grad()
 def _strip(tokenizer: Tokenizer, tokens: torch.Tensor) -> Image.Image:
-    images = torch.cat(list(copying.images_of(tokenizer, tokens)))
-    return pictures.to_image(torch.cat(list(images), dim=2))
+    return images.strip(torch.cat(list(decode(tokenizer, tokens))))
 
 
 def _tokenizer(figures: Figures, label: str) -> list[str]:
-    parts = [tokens_text.facts(figures), _choices(figures["choices"])]
+    parts = [text.facts(figures), _choices(figures["choices"])]
     parts += ["Copies from another scene:", _copies(figures["cells"])]
     if figures["twins"]:
         parts += ["The same when the reference differs in nothing else:", _copies(figures["twins"])]
@@ -82,45 +78,36 @@ def _tokenizer(figures: Figures, label: str) -> list[str]:
 
 
 def _choices(choices: Mapping[str, Any]) -> str:
-    head = ("attribute", "eq. 1, true classes: best three (share of variance)", "chance",
-            "CLIP sorts right, %", "eq. 1 by CLIP", "best single", "greedy set")  # fmt: skip
-    lines = []
-    for name in copying.NAMES:
-        if name not in choices:
-            continue
-        choice = choices[name]
-        scores = choice["scores"]
-        best = sorted(range(len(scores)), key=lambda k: -scores[k])[:3]
-        lines.append(
-            (
-                name,
-                ", ".join(f"{k} ({scores[k]:.2f})" for k in best),
-                f"{choice['chance']:.2f}",
-                f"{100 * choice['agreement']:.0f}",
-                str(choice["by_clip"]),
-                str(choice["single"]),
-                ", ".join(map(str, choice["greedy"])),
-            )
-        )
-    return markdown(head, lines)
+    columns = {
+        "attribute": lambda name: name,
+        "eq. 1, true classes: best three (share of variance)": lambda name: ", ".join(
+            f"{k} ({score:.2f})" for k, score in _best_three(choices[name]["scores"])
+        ),
+        "chance": lambda name: f"{choices[name]['chance']:.2f}",
+        "CLIP sorts right, %": lambda name: f"{100 * choices[name]['agreement']:.0f}",
+        "eq. 1 by CLIP": lambda name: str(choices[name]["by_clip"]),
+        "best single": lambda name: str(choices[name]["single"]),
+        "greedy set": lambda name: ", ".join(map(str, choices[name]["greedy"])),
+    }
+    return markdown.table_of([name for name in NAMES if name in choices], columns)
+
+
+def _best_three(scores: Sequence[float]) -> list[tuple[int, float]]:
+    """Position and score, the best first."""
+    return sorted(enumerate(scores), key=lambda pair: -pair[1])[:3]
 
 
 def _copies(cells: Sequence[Figures]) -> str:
-    head = ("change", "positions", "found by", "N", "changed, %", "other seven kept, %",
-            "still a scene, %")  # fmt: skip
-    lines = [
-        (
-            cell["change"],
-            ", ".join(map(str, cell["positions"])),
-            ", ".join(cell["ways"]),
-            str(cell["n"]),
-            changed_text(cell),
-            kept_text(cell),
-            f"{100 * cell['valid'] / cell['n']:.0f}",
-        )
-        for cell in cells
-    ]
-    return markdown(head, lines)
+    columns = {
+        "change": lambda cell: cell["change"],
+        "positions": lambda cell: ", ".join(map(str, cell["positions"])),
+        "found by": lambda cell: ", ".join(cell["ways"]),
+        "N": lambda cell: str(cell["n"]),
+        "changed, %": _changed,
+        "other seven kept, %": _kept,
+        "still a scene, %": lambda cell: f"{100 * cell['valid'] / cell['n']:.0f}",
+    }
+    return markdown.table_of(cells, columns)
 
 
 def _targets(figures: Figures) -> str:
@@ -134,23 +121,20 @@ def _targets(figures: Figures) -> str:
             (
                 f"{cell['change']}, token {cell['positions'][0]}",
                 f"{100 * changed:.0f}",
-                changed_text(cell),
+                _changed(cell),
                 f"{100 * kept:.0f}",
-                kept_text(cell),
+                _kept(cell),
                 "met" if met else "**not met**",
             )
         )
     head = ("change", "at least, %", "changed, %", "at least, %", "other seven kept, %", "")
-    return markdown(head, lines)
+    return markdown.table(head, lines)
 
 
-def changed_text(cell: Figures) -> str:
-    """Such as "98 [94, 99]"."""
-    low, high = wilson(cell["changed"], cell["n"])
-    return f"{100 * cell['changed'] / cell['n']:.0f} [{100 * low:.0f}, {100 * high:.0f}]"
+def _changed(cell: Figures) -> str:
+    return hits_text(cell["changed"], cell["n"])
 
 
-def kept_text(cell: Figures) -> str:
-    """Such as "97 ± 1"."""
+def _kept(cell: Figures) -> str:
     average, half = cell["kept"]
     return f"{100 * average:.0f} ± {100 * half:.0f}"

@@ -1,4 +1,4 @@
-"""The words of docs/science/tokens.md; every figure in them comes from tokens.json."""
+"""Sentences of docs/science/tokens.md; every figure in them comes from tokens.json."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 import time
@@ -12,10 +13,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from benchmarks.gpu_check.check import Part
 from torch.autograd import DeviceType
 
 from benchmarks.gpu_check import __main__ as gpu_check
-from benchmarks.gpu_check import compare as gpu_compare
+from benchmarks.gpu_check import compare, rows
+from benchmarks.speed import clock
 from benchmarks.speed.models import DEMO, EVERY_SMALL
 from benchmarks.speed.step_profile import STEP, activity
 from devtools.comfyui.layout import ROOT
@@ -26,22 +29,23 @@ import sys, torch
 from tests.unit.pretended_device import NAME, PretendedDevice, register
 register()
 from benchmarks.gpu_check import __main__ as gpu_check
-from benchmarks.gpu_check import compare as gpu_compare
+from benchmarks.gpu_check import rows
 from benchmarks.speed import clock
 clock.MATRIX_SIDE[NAME] = 256
 Scaler = torch.amp.GradScaler  # the plain loop's: it needs float64, but on Apple's devices
 torch.amp.GradScaler = lambda device, enabled: Scaler(device, enabled=False)
 for precision in ("float32", "bfloat16", "float16"):  # the exact one moves the same tensors
-    del gpu_compare.PRECISIONS[precision]
+    del rows.PRECISIONS[precision]
 with PretendedDevice():
     sys.exit(gpu_check.main(["--device", NAME, "--quick", "--out", sys.argv[1]]))
 """
 HANGS = """
 import sys, threading
 from benchmarks.gpu_check import __main__ as gpu_check
-folder, minutes, *names = sys.argv[1:]
+folder, minutes = sys.argv[1:]
+done = gpu_check.Part("done", lambda check: iter([{"plain": 1.0}]))
 hangs = gpu_check.Part("hangs", lambda check: iter(threading.Event().wait, None))
-gpu_check.PARTS = (*(part for part in gpu_check.PARTS if part.name in names), hangs)
+gpu_check.PARTS = (done, hangs)
 gpu_check.main(["--device", "cpu", "--minutes", minutes, "--quick", "--out", folder])
 """
 
@@ -67,21 +71,25 @@ def read(folder: Path) -> dict:
     return json.loads(text, parse_constant=refuse)
 
 
-def test_a_dry_run_on_the_cpu_does_every_part(tmp_path):
-    run = start(
-        ["-m", "benchmarks.gpu_check", "--device", "cpu", "--quick", "--out", str(tmp_path)]
-    )
-    said, _ = run.communicate(timeout=600)
-    found = read(tmp_path)
-    assert run.returncode == 0, said[-3000:]
-    assert found["complete"]
-    assert list(found["parts"]) == PARTS
-    assert all(part["result"] for part in found["parts"].values())
-    rows = found["parts"][PARTS[0]]["result"]
-    assert {row["models"] for row in rows} == {gpu_compare.called(each) for each in EVERY_SMALL}
-    assert {row["precision"] for row in rows} == set(gpu_compare.PRECISIONS)
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
+def test_a_dry_run_on_the_cpu_does_every_part(tmp_path, monkeypatch, capsys):
+    """As `python -m benchmarks.gpu_check`, in this process."""
+    arguments = ["gpu_check", "--device", "cpu", "--quick", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.setitem(clock.MATRIX_SIDE, "cpu", 256)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("benchmarks.gpu_check", run_name="__main__")
+    said = capsys.readouterr().out
+    figures = read(tmp_path)
+    assert ended.value.code == 0, said[-3000:]
+    assert figures["complete"]
+    assert list(figures["parts"]) == PARTS
+    assert all(part["result"] for part in figures["parts"].values())
+    known = figures["parts"][PARTS[0]]["result"]
+    assert {row["models"] for row in known} == {compare.names_of(each) for each in EVERY_SMALL}
+    assert {row["precision"] for row in known} == set(rows.PRECISIONS)
     page = (tmp_path / "gpu_check.md").read_text(encoding="utf-8")
-    assert found["machine"]["device"] in page.splitlines()[0]
+    assert figures["machine"]["device"] in page.splitlines()[0]
     assert page.strip() in said
     for title in ("## Results", "## Speed", "## Memory", "## One step", "FAILED"):
         assert (title in page) == (title != "FAILED")
@@ -96,13 +104,13 @@ def test_nothing_stays_behind_on_the_cpu(tmp_path):
     assert list(parts) == PARTS, said[-3000:]
     assert {name: part["error"] for name, part in parts.items() if "error" in part} == {}
     assert parts["memory"]["skipped"] == "this device does not count its memory"
-    rows = [row for part in parts.values() for row in part.get("result", []) if "what" in row]
-    assert {row["models"] for row in rows} >= {gpu_compare.called(each) for each in EVERY_SMALL}
-    assert [row for row in rows if not row["passed"]] == []
+    known = [row for part in parts.values() for row in part.get("result", []) if "what" in row]
+    assert {row["models"] for row in known} >= {compare.names_of(each) for each in EVERY_SMALL}
+    assert [row for row in known if not row["passed"]] == []
 
 
 def test_killed_in_the_middle_it_leaves_what_was_done(tmp_path):
-    run = start(["-c", HANGS, str(tmp_path), "8", "speed, the same losses"])
+    run = start(["-c", HANGS, str(tmp_path), "8"])
     try:
         while run.poll() is None:
             time.sleep(0.05)
@@ -112,9 +120,9 @@ def test_killed_in_the_middle_it_leaves_what_was_done(tmp_path):
         run.kill()
         said, _ = run.communicate()
     assert (tmp_path / "gpu_check.json").is_file(), said[-3000:]
-    found = read(tmp_path)
-    assert not found["complete"]
-    assert found["parts"]["speed, the same losses"]["result"]["equal"]
+    figures = read(tmp_path)
+    assert not figures["complete"]
+    assert figures["parts"]["done"]["result"] == {"plain": 1.0}
     assert "**Not complete: hangs.**" in (tmp_path / "gpu_check.md").read_text(encoding="utf-8")
 
 
@@ -122,8 +130,8 @@ def test_at_the_limit_it_ends_whatever_hangs(tmp_path):
     run = start(["-c", HANGS, str(tmp_path), "0.2"])
     said, _ = run.communicate(timeout=600)
     assert run.returncode == 1
-    found = read(tmp_path)
-    assert found["cut"] == "the time was over in the part 'hangs'"
+    figures = read(tmp_path)
+    assert figures["cut"] == "the time was over in the part 'hangs'"
     assert "Not complete: the time was over in the part 'hangs'" in said
 
 
@@ -132,27 +140,27 @@ def parts(monkeypatch):
     """A check of a few parts that are made up."""
 
     def fails(check):
-        yield [gpu_compare.row("models", "float32", "images", float("nan"), 1.0)]
+        yield [rows.row("models", "float32", "images", float("nan"), 1.0)]
         raise RuntimeError("no kernel\nfor this card")
 
     def works(check):
         yield {"plain": 1.0}
 
-    made = (
-        gpu_check.Part("fails", fails),
-        gpu_check.Part("memory", works),
-        gpu_check.Part("long", works, seconds=10_000),
+    parts = (
+        Part("fails", fails),
+        Part("memory", works),
+        Part("long", works, seconds=10_000),
     )
-    monkeypatch.setattr(gpu_check, "PARTS", made)
+    monkeypatch.setattr(gpu_check, "PARTS", parts)
 
 
 def test_a_part_that_fails_or_takes_too_long_is_told_and_the_others_go_on(parts, tmp_path, capsys):
     assert gpu_check.main(["--device", "cpu", "--out", str(tmp_path)]) == 1
-    found = read(tmp_path)["parts"]
-    assert found["fails"]["error"] == "RuntimeError: no kernel\nfor this card"
-    assert found["fails"]["result"][0]["difference"] == "nan"
-    assert found["memory"]["result"] == {"plain": 1.0}
-    assert "10000 or more" in found["long"]["skipped"]
+    figures = read(tmp_path)["parts"]
+    assert figures["fails"]["error"] == "RuntimeError: no kernel\nfor this card"
+    assert figures["fails"]["result"][0]["difference"] == "nan"
+    assert figures["memory"]["result"] == {"plain": 1.0}
+    assert "10000 or more" in figures["long"]["skipped"]
     page = capsys.readouterr().out
     assert "FAILED models, float32, images: nan apart" in page
     assert "error: RuntimeError: no kernel" in page
@@ -160,14 +168,14 @@ def test_a_part_that_fails_or_takes_too_long_is_told_and_the_others_go_on(parts,
 
 def test_a_wrong_device_fails():
     """As if it lost a sign on the way."""
-    tokenizer, _ = DEMO.on(gpu_compare.CPU)
+    tokenizer, _ = DEMO.on(rows.CPU)
     features = torch.randn(2, 16, 12, generator=torch.Generator().manual_seed(1))
     codes = tokenizer.quantize(features).codes
-    assert gpu_compare._near_ties(tokenizer, features, features, codes)[0] == 0
-    unexplained, note = gpu_compare._near_ties(tokenizer, features, features, codes.flip(0))
-    assert unexplained > gpu_compare.NEAR_TIE
+    assert compare._near_ties(tokenizer, features, features, codes)[0] == 0
+    unexplained, note = compare._near_ties(tokenizer, features, features, codes.flip(0))
+    assert unexplained > compare.NEAR_TIE
     assert "32 of 32 differ" in note
-    assert gpu_compare.apart(-features, features, "images") == pytest.approx(2)
+    assert rows.apart(-features, features, "images") == pytest.approx(2)
 
 
 def event(name: str, start: float, end: float, on_cpu: bool = True):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.pictures import LIMIT
+from benchmarks.images import LIMIT
 from benchmarks.science import __main__ as science
 from benchmarks.science import models, rows
 from benchmarks.science.cache import Job

@@ -19,7 +19,7 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def held(tokenizer):
-    return copying.scenes(tokenizer, 72, seed=510_000_000)
+    return copying.draw_scenes(tokenizer, 72, seed=510_000_000)
 
 
 def test_every_preset_is_measured():

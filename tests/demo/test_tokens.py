@@ -9,8 +9,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.tokens.choosing import by_equation, clip_classes, clip_looks
-from benchmarks.tokens.copying import CELLS, NAMES, copied, pairs, scenes
+from benchmarks.scenes import NAMES
+from benchmarks.tokens.choosing import by_equation, clip_classes, clip_features
+from benchmarks.tokens.copying import CELLS, copied, draw_scenes, pairs
 from tokenopt_core import load_guide, load_tokenizer
 
 SEED = 490_000_000  # nothing else draws from it
@@ -40,15 +41,15 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def held(tokenizer):
-    return scenes(tokenizer, 96, SEED)
+    return draw_scenes(tokenizer, 96, SEED)
 
 
 def test_equation_1_names_the_positions_with_true_classes_and_with_clips(held):
     guide = load_guide("demo")
-    looks = clip_looks(guide, held, SEED)
+    features = clip_features(guide, held, SEED)
     for name, position in POSITIONS.items():
         true = held.rows[:, NAMES.index(name)]
-        for classes in (true, clip_classes(guide, looks, name)):
+        for classes in (true, clip_classes(guide, features, name)):
             found = by_equation(held, classes, name)
             assert found.best(1) == [position]
             assert found.scores[position] > 3 * found.chance

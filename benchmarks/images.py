@@ -1,8 +1,8 @@
-"""Grids of small pictures with labels, light enough for a repository."""
+"""Grids of small images with labels, light enough for a repository."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -10,13 +10,13 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 TILE = 64
-LIMIT = 290_000  # bytes of a picture
+LIMIT = 290_000  # bytes of a file
 _LABEL = 260  # pixels of the label's column
 
 
-def to_image(image: Tensor) -> Image.Image:
-    """A picture of a tensor (3, h, w) in [0, 1]."""
-    values = (image.clamp(0, 1) * 255).round().to(torch.uint8)
+def strip(images: Iterable[Tensor]) -> Image.Image:
+    """Tensors (3, h, w) in [0, 1] side by side."""
+    values = (torch.cat(list(images), dim=2).clamp(0, 1) * 255).round().to(torch.uint8)
     return Image.fromarray(values.permute(1, 2, 0).contiguous().numpy())
 
 
@@ -25,10 +25,10 @@ def grid(rows: Sequence[tuple[str, Image.Image]], count: int, scale: int = 1) ->
     side, line = TILE * scale, TILE * scale + 4
     canvas = Image.new("RGB", (_LABEL + count * line, len(rows) * line), "white")
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=13)
-    for y, (label, strip) in enumerate(rows):
+    for y, (label, images) in enumerate(rows):
         draw.text((4, y * line + side // 2 - 8), label, fill="black", font=font)
-        for x in range(min(count, strip.width // TILE)):
-            tile = strip.crop((x * TILE, 0, (x + 1) * TILE, TILE))
+        for x in range(min(count, images.width // TILE)):
+            tile = images.crop((x * TILE, 0, (x + 1) * TILE, TILE))
             tile = tile.resize((side, side), Image.Resampling.NEAREST)
             canvas.paste(tile, (_LABEL + x * line, y * line))
     return canvas

@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.tokens import __main__ as disentanglement
-from benchmarks.tokens.copying import CELLS, NAMES, Scenes, copied, merged, pairs, scenes
+from benchmarks.scenes import NAMES
+from benchmarks.tokens import __main__ as tokens
+from benchmarks.tokens.copying import CELLS, Scenes, copied, draw_scenes, merged, pairs
 from tokenopt_core import load_tokenizer
 
 LIGHT = next(cell for cell in CELLS if cell.label == "bright → dark")
@@ -21,8 +22,8 @@ def tokenizer():
 
 
 @pytest.fixture(scope="module")
-def held(tokenizer):
-    return scenes(tokenizer, 24, 495_000_000)
+def scenes(tokenizer):
+    return draw_scenes(tokenizer, 24, 495_000_000)
 
 
 def test_every_attribute_has_its_cells():
@@ -34,13 +35,13 @@ def test_every_attribute_has_its_cells():
     assert len(CELLS) == 11
 
 
-def test_pairs_are_well_reconstructed_and_differ_as_asked(held):
+def test_pairs_are_well_reconstructed_and_differ_as_asked(scenes):
     for cell in CELLS:
-        targets, references = pairs(held, cell, 5)
-        column = held.rows[:, NAMES.index(cell.name)]
+        targets, references = pairs(scenes, cell, 5)
+        column = scenes.rows[:, NAMES.index(cell.name)]
         assert 0 < len(targets) == len(references) <= 5
-        assert held.good[targets].all()
-        assert held.good[references].all()
+        assert scenes.good[targets].all()
+        assert scenes.good[references].all()
         assert (column[targets] != column[references]).all()
         if cell.before is not None:
             assert (column[targets] == cell.before).all()
@@ -48,28 +49,29 @@ def test_pairs_are_well_reconstructed_and_differ_as_asked(held):
         assert len(set(references.tolist())) == len(references)
 
 
-def test_copying_all_tokens_gives_the_reference_and_none_the_target(tokenizer, held):
-    chosen = pairs(held, LIGHT, 4)
-    everything = copied(tokenizer, LIGHT, held, held, chosen, range(16))
+def test_copying_all_tokens_gives_the_reference_and_none_the_target(tokenizer, scenes):
+    chosen = pairs(scenes, LIGHT, 4)
+    everything = copied(tokenizer, LIGHT, scenes, scenes, chosen, range(16))
     assert all(everything.changed)
-    nothing = copied(tokenizer, LIGHT, held, held, chosen, [])
+    nothing = copied(tokenizer, LIGHT, scenes, scenes, chosen, [])
     assert not any(nothing.changed)
     assert nothing.kept == [1.0] * 4
     assert all(nothing.valid)
     assert merged([everything, nothing]).changed == [True] * 4 + [False] * 4
 
 
-def test_kept_counts_the_seven_others(tokenizer, held):
-    chosen = pairs(held, LIGHT, 4)
-    other = Scenes((held.rows + 1) % 2, held.tokens, held.good)  # no target shows these, or few do
-    found = copied(tokenizer, LIGHT, other, held, chosen, [])
-    same = ((held.rows + 1) % 2 == held.rows)[chosen[0]].float()
+def test_kept_counts_the_seven_others(tokenizer, scenes):
+    chosen = pairs(scenes, LIGHT, 4)
+    rows = (scenes.rows + 1) % 2  # no target shows these, or few do
+    other = Scenes(rows, scenes.tokens, scenes.good)
+    found = copied(tokenizer, LIGHT, other, scenes, chosen, [])
+    same = (rows == scenes.rows)[chosen[0]].float()
     same[:, NAMES.index("light")] = 0
     assert torch.allclose(torch.tensor(found.kept), same.sum(1) / 7)
 
 
 def test_a_quick_run_writes_the_page(tmp_path):
-    assert disentanglement.main(["--quick", "--out", str(tmp_path)]) == 0
+    assert tokens.main(["--quick", "--out", str(tmp_path)]) == 0
     page = (tmp_path / "tokens.md").read_text(encoding="utf-8")
     for part in ("# What one token carries", "## The targets", "## The shipped tokenizer",
                  "| bright → dark |", "eq. 1 by CLIP", "was taught it"):  # fmt: skip

@@ -1,0 +1,1 @@
+"""One short check of a GPU: results, speed and memory."""
