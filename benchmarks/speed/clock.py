@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import platform
 import shutil
 import statistics
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from tokenopt_core.compute.memory import release_free_memory
 from tokenopt_core.optimize.precision import bfloat16_gain
 
 Call = Callable[[], object]
@@ -91,7 +90,7 @@ def peak_bytes(call: Call, device: torch.device) -> int:
         call()
         wait_for(device)
         return memory.max_memory_allocated() - before
-    _return_free_memory()
+    release_free_memory()
     with _ResidentMemory() as memory:
         call()
     return memory.peak - memory.before
@@ -186,13 +185,6 @@ def _seconds(call: Call, device: torch.device, repeats: int) -> float:
         call()
     wait_for(device)
     return (time.perf_counter() - started) / repeats
-
-
-def _return_free_memory() -> None:
-    """To the system, where the C library can: reused pages would not count as new ones."""
-    libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
-    if hasattr(libc, "malloc_trim"):
-        libc.malloc_trim(0)
 
 
 class _FlopCounter(TorchDispatchMode):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...tokenopt_core.checks import writable
-from ...tokenopt_core.compute.memory import Chunks
+from ...tokenopt_core.compute.memory import Chunks, release_free_memory
 from ...tokenopt_core.compute.seeds import image_seeds
 from ...tokenopt_core.losses.base import LossFunction, WeightedSum
 from ...tokenopt_core.losses.masked import MaskedLoss
@@ -108,7 +108,10 @@ def run_optimization(
             )
             return run.follow(steps, start if state is None else state.features, follow, stop)
 
-    outcome = retry.run(attempt, loss.smallest_chunks)
+    try:
+        outcome = retry.run(attempt, loss.smallest_chunks)
+    finally:
+        release_free_memory()
     return replace(outcome, remarks=outcome.remarks + retry.notes)
 
 

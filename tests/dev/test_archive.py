@@ -16,7 +16,7 @@ WANTED = {"__init__.py", "nodes", "tokenopt_core", "web", "workflows", "locales"
 WANTED |= {"pyproject.toml", "requirements.txt"}  # nodes read the version; Manager installs
 WANTED |= {"README.md", "CHANGELOG.md", "LICENSE", "docs", "examples"}  # for people
 WHOLE = ("__init__.py", "nodes", "tokenopt_core", "web", "workflows", "pyproject.toml", "LICENSE")
-SCANNED = {"ctypes", "http", "importlib", "requests", "socket", "sqlite3", "subprocess", "urllib"}
+SCANNED = {"http", "importlib", "requests", "socket", "sqlite3", "subprocess", "urllib"}
 FORBIDDEN = {"eval", "exec", "compile", "__import__", "os.environ", "os.getenv", "os.system"}
 MOST_BYTES = 20 * 2**20
 

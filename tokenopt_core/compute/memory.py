@@ -8,7 +8,9 @@ Axes: a row is an image, or what becomes one.
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -108,3 +110,14 @@ def _computed_again(work: Callable[..., Tensor], *rows: Tensor) -> Tensor:
     from torch.utils.checkpoint import checkpoint
 
     return checkpoint(work, *rows, use_reentrant=False, preserve_rng_state=False)
+
+
+def release_free_memory() -> None:
+    """Gives memory that was freed, but is held for reuse, back to the system.
+
+    Without it a server keeps 150 to 230 MB more after runs on a CPU. Only the C library glibc, that
+    of most Linux systems, holds so much; elsewhere nothing is done.
+    """
+    libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None  # the one in use
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)

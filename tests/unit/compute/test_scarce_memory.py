@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import subprocess
 import sys
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from tokenopt_core import ClipImageLoss, ClipLoss, OptimizeConfig, optimize
-from tokenopt_core.compute.memory import Chunks, in_chunks, is_out_of_memory
+from tokenopt_core.compute.memory import Chunks, in_chunks, is_out_of_memory, release_free_memory
 from tokenopt_core.optimize.starts import random_features
 
 HUGE = 2**60  # bytes, more than any computer has
@@ -32,6 +35,21 @@ def test_what_runs_out_of_memory_is_known_from_other_errors():
     assert is_out_of_memory(RuntimeError(f"CUDA error: {handle}"))
     assert not is_out_of_memory(error_of(lambda: torch.ones(2) @ torch.ones(3)))
     assert not is_out_of_memory(ValueError("out of memory, said the user's prompt"))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc holds so much")
+def test_memory_that_was_freed_goes_back_to_the_system():
+    blocks = [bytearray(2**16) for _ in range(2000)]
+    del blocks[:-1]  # the last one keeps the heap from shrinking by itself
+    before = resident()
+    release_free_memory()
+    assert before - resident() > 60 * 2**20
+
+
+def resident() -> int:
+    """Bytes of this process that lie in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.parametrize("room", [1, 3, 5, 100])
