@@ -12,9 +12,9 @@ import torch
 from ...tokenopt_core.checks import shortened
 from ...tokenopt_core.tokens.attributes import Attribute, add_attribute
 from ...tokenopt_core.tokens.positions import parse_positions
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.sockets import AttributeSocket, Tokens
-from ..host.widgets import positions_input, tokens_input, tokens_output
 
 MOST = 100.0
 MOST_STRENGTHS = 64
@@ -33,7 +33,7 @@ class ApplyAttribute(io.ComfyNode):
             "an attribute. No optimization: it is instant.",
             search_aliases=["edit", "relight", "direction", "day night"],
             inputs=[
-                tokens_input("Tokens of the images to change, quantized or not."),
+                widgets.tokens("Tokens of the images to change, quantized or not."),
                 AttributeSocket.Input(
                     "attribute", tooltip="The property, from Attribute Vector or Load Attribute."
                 ),
@@ -46,7 +46,7 @@ class ApplyAttribute(io.ComfyNode):
                     tooltip="How far to move. 1: by as much as the two sets differ; often 1 to 2 "
                     "is needed. 0: unchanged. Below 0 takes the property away.",
                 ),
-                positions_input(
+                widgets.positions(
                     "",
                     "Other positions to change than the attribute's own: all, or numbers and "
                     "ranges. Empty: its own.",
@@ -62,7 +62,7 @@ class ApplyAttribute(io.ComfyNode):
                     "once for each. Empty: strength alone.",
                 ),
             ],
-            outputs=[tokens_output("Not quantized: TiTok Decode takes the nearest codes.")],
+            outputs=[widgets.tokens_output("Not quantized: TiTok Decode takes the nearest codes.")],
         )
 
     @classmethod

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ...tokenopt_core.tokens.attributes import Attribute
 from ...tokenopt_core.tokens.files import load_attribute, save_attribute
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.files import file_facts, new_output_file, saved_file, saved_files
 from ..host.models import gradient_scope
 from ..host.sockets import AttributeSocket, LoadedTokenizer
-from ..host.widgets import filename_input, files_input, tokenizer_input
 from .report import notes
 
 SUFFIX = ".attribute.safetensors"
@@ -31,7 +31,7 @@ class SaveAttribute(io.ComfyNode):
                 AttributeSocket.Input(
                     "attribute", tooltip="The attribute to save, from Attribute Vector."
                 ),
-                filename_input("attributes/attribute", "file's name"),
+                widgets.filename("attributes/attribute", "file's name"),
             ],
             outputs=[],
         )
@@ -57,10 +57,10 @@ class LoadAttribute(io.ComfyNode):
             search_aliases=["direction", "vector", "safetensors"],
             has_intermediate_output=True,
             inputs=[
-                tokenizer_input(
+                widgets.tokenizer(
                     "From Load TiTok; must be the tokenizer that the attribute was made with."
                 ),
-                files_input(
+                widgets.files(
                     "file",
                     list(saved_files(SUFFIX)),
                     f"A *{SUFFIX} file in ComfyUI's output folder (marked [output]) or its "

@@ -7,10 +7,10 @@ import torch
 from ...tokenopt_core.checks import shortened
 from ...tokenopt_core.tokens.attributes import attribute_vector
 from ...tokenopt_core.tokens.positions import parse_positions
+from ..host import widgets
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.models import gradient_scope
 from ..host.sockets import AttributeSocket, LoadedTokenizer, Tokens
-from ..host.widgets import positions_input, text_output, tokenizer_input, tokens_input
 from .report import notes, table
 
 MOST_POSITIONS = 4096
@@ -36,10 +36,10 @@ class AttributeVector(io.ComfyNode):
                     tooltip="The property as a direction of the tokens, for Apply Attribute and "
                     "Save Attribute.",
                 ),
-                text_output(
+                widgets.text_output(
                     "positions", "The positions where it is added, for example for Token Copy."
                 ),
-                text_output("table", "How well each position tells the sets apart."),
+                widgets.text_output("table", "How well each position tells the sets apart."),
             ],
         )
 
@@ -72,12 +72,12 @@ class AttributeVector(io.ComfyNode):
 
 def _sets() -> list[io.Input]:
     return [
-        tokenizer_input("The tokenizer that made both sets, from Load TiTok."),
-        tokens_input(
+        widgets.tokenizer("The tokenizer that made both sets, from Load TiTok."),
+        widgets.tokens(
             "Tokens of a batch of images that have the property, for example blurred ones.",
             name="tokens_with",
         ),
-        tokens_input(
+        widgets.tokens(
             "Tokens of images that have it not. Best the same scenes, else many (32 or more of "
             "each): whatever else the two sets differ in is transferred too.",
             name="tokens_without",
@@ -87,7 +87,7 @@ def _sets() -> list[io.Input]:
 
 def _choices() -> list[io.Input]:
     return [
-        positions_input(
+        widgets.positions(
             "all",
             "Which tokens it may change, counted from 0: all, or numbers and ranges.",
             placeholder="all, 18, 31 or 0-3, 7",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images
 from ..host.sockets import LoadedGuide, LoadedTokenizer
-from ..host.widgets import image_input, margin_input, mask_input, prompt_input
 from ..images.fitted import fitted_images
 from ..loaders.menu import fingerprint_of
 from ..losses.recipe import CompositeTerm, LossRecipe
@@ -33,18 +33,18 @@ class EasyInpaint(io.ComfyNode):
             essentials_category="Image Tools",
             has_intermediate_output=True,
             inputs=[
-                image_input("The picture, of any size; a batch is fine too."),
-                mask_input(
+                widgets.image("The picture, of any size; a batch is fine too."),
+                widgets.mask(
                     "White may change, black stays. Load Image has it after Open in MaskEditor; "
                     "another size is resized to the picture's."
                 ),
-                prompt_input(
+                widgets.prompt(
                     "a large green circle in the middle, plain sand background, bright, sharp",
                     "What the white part and its surroundings should show together. With a batch "
                     "one line for all pictures, or one line each.",
                 ),
                 *run_inputs(),
-                margin_input(
+                widgets.margin(
                     "How much of the surroundings the models see on each side of the white part, "
                     "in percent of its longer side. More: it fits better into the scene, in less "
                     "detail. They always see a part of at least their own size."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..host import widgets
 from ..host.compat import io
-from ..host.widgets import guide_input, image_output, text_output, tokenizer_input
 from ..optimize.inputs import MOST_STEPS, run_seed_input
 
 # What is loaded for a choice: tokenizer and guide, as Load TiTok and Load CLIP Guide call them.
@@ -47,13 +47,15 @@ def run_inputs() -> list[io.Input]:
 
 def model_sockets() -> list[io.Input]:
     return [
-        tokenizer_input("From Load TiTok, instead of the one that models says.", optional=True),
-        guide_input("From Load CLIP Guide, instead of the one that models says.", optional=True),
+        widgets.tokenizer("From Load TiTok, instead of the one that models says.", optional=True),
+        widgets.guide("From Load CLIP Guide, instead of the one that models says.", optional=True),
     ]
 
 
 def easy_outputs(image_tooltip: str) -> list[io.Output]:
     return [
-        image_output(image_tooltip),
-        text_output("record", "The run as JSON, all tries in it, for Save Image with Record."),
+        widgets.image_output(image_tooltip),
+        widgets.text_output(
+            "record", "The run as JSON, all tries in it, for Save Image with Record."
+        ),
     ]

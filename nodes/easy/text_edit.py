@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from ...tokenopt_core.images.fit import MODES
+from ..host import widgets
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import to_images
 from ..host.sockets import LoadedGuide, LoadedTokenizer
-from ..host.widgets import DEMO_PROMPT, image_input, prompt_input
 from ..images.fitted import fitted_images
 from ..loaders.menu import fingerprint_of
 from ..losses.recipe import LossRecipe
@@ -32,9 +32,9 @@ class EasyTextEdit(io.ComfyNode):
             essentials_category="Image Tools",
             has_intermediate_output=True,
             inputs=[
-                image_input("The picture to change, of any size; a batch is fine too."),
-                prompt_input(
-                    DEMO_PROMPT,
+                widgets.image("The picture to change, of any size; a batch is fine too."),
+                widgets.prompt(
+                    widgets.DEMO_PROMPT,
                     "What the whole result should show, not only the change. With a batch one line "
                     "for all pictures, or one line each.",
                 ),

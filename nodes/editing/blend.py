@@ -6,10 +6,10 @@ import torch
 
 from ...tokenopt_core.tokens.edits import blend_tokens, morph_strengths
 from ...tokenopt_core.tokens.positions import parse_positions
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.models import gradient_scope
 from ..host.sockets import LoadedTokenizer, Tokens
-from ..host.widgets import positions_input, tokenizer_input, tokens_input, tokens_output
 from ..tokens.batches import as_decoded
 
 MOST_STEPS = 240
@@ -28,12 +28,12 @@ class Blend(io.ComfyNode):
             "steps: a morph, one image per step.",
             search_aliases=["morph", "interpolate", "mix", "crossfade"],
             inputs=[
-                tokenizer_input("The tokenizer that made both, from Load TiTok."),
-                tokens_input("Tokens where the way begins: one image, or many.", name="target"),
-                tokens_input(
+                widgets.tokenizer("The tokenizer that made both, from Load TiTok."),
+                widgets.tokens("Tokens where the way begins: one image, or many.", name="target"),
+                widgets.tokens(
                     "Tokens where it leads: one for all targets, or one each.", name="reference"
                 ),
-                positions_input(
+                widgets.positions(
                     "all",
                     "Which tokens move, counted from 0; all others stay the target's.",
                     placeholder="all, 18, 31 or 0-3, 7",
@@ -62,7 +62,9 @@ class Blend(io.ComfyNode):
                 ),
             ],
             outputs=[
-                tokens_output("The moved tokens: all steps of the first image, then the next.")
+                widgets.tokens_output(
+                    "The moved tokens: all steps of the first image, then the next."
+                )
             ],
         )
 

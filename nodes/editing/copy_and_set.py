@@ -13,18 +13,11 @@ from ...tokenopt_core.tokens.edits import (
     set_codes,
 )
 from ...tokenopt_core.tokens.positions import parse_positions
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_masks
 from ..host.models import gradient_scope
 from ..host.sockets import LoadedTokenizer, Tokens
-from ..host.widgets import (
-    ITS_TOKENIZER,
-    mask_input,
-    positions_input,
-    tokenizer_input,
-    tokens_input,
-    tokens_output,
-)
 from ..tokens.batches import as_decoded
 
 
@@ -41,33 +34,33 @@ class Copy(io.ComfyNode):
             "image. Single positions often carry one property, such as lighting or blur.",
             search_aliases=["edit tokens", "transfer", "relight", "transplant"],
             inputs=[
-                tokens_input(
+                widgets.tokens(
                     "Tokens of the image to change: one, or one per reference.", name="target"
                 ),
-                tokens_input(
+                widgets.tokens(
                     "Tokens of the image to copy from: one for all targets, or one each. Same "
                     "tokenizer.",
                     name="reference",
                 ),
-                positions_input(
+                widgets.positions(
                     "0",
                     "Which tokens to copy, counted from 0: numbers and ranges (both ends "
                     "included), separated by commas, or all. One or two keep the rest of the image "
                     "best.",
                 ),
-                mask_input(
+                widgets.mask(
                     "Chooses the tokens instead of positions: its columns are the tokens, from "
                     "left to right; one more than half white is copied. One mask, or one per "
                     "image.",
                     optional=True,
                 ),
-                tokenizer_input(
+                widgets.tokenizer(
                     "The tokenizer that made both. Needed only where one of the two is quantized "
                     "and the other is not.",
                     optional=True,
                 ),
             ],
-            outputs=[tokens_output("The target with the reference's tokens.")],
+            outputs=[widgets.tokens_output("The target with the reference's tokens.")],
         )
 
     @classmethod
@@ -98,8 +91,8 @@ class SetCodes(io.ComfyNode):
             description="Sets the codes of chosen positions by hand.",
             search_aliases=["edit codes", "change codes", "by hand"],
             inputs=[
-                tokenizer_input(ITS_TOKENIZER),
-                tokens_input("Tokens to change, in every image alike."),
+                widgets.tokenizer(widgets.ITS_TOKENIZER),
+                widgets.tokens("Tokens to change, in every image alike."),
                 io.String.Input(
                     "codes",
                     default="0: 0",
@@ -109,7 +102,7 @@ class SetCodes(io.ComfyNode):
                     "image.",
                 ),
             ],
-            outputs=[tokens_output("The tokens with these codes, else unchanged.")],
+            outputs=[widgets.tokens_output("The tokens with these codes, else unchanged.")],
         )
 
     @classmethod

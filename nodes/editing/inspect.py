@@ -15,17 +15,10 @@ from ...tokenopt_core.checks import shortened
 from ...tokenopt_core.tokenizers.spec import TokenizerSpec
 from ...tokenopt_core.tokens.edits import parse_codes
 from ...tokenopt_core.tokens.positions import parse_positions
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema, ui
 from ..host.models import gradient_scope
 from ..host.sockets import LoadedTokenizer, Tokens
-from ..host.widgets import (
-    image_output,
-    positions_input,
-    text_output,
-    tokenizer_input,
-    tokens_input,
-    tokens_output,
-)
 from ..tokens.batches import decoded
 
 MOST_STRIPS = 64  # a page with more of them is slow, and nobody reads it
@@ -48,8 +41,8 @@ class Inspect(io.ComfyNode):
             "it; run again to see the image.",
             search_aliases=["edit tokens", "codes", "token editor", "view tokens"],
             inputs=[
-                tokenizer_input(),
-                tokens_input(),
+                widgets.tokenizer(),
+                widgets.tokens(),
                 io.String.Input(
                     "edits",
                     default="",
@@ -58,18 +51,18 @@ class Inspect(io.ComfyNode):
                     "changes only image 1 of a batch (the first is 0). The strip writes this when "
                     "you edit a cell. Empty: the tokens pass unchanged.",
                 ),
-                positions_input(
+                widgets.positions(
                     "",
                     "The selected positions, also an output for the inputs of that name. The strip "
                     "writes this when you click its cells. Empty: none.",
                 ),
             ],
             outputs=[
-                tokens_output("The tokens with the edits put in."),
-                text_output(
+                widgets.tokens_output("The tokens with the edits put in."),
+                widgets.text_output(
                     "positions", "The selected positions, as text for the inputs of that name."
                 ),
-                image_output("The images that the edited tokens decode to."),
+                widgets.image_output("The images that the edited tokens decode to."),
             ],
             is_output_node=True,
         )

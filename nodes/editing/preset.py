@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...tokenopt_core.tokens.positions import PRESETS, PROPERTIES, preset_positions
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.sockets import LoadedTokenizer
-from ..host.widgets import text_output, tokenizer_input
 
 
 class PositionPreset(io.ComfyNode):
@@ -23,7 +23,7 @@ class PositionPreset(io.ComfyNode):
             search_aliases=["token numbers", "lighting", "blur"],
             has_intermediate_output=True,
             inputs=[
-                tokenizer_input("From Load TiTok: every tokenizer has its own positions."),
+                widgets.tokenizer("From Load TiTok: every tokenizer has its own positions."),
                 io.Combo.Input(
                     "preset",
                     options=list(PROPERTIES),
@@ -31,7 +31,7 @@ class PositionPreset(io.ComfyNode):
                 ),
             ],
             outputs=[
-                text_output(
+                widgets.text_output(
                     "positions", "The positions as text, such as 31, or 12, 24, 27 for several."
                 )
             ],

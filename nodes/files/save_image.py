@@ -15,17 +15,11 @@ from PIL.PngImagePlugin import PngInfo
 
 from ...tokenopt_core.checks import shortened
 from ...tokenopt_core.files.small import write_whole
+from ..host import widgets
 from ..host.compat import CATEGORY, io, metadata_wanted, model_management, schema
 from ..host.files import output_place
 from ..host.images import to_images, to_pil
 from ..host.sockets import LoadedTokenizer, Tokens
-from ..host.widgets import (
-    ITS_TOKENIZER,
-    filename_input,
-    image_input,
-    tokenizer_input,
-    tokens_input,
-)
 from .text import text_of
 
 CHUNK = "tokenopt"
@@ -51,7 +45,7 @@ class SaveImage(io.ComfyNode):
             search_aliases=["save png", "metadata", "export"],
             is_output_node=True,
             inputs=[
-                image_input("The images to save, one file each.", name="images"),
+                widgets.image("The images to save, one file each.", name="images"),
                 io.String.Input(
                     "record",
                     force_input=True,
@@ -59,13 +53,13 @@ class SaveImage(io.ComfyNode):
                     tooltip="The record output of Token Optimizer, which has the codes too; any "
                     "JSON object will do.",
                 ),
-                filename_input("tokenopt/edit", "file names"),
-                tokens_input(
+                widgets.filename("tokenopt/edit", "file names"),
+                widgets.tokens(
                     "The tokens that the images were decoded from, to keep their codes in the "
                     "files; needs tokenizer. Instead of the codes in record.",
                     optional=True,
                 ),
-                tokenizer_input(ITS_TOKENIZER, optional=True),
+                widgets.tokenizer(widgets.ITS_TOKENIZER, optional=True),
             ],
             outputs=[],
         )

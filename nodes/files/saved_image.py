@@ -6,10 +6,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from ..host import widgets
 from ..host.compat import CATEGORY, folder_paths, io, schema
 from ..host.files import file_facts, saved_file
 from ..host.sockets import LoadedTokenizer
-from ..host.widgets import files_input, text_output, tokenizer_input, tokens_output
 from .save_image import CODES_CHUNK
 from .text import tokens_of
 
@@ -30,8 +30,8 @@ class SavedImageTokens(io.ComfyNode):
             "tokens behind that image, exactly, which encoding it again would not give.",
             search_aliases=["png metadata", "reload", "codes"],
             inputs=[
-                tokenizer_input("The tokenizer that the image was made with, from Load TiTok."),
-                files_input(
+                widgets.tokenizer("The tokenizer that the image was made with, from Load TiTok."),
+                widgets.files(
                     "image",
                     _uploaded(),
                     "A PNG that Save Image with Record wrote: drop it onto the node.",
@@ -39,8 +39,10 @@ class SavedImageTokens(io.ComfyNode):
                 ),
             ],
             outputs=[
-                tokens_output("The tokens of the image, quantized; decode them to see it again."),
-                text_output("text", "The codes, as Tokens to Text writes them."),
+                widgets.tokens_output(
+                    "The tokens of the image, quantized; decode them to see it again."
+                ),
+                widgets.text_output("text", "The codes, as Tokens to Text writes them."),
             ],
         )
 

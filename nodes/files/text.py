@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from ...tokenopt_core.tokens.text import codes_to_text, exact_codes, text_to_codes
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.models import gradient_scope
 from ..host.sockets import LoadedTokenizer, Tokens
-from ..host.widgets import ITS_TOKENIZER, text_output, tokenizer_input, tokens_input, tokens_output
 
 
 class TokensToText(io.ComfyNode):
@@ -25,10 +25,10 @@ class TokensToText(io.ComfyNode):
             search_aliases=["codes to text", "serialize", "share"],
             is_output_node=True,
             inputs=[
-                tokenizer_input(ITS_TOKENIZER),
-                tokens_input("The tokens, from any node that gives some; not of a VAE."),
+                widgets.tokenizer(widgets.ITS_TOKENIZER),
+                widgets.tokens("The tokens, from any node that gives some; not of a VAE."),
             ],
-            outputs=[text_output("text", "One line per image; also shown in the node.")],
+            outputs=[widgets.text_output("text", "One line per image; also shown in the node.")],
         )
 
     @classmethod
@@ -50,7 +50,7 @@ class TextToTokens(io.ComfyNode):
             "of Save Image with Record carries.",
             search_aliases=["text to codes", "paste", "share"],
             inputs=[
-                tokenizer_input("The tokenizer that the text was made with, from Load TiTok."),
+                widgets.tokenizer("The tokenizer that the text was made with, from Load TiTok."),
                 io.String.Input(
                     "text",
                     multiline=True,
@@ -60,7 +60,9 @@ class TextToTokens(io.ComfyNode):
                 ),
             ],
             outputs=[
-                tokens_output("The tokens of the text, quantized; decode them to see the images.")
+                widgets.tokens_output(
+                    "The tokens of the text, quantized; decode them to see the images."
+                )
             ],
         )
 

@@ -7,18 +7,11 @@ from pathlib import Path
 import torch
 
 from ...tokenopt_core.tokens.files import SUFFIX, load_tokens, save_tokens
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.files import file_facts, new_output_file, saved_file, saved_files
 from ..host.models import gradient_scope
 from ..host.sockets import LoadedTokenizer, Tokens
-from ..host.widgets import (
-    ITS_TOKENIZER,
-    filename_input,
-    files_input,
-    tokenizer_input,
-    tokens_input,
-    tokens_output,
-)
 
 KIND = "tokens"
 
@@ -36,9 +29,9 @@ class SaveTokens(io.ComfyNode):
             search_aliases=["codes", "safetensors", "save latent"],
             is_output_node=True,
             inputs=[
-                tokenizer_input(ITS_TOKENIZER),
-                tokens_input("The tokens to save; a batch goes into one file."),
-                filename_input("tokens/image", "file name"),
+                widgets.tokenizer(widgets.ITS_TOKENIZER),
+                widgets.tokens("The tokens to save; a batch goes into one file."),
+                widgets.filename("tokens/image", "file name"),
             ],
             outputs=[],
         )
@@ -67,15 +60,15 @@ class LoadTokens(io.ComfyNode):
             description="Loads tokens that Save Tokens wrote.",
             search_aliases=["codes", "safetensors", "load latent"],
             inputs=[
-                tokenizer_input("The tokenizer that the tokens are of, from Load TiTok."),
-                files_input(
+                widgets.tokenizer("The tokenizer that the tokens are of, from Load TiTok."),
+                widgets.files(
                     "file",
                     list(saved_files(SUFFIX)),
                     "A .tokens.safetensors file in ComfyUI's input folder or, marked [output], in "
                     "its output folder. Press R to see new files.",
                 ),
             ],
-            outputs=[tokens_output("The tokens exactly as they were saved.")],
+            outputs=[widgets.tokens_output("The tokens exactly as they were saved.")],
         )
 
     @classmethod

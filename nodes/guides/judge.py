@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images
 from ..host.sockets import LoadedGuide
-from ..host.widgets import guide_input, image_input, prompt_input, text_output
 from ..losses.prompts import for_images, prompt_lines
 from ..report.words import plain_table
 from .verdicts import Scores, demo_scores, guide_scores, log_verdicts, similarity, target_texts
@@ -30,26 +30,28 @@ class Judge(io.ComfyNode):
             search_aliases=["clip score", "rate", "evaluate", "text match", "adversarial"],
             is_output_node=True,
             inputs=[
-                image_input("The images to judge, for example the results."),
-                guide_input("The guide whose CLIP Loss made them."),
-                prompt_input(
+                widgets.image("The images to judge, for example the results."),
+                widgets.guide("The guide whose CLIP Loss made them."),
+                widgets.prompt(
                     "",
                     "What the images should show: one line for all, or one line each. Of a prompt "
                     "with weights the parts above 0 count.",
                 ),
-                guide_input(
+                widgets.guide(
                     "A guide that took no part in the optimization, best a SigLIP model. Without "
                     "it the demo guide's images go to the demo judge.",
                     name="judge",
                     optional=True,
                 ),
-                image_input(
+                widgets.image(
                     "The images before the edit: the table then tells what has changed.",
                     name="before",
                     optional=True,
                 ),
             ],
-            outputs=[text_output("scores", "The table: one line per image below its head.")],
+            outputs=[
+                widgets.text_output("scores", "The table: one line per image below its head.")
+            ],
         )
 
     @classmethod

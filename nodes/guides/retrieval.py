@@ -8,19 +8,11 @@ from torch import Tensor
 from ...tokenopt_core.checks import shown
 from ...tokenopt_core.guides.retrieval import CHOICES, similarities, top_count
 from ...tokenopt_core.guides.retrieval import choose as choose_images
+from ..host import widgets
 from ..host.compat import CATEGORY, advanced, io, model_management, schema
 from ..host.image_folder import folder_fingerprint, folder_input
 from ..host.images import from_images, to_images
 from ..host.sockets import LoadedGuide
-from ..host.widgets import (
-    DEMO_PROMPT,
-    guide_input,
-    image_input,
-    image_output,
-    prompt_input,
-    seed_input,
-    text_output,
-)
 from ..losses.prompts import check_words, prompt_lines
 from ..report.words import cut, plain_table
 from .pool import Pool, pool_of_batch, pool_of_folder
@@ -46,14 +38,14 @@ class SeedRetrieval(io.ComfyNode):
             search_aliases=["find image", "clip search", "best of", "text search"],
             has_intermediate_output=True,
             inputs=[
-                guide_input("From Load CLIP Guide; it compares."),
-                prompt_input(
-                    DEMO_PROMPT,
+                widgets.guide("From Load CLIP Guide; it compares."),
+                widgets.prompt(
+                    widgets.DEMO_PROMPT,
                     "One a line; each gets an image. Of a prompt with weights the parts above 0 "
                     "count.",
                     name="prompts",
                 ),
-                image_input(
+                widgets.image(
                     "The images to choose from, as a batch; or name a folder.", optional=True
                 ),
                 folder_input(optional=True),
@@ -68,9 +60,9 @@ class SeedRetrieval(io.ComfyNode):
                 _size_input(),
             ],
             outputs=[
-                image_output("One image per prompt, in the same order: for TiTok Encode."),
-                text_output("scores", "The table: one line per prompt below its head."),
-                text_output(
+                widgets.image_output("One image per prompt, in the same order: for TiTok Encode."),
+                widgets.text_output("scores", "The table: one line per prompt below its head."),
+                widgets.text_output(
                     "chosen",
                     "The chosen files, or numbers in the batch counted from 0, one a line.",
                 ),
@@ -120,7 +112,7 @@ def _drawing() -> list[io.Input]:
             tooltip="For top percent: the share of the images that is drawn from, in percent, one "
             "image at least. More: more variety, a looser fit.",
         ),
-        seed_input(
+        widgets.seed(
             "Chooses the image for top percent and random: prompt k draws with seed + k, so that "
             "the same prompt on several lines gets several images.",
             optional=True,

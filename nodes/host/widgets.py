@@ -19,54 +19,54 @@ SOME_POSITIONS = "18, 31 or 0-3, 7"
 DEMO_PROMPT = "a large green star in the middle, plain sky background, bright, sharp"
 
 
-def tokenizer_input(tooltip: str = ANY_TOKENIZER, **more) -> io.Input:
+def tokenizer(tooltip: str = ANY_TOKENIZER, **more) -> io.Input:
     return TokenizerSocket.Input("tokenizer", tooltip=tooltip, **more)
 
 
-def guide_input(tooltip: str = LOOKING_GUIDE, name: str = "guide", **more) -> io.Input:
+def guide(tooltip: str = LOOKING_GUIDE, name: str = "guide", **more) -> io.Input:
     return GuideSocket.Input(name, tooltip=tooltip, **more)
 
 
-def tokens_input(tooltip: str = ANY_TOKENS, name: str = "tokens", **more) -> io.Input:
+def tokens(tooltip: str = ANY_TOKENS, name: str = "tokens", **more) -> io.Input:
     return TokensSocket.Input(name, tooltip=tooltip, **more)
 
 
-def loss_input(tooltip: str, name: str = "loss", **more) -> io.Input:
+def loss(tooltip: str, name: str = "loss", **more) -> io.Input:
     return LossSocket.Input(name, tooltip=tooltip, **more)
 
 
-def image_input(tooltip: str, name: str = "image", **more) -> io.Input:
+def image(tooltip: str, name: str = "image", **more) -> io.Input:
     return io.Image.Input(name, tooltip=tooltip, **more)
 
 
-def mask_input(tooltip: str, **more) -> io.Input:
+def mask(tooltip: str, **more) -> io.Input:
     return io.Mask.Input("mask", tooltip=tooltip, **more)
 
 
-def seed_input(tooltip: str, name: str = "seed", **more) -> io.Input:
+def seed(tooltip: str, name: str = "seed", **more) -> io.Input:
     return io.Int.Input(name, default=0, min=0, max=SEEDS - 1, tooltip=tooltip, **more)
 
 
-def batch_size_input(tooltip: str) -> io.Input:
+def batch_size(tooltip: str) -> io.Input:
     return io.Int.Input("batch_size", default=1, min=1, max=64, tooltip=tooltip)
 
 
-def positions_input(
+def positions(
     default: str, tooltip: str, placeholder: str = SOME_POSITIONS, name: str = "positions", **more
 ) -> io.Input:
     """Positions of tokens as text."""
     return io.String.Input(name, default=default, placeholder=placeholder, tooltip=tooltip, **more)
 
 
-def margin_input(tooltip: str) -> io.Input:
+def margin(tooltip: str) -> io.Input:
     return io.Int.Input("margin", default=50, min=0, max=MOST_MARGIN, tooltip=tooltip)
 
 
-def prompt_input(default: str, tooltip: str, name: str = "prompt") -> io.Input:
+def prompt(default: str, tooltip: str, name: str = "prompt") -> io.Input:
     return io.String.Input(name, multiline=True, default=default, tooltip=tooltip)
 
 
-def weight_input(
+def weight(
     tooltip: str, *, name: str = "weight", default: float = 1.0, least: float = 0.0, **more
 ) -> io.Input:
     """A loss's importance beside others."""
@@ -82,7 +82,7 @@ def weight_input(
     )
 
 
-def filename_input(default: str, what: str) -> io.Input:
+def filename(default: str, what: str) -> io.Input:
     """The input filename_prefix; `what` it is the start of."""
     return io.String.Input(
         "filename_prefix",
@@ -92,7 +92,7 @@ def filename_input(default: str, what: str) -> io.Input:
     )
 
 
-def files_input(name: str, options: list[str], tooltip: str, **more) -> io.Input:
+def files(name: str, options: list[str], tooltip: str, **more) -> io.Input:
     """A menu of what lies on the disk: there may be more by the time a node runs, so that the node
     looks for the name and not the guard."""
     widget = io.Combo.Input(name, options=options, tooltip=tooltip, **more)
@@ -101,7 +101,7 @@ def files_input(name: str, options: list[str], tooltip: str, **more) -> io.Input
 
 
 def lists_files(widget: io.Input) -> bool:
-    """Whether it is a `files_input`."""
+    """Whether it is a `files`."""
     return getattr(widget, "lists_files", False)
 
 

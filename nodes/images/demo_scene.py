@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ...tokenopt_core.demo.captions import caption
 from ...tokenopt_core.demo.world import ATTRIBUTES, render, sample
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import from_images
-from ..host.widgets import batch_size_input, image_output, seed_input, text_output
 
 RANDOM = "random"
 
@@ -34,12 +34,12 @@ class DemoScene(io.ComfyNode):
             description="Draws small scenes (64x64) to try the pack without any upload.",
             search_aliases=["example image", "test image", "shapes"],
             inputs=[
-                seed_input(
+                widgets.seed(
                     "Chooses what is 'random' below, and small changes of place and tint. The same "
                     "seed draws the same scenes.",
                     control_after_generate=True,
                 ),
-                batch_size_input(
+                widgets.batch_size(
                     "How many scenes to draw. More: a longer batch, which all nodes behind it work "
                     "on."
                 ),
@@ -54,8 +54,8 @@ class DemoScene(io.ComfyNode):
                 ),
             ],
             outputs=[
-                image_output("The scenes, 64x64 pixels each."),
-                text_output(
+                widgets.image_output("The scenes, 64x64 pixels each."),
+                widgets.text_output(
                     "caption", "What the scenes show, one a line, in words the demo guide knows."
                 ),
             ],

@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from ...tokenopt_core.images.fit import FILLS, MODES
+from ..host import widgets
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import from_images, from_masks, to_images
 from ..host.sockets import FitSocket, LoadedTokenizer
-from ..host.widgets import image_input, image_output, margin_input, mask_input, tokenizer_input
 from .fitted import fitted_images, squares_of
 
 
@@ -27,7 +27,7 @@ class FitImage(io.ComfyNode):
             has_intermediate_output=True,
             inputs=[*_fit_inputs(), *_mask_inputs()],
             outputs=[
-                image_output("The squares, in the tokenizer's size."),
+                widgets.image_output("The squares, in the tokenizer's size."),
                 io.Mask.Output(
                     display_name="mask",
                     tooltip="The mask's same part, in the same size; without a mask white where "
@@ -72,8 +72,8 @@ class FitImage(io.ComfyNode):
 
 def _fit_inputs() -> list[io.Input]:
     return [
-        tokenizer_input("From Load TiTok; its size is the square's."),
-        image_input("The picture, of any size. Transparency is ignored."),
+        widgets.tokenizer("From Load TiTok; its size is the square's."),
+        widgets.image("The picture, of any size. Transparency is ignored."),
         io.Combo.Input(
             "mode",
             options=list(MODES),
@@ -110,9 +110,9 @@ def _mask_inputs() -> list[io.Input]:
             tooltip="With a mask: take only the surroundings of its white part, so that a small "
             "part of a large photo is edited in full detail. Off: the whole picture.",
         ),
-        margin_input(
+        widgets.margin(
             "How much of the surroundings is taken on each side, in percent of the white part's "
             "longer side. More: the models see more of the scene, in less detail."
         ),
-        mask_input("White (1) may change. Resized to the picture's size.", optional=True),
+        widgets.mask("White (1) may change. Resized to the picture's size.", optional=True),
     ]

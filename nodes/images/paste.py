@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images, to_masks
 from ..host.sockets import FitSocket, FittedImages
-from ..host.widgets import image_input, image_output, mask_input
 from .fitted import SOFT_EDGE, pasted_back
 
 
@@ -25,12 +25,12 @@ class PasteBack(io.ComfyNode):
             search_aliases=["composite", "stitch", "uncrop", "blend", "inpaint stitch"],
             has_intermediate_output=True,
             inputs=[
-                image_input(
+                widgets.image(
                     "The edited squares, from Token Optimizer or TiTok Decode. They may be "
                     "enlarged before, by an upscale model for example."
                 ),
                 FitSocket.Input("fit", tooltip="Where the squares come from, from Fit Image."),
-                image_input(
+                widgets.image(
                     "The picture that Fit Image got, or another of that size. Its transparency is "
                     "kept.",
                     name="original",
@@ -47,13 +47,13 @@ class PasteBack(io.ComfyNode):
                     "square. More hides differences of light better and changes more pixels. 0: a "
                     "hard edge.",
                 ),
-                mask_input(
+                widgets.mask(
                     "Another mask than the one that Fit Image got: white is replaced. Resized to "
                     "the picture's size.",
                     optional=True,
                 ),
             ],
-            outputs=[image_output("The pictures, in their own size.")],
+            outputs=[widgets.image_output("The pictures, in their own size.")],
         )
 
     @classmethod

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.sockets import GuideSocket, TokenizerSocket
-from ..host.widgets import files_input
 from .menu import GUIDES, TOKENIZERS, fingerprint, guide_named, tokenizer_named
 
 
@@ -21,23 +21,23 @@ class LoadTokenizer(io.ComfyNode):
             "and tokens into an image.",
             search_aliases=["load model", "checkpoint", "image tokenizer", "maskgit", "vae"],
             inputs=[
-                files_input(
+                widgets.files(
                     "tokenizer",
                     TOKENIZERS.choices(),
                     default="demo",
                     tooltip="Which tokenizer. 'demo' ships with this pack (64x64 scenes of simple "
                     "shapes). A released model (256x256 photographs, 0.2-2.6 GB) is downloaded "
                     "into models/titok the first time it runs. Your own weights in models/titok, a "
-                    ".safetensors file or a folder with config.json, are listed too. "
-                    "Fewer tokens (32): stronger edits, less detail; more tokens: the reverse.",
+                    ".safetensors file or a folder with config.json, are listed too. Fewer tokens "
+                    "(32): stronger edits, less detail; more tokens: the reverse.",
                 ),
                 download_input(),
             ],
             outputs=[
                 TokenizerSocket.Output(
                     display_name="tokenizer",
-                    tooltip="The loaded tokenizer, for all nodes that encode, decode or "
-                    "change tokens.",
+                    tooltip="The loaded tokenizer, for all nodes that encode, decode or change "
+                    "tokens.",
                 )
             ],
         )
@@ -63,7 +63,7 @@ class LoadGuide(io.ComfyNode):
             description="Loads the model that compares images with text and so guides the edit.",
             search_aliases=["siglip", "open_clip", "load model", "text encoder"],
             inputs=[
-                files_input(
+                widgets.files(
                     "model",
                     GUIDES.choices(),
                     default="demo",

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from ..host import widgets
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import to_images
 from ..host.sockets import LoadedGuide
-from ..host.widgets import (
-    DEMO_PROMPT,
-    MOST_WEIGHT,
-    guide_input,
-    image_input,
-    loss_input,
-    loss_output,
-    prompt_input,
-    weight_input,
-)
 from .prompts import optional_text, prompt_lines
 from .recipe import LossRecipe, prompt_remarks, recipe_of
 from .terms import ClipTerm, ImagePromptTerm
@@ -65,21 +56,23 @@ class ClipLoss(io.ComfyNode):
             search_aliases=["text edit", "prompt", "inpaint", "text to image", "guidance"],
             has_intermediate_output=True,
             inputs=[
-                guide_input(),
-                prompt_input(
-                    DEMO_PROMPT,
+                widgets.guide(),
+                widgets.prompt(
+                    widgets.DEMO_PROMPT,
                     "What the whole result should show, not only the change. Several parts: a red "
                     "fox:1 | blurry:-0.4, for a while: | snow:1@0.5-1. With a batch one line for "
                     "all images or one line each.",
                 ),
-                prompt_input(
+                widgets.prompt(
                     "",
                     "What the result should not look like; empty for none. Its similarity is "
                     "subtracted: this is not classifier-free guidance.",
                     name="negative_prompt",
                 ),
                 *_crop_inputs(),
-                weight_input("Importance of this loss beside others: 2 counts twice as much as 1."),
+                widgets.weight(
+                    "Importance of this loss beside others: 2 counts twice as much as 1."
+                ),
                 advanced(
                     io.Float.Input(
                         "negative_weight",
@@ -93,7 +86,7 @@ class ClipLoss(io.ComfyNode):
                 ),
                 _mirror_input(),
             ],
-            outputs=[loss_output()],
+            outputs=[widgets.loss_output()],
         )
 
     @classmethod
@@ -133,20 +126,20 @@ class ImagePromptLoss(io.ComfyNode):
             "content and style, not its pixels.",
             search_aliases=["clip", "reference image", "style", "variation"],
             inputs=[
-                guide_input(),
-                image_input(
+                widgets.guide(),
+                widgets.image(
                     "The image to resemble, any size; its central square is looked at. One for all "
                     "optimized images, or one each."
                 ),
                 *_crop_inputs(),
-                weight_input(
+                widgets.weight(
                     "Importance of this loss beside others: 2 counts twice as much as 1. Below 0: "
                     "away from the image.",
-                    least=-MOST_WEIGHT,
+                    least=-widgets.MOST_WEIGHT,
                 ),
                 _mirror_input(),
             ],
-            outputs=[loss_output()],
+            outputs=[widgets.loss_output()],
         )
 
     @classmethod
@@ -177,24 +170,30 @@ class CombineLosses(io.ComfyNode):
             description="Adds two losses; chain several for more.",
             search_aliases=["add losses", "weighted sum", "mix losses"],
             inputs=[
-                loss_input(
+                widgets.loss(
                     "First loss; its own weight applies. One alone is handed on.",
                     name="loss_a",
                     optional=True,
                 ),
-                loss_input(
+                widgets.loss(
                     "Second loss; its own weight applies. One alone is handed on.",
                     name="loss_b",
                     optional=True,
                 ),
-                weight_input(
-                    f"For loss_a: {again}", name="weight_a", least=-MOST_WEIGHT, optional=True
+                widgets.weight(
+                    f"For loss_a: {again}",
+                    name="weight_a",
+                    least=-widgets.MOST_WEIGHT,
+                    optional=True,
                 ),
-                weight_input(
-                    f"For loss_b: {again}", name="weight_b", least=-MOST_WEIGHT, optional=True
+                widgets.weight(
+                    f"For loss_b: {again}",
+                    name="weight_b",
+                    least=-widgets.MOST_WEIGHT,
+                    optional=True,
                 ),
             ],
-            outputs=[loss_output()],
+            outputs=[widgets.loss_output()],
         )
 
     @classmethod

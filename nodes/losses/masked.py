@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images, to_masks
-from ..host.widgets import image_input, loss_input, loss_output, mask_input, weight_input
 from .recipe import CompositeTerm, LossRecipe, recipe_of
 from .terms import NORMS, MaskedTerm
 
@@ -19,11 +19,11 @@ WIDEST_RIM = 256
 
 def _image_and_mask(image_tooltip: str) -> list[io.Input]:
     return [
-        image_input(
+        widgets.image(
             f"{image_tooltip} Any size: cropped and resized as by TiTok Encode. "
             "One for all optimized images, or one each."
         ),
-        mask_input(
+        widgets.mask(
             "1 (white) = may change, 0 (black) = keep. Another size than the image's is resized to "
             "it."
         ),
@@ -56,7 +56,7 @@ class MaskedL1Loss(io.ComfyNode):
             search_aliases=["inpaint", "outpaint", "keep", "preserve"],
             inputs=[
                 *_image_and_mask("The image to keep."),
-                weight_input(
+                widgets.weight(
                     "Importance of this loss beside others. More keeps the known part better."
                 ),
                 _feather_input(optional=True),
@@ -69,7 +69,7 @@ class MaskedL1Loss(io.ComfyNode):
                     "large differences count more, small ones hardly, so use a larger weight.",
                 ),
             ],
-            outputs=[loss_output()],
+            outputs=[widgets.loss_output()],
         )
 
     @classmethod
@@ -98,11 +98,11 @@ class MaskedComposite(io.ComfyNode):
             "inside, as the finished picture will be. For CLIP Loss when inpainting.",
             search_aliases=["inpaint", "fill", "hole"],
             inputs=[
-                loss_input("What the put-together picture should satisfy."),
+                widgets.loss("What the put-together picture should satisfy."),
                 *_image_and_mask("The original, seen outside the mask."),
                 _feather_input(),
             ],
-            outputs=[loss_output()],
+            outputs=[widgets.loss_output()],
         )
 
     @classmethod

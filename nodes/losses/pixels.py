@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...tokenopt_core.losses.pixels import RangeLoss, TotalVariationLoss
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
-from ..host.widgets import loss_output, weight_input
 from .recipe import LossRecipe
 from .terms import CallableTerm
 
@@ -28,20 +28,20 @@ class PixelPenalty(io.ComfyNode):
             search_aliases=["smooth", "total variation", "denoise", "artifacts"],
             has_intermediate_output=True,
             inputs=[
-                weight_input(
+                widgets.weight(
                     "Strength against differences between neighbouring pixels (total variation): "
                     "less grain, softer edges. Try 0.1 to 1.",
                     name="total_variation",
                     default=0.2,
                 ),
-                weight_input(
+                widgets.weight(
                     "Strength against pixels outside 0 to 1. Losses see clamped pixels, so it "
                     "counts only with clamp off in Token Optimizer Options.",
                     name="range",
                     default=0.0,
                 ),
             ],
-            outputs=[loss_output()],
+            outputs=[widgets.loss_output()],
         )
 
     @classmethod

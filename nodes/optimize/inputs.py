@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from ...tokenopt_core.optimize.config import KEEPS, REGULARIZERS
+from ..host import widgets
 from ..host.compat import advanced, io
 from ..host.sockets import OptionsSocket
-from ..host.widgets import loss_input, seed_input, tokenizer_input, tokens_input
 
 MOST_STEPS = 10000
 
@@ -31,7 +31,7 @@ def lr_input() -> io.Input:
 
 
 def run_seed_input(more: str) -> io.Input:
-    return seed_input(f"Chooses crops and noise. {more}", control_after_generate=True)
+    return widgets.seed(f"Chooses crops and noise. {more}", control_after_generate=True)
 
 
 def quantize_input() -> io.Input:
@@ -130,12 +130,12 @@ def optimizer_inputs() -> list[io.Input]:
 
 def _sockets() -> list[io.Input]:
     return [
-        tokenizer_input(),
-        tokens_input(
+        widgets.tokenizer(),
+        widgets.tokens(
             "Where to start: TiTok Encode (edit an image), Random Tokens (from nothing), or the "
             "tokens of another Token Optimizer (continue)."
         ),
-        loss_input("The aim: CLIP Loss, L1 Masked Loss or both combined."),
+        widgets.loss("The aim: CLIP Loss, L1 Masked Loss or both combined."),
     ]
 
 

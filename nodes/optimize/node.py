@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import from_images
 from ..host.loss_feed import LossFeed
@@ -9,7 +10,6 @@ from ..host.progress import RunProgress, StepBar, every
 from ..host.run_log import TimeLeft
 from ..host.sockets import LoadedTokenizer, Options, Tokens
 from ..host.stop import stoppable
-from ..host.widgets import image_output, text_output, tokens_output
 from ..losses.recipe import LossRecipe, recipe_of
 from .inputs import optimizer_inputs
 from .report import chart, log_result, notes, record_text, ui_report
@@ -38,18 +38,18 @@ class Optimize(io.ComfyNode):
             has_intermediate_output=True,
             inputs=optimizer_inputs(),
             outputs=[
-                image_output("The result, in the tokenizer's own size."),
-                tokens_output("The result's tokens, to continue from or to copy."),
-                image_output("The loss and each of its terms over the steps.", "chart"),
-                image_output(
+                widgets.image_output("The result, in the tokenizer's own size."),
+                widgets.tokens_output("The result's tokens, to continue from or to copy."),
+                widgets.image_output("The loss and each of its terms over the steps.", "chart"),
+                widgets.image_output(
                     "Frames from the start to the result, for an animation (Save Animated WEBP). "
                     "Of a batch the first four images, side by side.",
                     "trajectory",
                 ),
-                text_output(
+                widgets.text_output(
                     "codes", "For each image the codes before and after, and which have changed."
                 ),
-                text_output(
+                widgets.text_output(
                     "record",
                     "Everything about the run as JSON: seeds, settings, curves, times, versions. "
                     "Save Image with Record puts it into the file.",

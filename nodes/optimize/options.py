@@ -6,9 +6,9 @@ import math
 
 from ...tokenopt_core.checks import shown
 from ...tokenopt_core.optimize.config import AUTO, LR_SCHEDULES, PRECISIONS
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.sockets import FRAMES, Options, OptionsSocket
-from ..host.widgets import positions_input
 
 MOST_FRAMES = 240
 
@@ -86,7 +86,7 @@ def _movement() -> list[io.Input]:
             tooltip="Shorten each image's gradient to this length where it is longer: tames sudden "
             "jumps. Smaller: tamer. 0: no limit.",
         ),
-        positions_input(
+        widgets.positions(
             "",
             "Tokens that may not move: numbers from 0 and ranges, separated by commas. Keeps what "
             "they carry, such as the light or the background. Empty: none.",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...tokenopt_core.study.influence import pixel_influence
+from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import from_images, from_pil, to_pil
 from ..host.memory import images_per_chunk
@@ -18,7 +19,6 @@ from ..host.sockets import (
     LoadedTokenizer,
     Tokens,
 )
-from ..host.widgets import image_output, seed_input, tokenizer_input, tokens_input
 from ..report.sheet import Tile, draw_grid, heat
 
 MOST_SAMPLES = 1024
@@ -38,8 +38,8 @@ class PixelInfluence(io.ComfyNode):
             "measures how much every pixel changes.",
             search_aliases=["heatmap", "saliency", "receptive field", "where"],
             inputs=[
-                tokenizer_input("The tokenizer to use, from Load TiTok; not a VAE."),
-                tokens_input("Tokens of one image, or of several: the maps are then their mean."),
+                widgets.tokenizer("The tokenizer to use, from Load TiTok; not a VAE."),
+                widgets.tokens("Tokens of one image, or of several: the maps are then their mean."),
                 io.Int.Input(
                     "samples",
                     default=16,
@@ -48,11 +48,11 @@ class PixelInfluence(io.ComfyNode):
                     tooltip="How many other codes each token gets. More: smoother maps, longer "
                     "wait; every sample decodes one image for each token.",
                 ),
-                seed_input("Chooses the codes. Image k of a batch has seed + k."),
+                widgets.seed("Chooses the codes. Image k of a batch has seed + k."),
             ],
             outputs=[
-                image_output("All maps with their positions, on one scale.", "sheet"),
-                image_output("The maps in colour, one image per position.", "maps"),
+                widgets.image_output("All maps with their positions, on one scale.", "sheet"),
+                widgets.image_output("The maps in colour, one image per position.", "maps"),
                 io.Mask.Output(
                     display_name="masks",
                     tooltip="The maps as masks, one per position: 1 where it acts most.",

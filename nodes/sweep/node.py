@@ -6,6 +6,7 @@ from functools import partial
 
 import torch
 
+from ..host import widgets
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import from_images
 from ..host.sockets import (
@@ -14,7 +15,6 @@ from ..host.sockets import (
     Tokens,
 )
 from ..host.stop import stoppable
-from ..host.widgets import image_output, loss_input, text_output, tokenizer_input, tokens_input
 from ..losses.recipe import LossRecipe, recipe_of
 from ..optimize.inputs import (
     ema_decay_input,
@@ -51,12 +51,12 @@ class Sweep(io.ComfyNode):
             has_intermediate_output=True,
             inputs=[*_sockets(), *_settings(), *_base(), *_rest()],
             outputs=[
-                image_output("All results with their values, as one picture.", "grid"),
-                image_output(
+                widgets.image_output("All results with their values, as one picture.", "grid"),
+                widgets.image_output(
                     "The results in the tokenizer's own size, row by row, without those not run.",
                     "images",
                 ),
-                text_output(
+                widgets.text_output(
                     "table", "Values, final loss, terms, steps and time of each run (Markdown)."
                 ),
             ],
@@ -96,9 +96,9 @@ class Sweep(io.ComfyNode):
 
 def _sockets() -> list[io.Input]:
     return [
-        tokenizer_input(),
-        tokens_input("Where every run starts: TiTok Encode or Random Tokens."),
-        loss_input("The aim, as for the Token Optimizer."),
+        widgets.tokenizer(),
+        widgets.tokens("Where every run starts: TiTok Encode or Random Tokens."),
+        widgets.loss("The aim, as for the Token Optimizer."),
     ]
 
 

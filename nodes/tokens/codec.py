@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from ..host import widgets
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import to_images
 from ..host.models import gradient_scope
 from ..host.sockets import LoadedTokenizer, Tokens
-from ..host.widgets import (
-    image_input,
-    image_output,
-    seed_input,
-    text_output,
-    tokenizer_input,
-    tokens_input,
-    tokens_output,
-)
 from .batches import decoded, encoded
 
 
@@ -32,7 +24,7 @@ def _sampling() -> list[io.Input]:
             )
         ),
         advanced(
-            seed_input(
+            widgets.seed(
                 "Chooses the sample; image k of a batch has sample_seed + k.",
                 name="sample_seed",
                 optional=True,
@@ -53,14 +45,14 @@ class Encode(io.ComfyNode):
             description="Turns images into tokens (not yet quantized).",
             search_aliases=["image to tokens", "vae encode"],
             inputs=[
-                tokenizer_input(),
-                image_input(
+                widgets.tokenizer(),
+                widgets.image(
                     "Any size: the central square is used, resized to the tokenizer's own size "
                     "(demo 64x64, released models 256x256). Transparency is ignored."
                 ),
                 *_sampling(),
             ],
-            outputs=[tokens_output("One set of tokens per image, not yet quantized.")],
+            outputs=[widgets.tokens_output("One set of tokens per image, not yet quantized.")],
         )
 
     @classmethod
@@ -93,12 +85,12 @@ class Quantize(io.ComfyNode):
             "the codes. TiTok Decode and Token Optimizer do the same on their own.",
             search_aliases=["codes", "codebook", "round"],
             inputs=[
-                tokenizer_input(),
-                tokens_input(),
+                widgets.tokenizer(),
+                widgets.tokens(),
             ],
             outputs=[
-                tokens_output("The same tokens, each replaced by its nearest code's."),
-                text_output(
+                widgets.tokens_output("The same tokens, each replaced by its nearest code's."),
+                widgets.text_output(
                     "codes",
                     "The integers, separated by spaces, one image a line. Empty for a VAE, which "
                     "has no codebook.",
@@ -128,10 +120,12 @@ class Decode(io.ComfyNode):
             description="Turns tokens into images; quantizes them first where needed.",
             search_aliases=["tokens to image", "vae decode"],
             inputs=[
-                tokenizer_input(),
-                tokens_input(),
+                widgets.tokenizer(),
+                widgets.tokens(),
             ],
-            outputs=[image_output("One image per set of tokens, in the tokenizer's own size.")],
+            outputs=[
+                widgets.image_output("One image per set of tokens, in the tokenizer's own size.")
+            ],
         )
 
     @classmethod

@@ -8,19 +8,12 @@ from torch import Tensor
 from ...tokenopt_core.compute.seeds import image_seeds
 from ...tokenopt_core.losses.base import WeightedSum
 from ...tokenopt_core.optimize.starts import best_of, random_codes, random_features
+from ..host import widgets
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.memory import MemoryRetry
 from ..host.models import activation_bytes, gradient_scope
 from ..host.progress import BatchProgress
 from ..host.sockets import LoadedTokenizer, Tokens
-from ..host.widgets import (
-    SEEDS,
-    batch_size_input,
-    loss_input,
-    seed_input,
-    tokenizer_input,
-    tokens_output,
-)
 from ..losses.recipe import LossRecipe, recipe_of
 
 KINDS = ("features", "codes")
@@ -40,13 +33,13 @@ class RandomTokens(io.ComfyNode):
             description="Random tokens to start from when there is no image to edit.",
             search_aliases=["noise", "generate", "text to image", "empty latent", "seed"],
             inputs=[
-                tokenizer_input(),
-                seed_input(
+                widgets.tokenizer(),
+                widgets.seed(
                     "Chooses the random numbers: the same seed gives the same tokens on every "
                     "machine. In a batch the images have seed, seed + 1, ...",
                     control_after_generate=True,
                 ),
-                batch_size_input(
+                widgets.batch_size(
                     "How many images to start. More: all are optimized side by side, which takes "
                     "time and memory."
                 ),
@@ -64,7 +57,7 @@ class RandomTokens(io.ComfyNode):
                 ),
                 *_added_later(),
             ],
-            outputs=[tokens_output("Random tokens, one set per image, not yet quantized.")],
+            outputs=[widgets.tokens_output("Random tokens, one set per image, not yet quantized.")],
         )
 
     @classmethod
@@ -116,7 +109,7 @@ def _added_later() -> list[io.Input]:
             tooltip="Draw so many starts for each image and keep the one with the lowest loss; "
             "needs a loss. Each costs one decoded image and no gradient. 1: just one start.",
         ),
-        loss_input("What best_of chooses by: the Token Optimizer's loss.", optional=True),
+        widgets.loss("What best_of chooses by: the Token Optimizer's loss.", optional=True),
     ]
 
 
@@ -143,7 +136,9 @@ def _best_starts(
     def attempt() -> Tensor:
         with gradient_scope(tokenizer, *recipe.guides, memory=memory) as device, torch.no_grad():
             rounds = [
-                _starts(tokenizer, [(s + k * _NEXT_START) % SEEDS for s in seeds], scale, kind)
+                _starts(
+                    tokenizer, [(s + k * _NEXT_START) % widgets.SEEDS for s in seeds], scale, kind
+                )
                 for k in range(count)
             ]
             candidates = torch.stack(rounds, dim=1).to(device)  # (b, k, n, d)

@@ -11,21 +11,13 @@ from torch import Tensor
 
 from ....tokenopt_core.images.fit import fit_images
 from ....tokenopt_core.study.importance import REPLACEMENTS
+from ...host import widgets
 from ...host.compat import CATEGORY, advanced, io, schema
 from ...host.image_folder import folder_fingerprint, folder_input, list_images, readable_images
 from ...host.images import from_images, to_images
 from ...host.sockets import (
     LoadedGuide,
     LoadedTokenizer,
-)
-from ...host.widgets import (
-    guide_input,
-    image_input,
-    image_output,
-    prompt_input,
-    seed_input,
-    text_output,
-    tokenizer_input,
 )
 from ...losses.prompts import check_words
 from .report import charts, notes, positions_text, table
@@ -49,15 +41,15 @@ class TokenImportance(io.ComfyNode):
             search_aliases=["which token", "explain", "clip", "attribution"],
             has_intermediate_output=True,
             inputs=[
-                tokenizer_input(),
-                guide_input("From Load CLIP Guide; it sorts the images."),
-                prompt_input(
+                widgets.tokenizer(),
+                widgets.guide("From Load CLIP Guide; it sorts the images."),
+                widgets.prompt(
                     PROMPTS,
                     "Two or more, one a line; each image goes to the one it fits best. An empty "
                     "line starts another comparison of the same images.",
                     name="prompts",
                 ),
-                image_input(
+                widgets.image(
                     "The images to learn from, 30 or more of each kind if you can; or name a "
                     "folder.",
                     optional=True,
@@ -84,13 +76,13 @@ class TokenImportance(io.ComfyNode):
                 *_advanced(),
             ],
             outputs=[
-                image_output(
+                widgets.image_output(
                     "One bar chart per comparison, with a bar for each position.", "chart"
                 ),
-                text_output(
+                widgets.text_output(
                     "positions", "The best positions, for the positions input of Token Copy."
                 ),
-                text_output("table", "The figures of every position, as columns of text."),
+                widgets.text_output("table", "The figures of every position, as columns of text."),
             ],
         )
 
@@ -151,7 +143,7 @@ def _advanced() -> list[io.Input]:
                 "surer figures, longer wait.",
             )
         ),
-        advanced(seed_input("Chooses the random codes of the effect random.", optional=True)),
+        advanced(widgets.seed("Chooses the random codes of the effect random.", optional=True)),
     ]
 
 

@@ -7,21 +7,12 @@ from torch import Tensor
 
 from ....tokenopt_core.study.perturb import METHODS, SearchConfig
 from ....tokenopt_core.tokens.positions import parse_positions
+from ...host import widgets
 from ...host.compat import CATEGORY, io, schema
 from ...host.images import from_images, to_masks
 from ...host.sockets import (
     LoadedTokenizer,
     Tokens,
-)
-from ...host.widgets import (
-    image_output,
-    loss_input,
-    mask_input,
-    positions_input,
-    text_output,
-    tokenizer_input,
-    tokens_input,
-    tokens_output,
 )
 from ...losses.recipe import LossRecipe, recipe_of
 from .report import codes_text, live_sheet, notes, sheets, table
@@ -48,13 +39,15 @@ class PerturbSearch(io.ComfyNode):
             has_intermediate_output=True,
             inputs=[*_sockets(), *_settings(), *_optional()],
             outputs=[
-                image_output("The edited images: by image, position and rank, the best first."),
-                tokens_output("Quantized tokens of each edited image."),
-                text_output("codes", "All codes of each edited image, one image a line."),
-                text_output(
+                widgets.image_output(
+                    "The edited images: by image, position and rank, the best first."
+                ),
+                widgets.tokens_output("Quantized tokens of each edited image."),
+                widgets.text_output("codes", "All codes of each edited image, one image a line."),
+                widgets.text_output(
                     "table", "Position, old code, new code and loss of each result (Markdown)."
                 ),
-                image_output(
+                widgets.image_output(
                     "The original, the edits and where they differ, one page per image.", "sheet"
                 ),
             ],
@@ -100,12 +93,12 @@ class PerturbSearch(io.ComfyNode):
 
 def _sockets() -> list[io.Input]:
     return [
-        tokenizer_input("The tokenizer to use, from Load TiTok; not a VAE."),
-        tokens_input(
+        widgets.tokenizer("The tokenizer to use, from Load TiTok; not a VAE."),
+        widgets.tokens(
             "Of the images to change; each is searched by itself. Rounded to the codebook where "
             "they are not quantized."
         ),
-        positions_input(
+        widgets.positions(
             "0",
             "Which tokens to try other codes at, counted from 0: numbers and ranges, or all. One "
             "at a time is replaced; the others stay.",
@@ -152,12 +145,12 @@ def _settings() -> list[io.Input]:
 
 def _optional() -> list[io.Input]:
     return [
-        loss_input(
+        widgets.loss(
             "What to search by, for example CLIP Loss with minimize. Not connected: the mean "
             "difference to the original image (paper).",
             optional=True,
         ),
-        mask_input(
+        widgets.mask(
             "Only changes where it is white count. A connected loss sees the original image "
             "elsewhere. Cropped and resized as by TiTok Encode; one, or one per image.",
             optional=True,
