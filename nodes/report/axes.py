@@ -75,21 +75,17 @@ def draw_head(canvas: Canvas, area: Area, name: str, colour: Colour, remark: str
     canvas.text((LEFT, y), name, 14, colour, "lm", WIDTH - LEFT - RIGHT - taken - SPACE)
 
 
-def tick_step(span: float, most: int) -> float:
-    """The smallest round number of which `most` reach over the span."""
-    unit = 10 ** math.floor(math.log10(span / most))
-    return next((unit * k for k in STEPS if span / (unit * k) <= most), unit * 20)
+def round_ticks(low: float, high: float, most: int, *, around: bool = False) -> list[float]:
+    """Round numbers from `low` to `high`, about `most` of them.
 
-
-def ticks_within(low: float, high: float, most: int) -> list[float]:
-    """Round numbers from `low` to `high`, about `most` of them."""
+    Args:
+        around: from the round number below `low` to the one above `high`.
+    """
     if high <= low:
         return [low]
-    step = tick_step(high - low, most)
-    return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
-def ticks_around(low: float, high: float, most: int) -> list[float]:
-    """Round numbers from `low` or below to `high` or above, about `most` of them."""
-    step = tick_step(high - low, most)
-    return [k * step for k in range(math.floor(low / step), math.ceil(high / step - 1e-9) + 1)]
+    unit = 10 ** math.floor(math.log10((high - low) / most))
+    step = next((unit * k for k in STEPS if (high - low) / (unit * k) <= most), unit * 20)
+    first, last = low / step, high / step
+    if around:
+        return [k * step for k in range(math.floor(first), math.ceil(last - 1e-9) + 1)]
+    return [k * step for k in range(math.ceil(first), math.floor(last) + 1)]

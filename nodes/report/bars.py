@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from .axes import Area, across_page, draw_head, draw_scale, start_page, ticks_around
+from .axes import (
+    LEFT,
+    RIGHT,
+    WIDTH,
+    Area,
+    across_page,
+    draw_head,
+    draw_scale,
+    round_ticks,
+    start_page,
+)
 from .drawing import BEST, COLOURS, FAINT, TEXT, Canvas, Colour
 from .words import percent, short_number
 
@@ -79,32 +89,26 @@ def _draw_panel(
             text = percent(value) if panel.percent else short_number(value)
             canvas.text(((left + right) / 2, max(y - 9, top + 6)), text, 11, TEXT, "mm")
     if has_line:
-        _draw_dashes(canvas, area.point(0, panel.line)[1])
+        y = area.point(0, panel.line)[1]
+        for x in range(LEFT, WIDTH - RIGHT, 2 * DASH):
+            canvas.line([(x, y), (min(x + DASH, WIDTH - RIGHT), y)], TEXT, 1)
 
 
 def _ticks(panel: Bars) -> list[float]:
     """Round numbers around 0 and all values."""
     low = min(0.0, *panel.values)
     high = max(*panel.values, panel.line or 0.0, 0.1 if panel.percent else 1e-6)
-    return ticks_around(low, high, TICKS)
+    return round_ticks(low, high, TICKS, around=True)
 
 
 def labelled(values: Sequence[float]) -> list[int]:
     """Positions of the highest bars, those left out whose values would run into another's."""
     positions: list[int] = []
-    apart = VALUE_ROOM / (across_page(1) - across_page(0)) * len(values)
+    apart = VALUE_ROOM * len(values) / (WIDTH - LEFT - RIGHT)
     for k in sorted(range(len(values)), key=lambda k: -values[k]):
         if values[k] > 0 and all(abs(k - other) >= apart for other in positions):
             positions.append(k)
     return positions[:MOST_VALUES]
-
-
-def _draw_dashes(canvas: Canvas, y: float) -> None:
-    right = across_page(1)
-    x = across_page(0)
-    while x < right:
-        canvas.line([(x, y), (min(x + DASH, right), y)], TEXT, 1)
-        x += 2 * DASH
 
 
 def _draw_positions(canvas: Canvas, bottom: int, count: int, marked: Collection[int]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from .axes import Area, across_page, draw_head, draw_scale, start_page, ticks_within
+from .axes import Area, across_page, draw_head, draw_scale, round_ticks, start_page
 from .drawing import COLOURS, FAINT, Canvas, Colour, Point
 from .words import number
 
@@ -61,7 +61,7 @@ def draw_chart(
     """
     panels = _panels(curves, beside or {})
     steps, images = len(panels[0].curve), len(panels[0].curve[0])
-    foot = f"lower is better; {_legend(images, any(end is not None for end in ends))}"
+    foot = f"loss, lower is better; {_legend(images, any(end is not None for end in ends))}"
     heights = [panel.height for panel in panels]
     canvas, tops = start_page(heights, title=title, foot=foot, axis="step")
     for panel, top in zip(panels, tops, strict=True):
@@ -97,8 +97,7 @@ def _draw_panel(canvas: Canvas, panel: Panel, top: int, ends: Sequence[int | Non
     means = [_mean(row) for row in zip(*map(_filled, columns), strict=True)]
     area = Area(top, top + panel.height, *_range([v for column in columns for v in column]))
     most = 5 if panel.height > SMALL_HEIGHT else 3
-    draw_scale(canvas, area, ticks_within(area.low, area.high, most))
-    canvas.upward_text((20, (area.top + area.bottom) / 2), "loss", 12, FAINT)
+    draw_scale(canvas, area, round_ticks(area.low, area.high, most))
     finite = [value for value in means if math.isfinite(value)]
     change = f"{number(finite[0])} to {number(finite[-1])}" if finite else ""
     draw_head(canvas, area, panel.name, panel.colour, change)
@@ -136,7 +135,7 @@ def _across(step: float, steps: int) -> float:
 def _draw_steps(canvas: Canvas, bottom: int, steps: int) -> None:
     """The numbers of the steps under the lowest panel; the first step is 1."""
     room = (steps - 1) * 0.05
-    inner = [t for t in ticks_within(1, steps, 8) if t == int(t) and 1 + room < t < steps - room]
+    inner = [t for t in round_ticks(1, steps, 8) if t == int(t) and 1 + room < t < steps - room]
     for tick in dict.fromkeys([1, *map(int, inner), steps]):
         x = across_page(_across(tick - 1, steps))
         canvas.line([(x, bottom), (x, bottom + 4)], FAINT, 1)

@@ -82,14 +82,3 @@ class Canvas:
         x, y = (length * SCALE for length in point)
         self._draw.text((x, y), shown, colour, font, anchor=anchor)
         return font.getlength(shown) / SCALE
-
-    def upward_text(self, point: Point, text: str, size: int, colour: Colour) -> None:
-        """Writes one line from bottom to top, centred on the point."""
-        font = ImageFont.load_default(size * SCALE)
-        width, height = round(font.getlength(text)) + 4, size * SCALE + 8
-        label = Image.new("L", (width, height))
-        ImageDraw.Draw(label).text((width / 2, height / 2), text, 255, font, anchor="mm")
-        label = label.rotate(90, expand=True)
-        x, y = (length * SCALE for length in point)
-        corner = (round(x - label.width / 2), round(y - label.height / 2))
-        self._draw.bitmap(corner, label, colour)

@@ -22,10 +22,7 @@ def number(value: float | None) -> str:
 
 def short_number(value: float) -> str:
     """A label with 2 significant digits, such as 0.35 or 0.012."""
-    if abs(value) < 5e-6:
-        return "0"
-    decimals = max(2, 1 - math.floor(math.log10(abs(value))))
-    return f"{value:.{min(decimals, 5)}f}"
+    return f"{value:.2g}"
 
 
 def tick_number(value: float, step: float) -> str:

@@ -69,7 +69,7 @@ def run_plan(
     """The results of all jobs in order; of the first ones if `stop` is raised in between.
 
     Args:
-        draw: a picture of the sweep so far, of its results and the images of the run under way.
+        draw: a sheet of the sweep so far, of its results and the images of the run under way.
     """
     options = replace(options or Options(), trajectory_frames=0)
     bar, done, results, retry = StepBar(plan.steps), 0, [], MemoryRetry()

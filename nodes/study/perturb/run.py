@@ -28,7 +28,7 @@ from ...losses.recipe import LossRecipe
 from ...losses.terms import Term
 
 CPU_BATCH, MOST_AT_ONCE = 16, 128  # a CPU is as fast with 8 as with 256
-PREVIEW_SIZE, REDRAW = 1024, 0.5  # seconds between two pictures: each shows all results so far
+PREVIEW_SIZE, REDRAW = 1024, 0.5  # seconds between two sheets: each shows all results so far
 LOOK_SEED = 0  # of random crops: the same for every code, so that codes are compared, not crops
 
 
@@ -59,7 +59,7 @@ def run_search(
 
     Args:
         mask: (1 | b, 1, h, w), cropped and resized like the images.
-        draw: a picture of all results so far, shown in the node.
+        draw: a sheet of all results so far, shown in the node.
     """
     model_management.throw_exception_if_processing_interrupted()
     size, module = tokenizer.spec.image_size, tokenizer.module

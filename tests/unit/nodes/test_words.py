@@ -30,14 +30,6 @@ def test_a_number_of_any_size(words, value, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.348, "0.35"), (0.0123, "0.012"), (3.0, "3.00"), (1e-12, "0"), (2e-7, "0")],
-)
-def test_a_short_number(words, value, text):
-    assert words.short_number(value) == text
-
-
-@pytest.mark.parametrize(
     ("value", "step", "text"),
     [
         (0.5, 0.5, "0.5"),
@@ -54,8 +46,9 @@ def test_a_tick_has_the_decimals_of_its_step(words, value, step, text):
     assert words.tick_number(value, step) == text
 
 
-def test_counts_and_means(words):
+def test_counts_means_and_labels(words):
     assert [words.counted(n, "image") for n in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+    assert words.short_number(0.0123) == "0.012"
     assert words.percent(0.396) == "40 %"
     assert words.mean([1, None, 2]) == "1.5"
     assert words.mean([None]) == "not a number"
