@@ -5,8 +5,7 @@ from __future__ import annotations
 from PIL import Image
 
 from .sheet import Tile, draw
-from .stage import Sketch, Stage
-from .tokens import HEART
+from .stage import HEART, Sketch, Stage
 
 
 def tokens_to_text(stage: Stage) -> Image.Image:

@@ -38,6 +38,11 @@ def draw(rows: Sequence[Sequence[Tile]]) -> Image.Image:
     return sheet
 
 
+def named_row(names: Sequence[str], shown: Sequence[Sequence[Image.Image]]) -> list[Tile]:
+    """The first image of each batch, with its name."""
+    return [Tile(images[0], name) for name, images in zip(names, shown, strict=True)]
+
+
 def whole(picture: Image.Image) -> Image.Image:
     """A sheet or chart that a node drew, as it is, at the width of a help picture."""
     height = round(picture.height * WIDTH / picture.width)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import uuid
+from pathlib import Path
 
 from PIL import Image, ImageOps, ImageSequence
 
@@ -17,9 +18,7 @@ from ..comfyui.frontend import FrontEnd
 from ..comfyui.layout import DEV
 from ..comfyui.server import ComfyServer
 from ..comfyui.template_files import READY, TEMPLATES, api_file, file_name, template_file
-from .notes import NOTES
-from .released import NOTES as RELEASED_NOTES
-from .released import card, is_released, with_models
+from .released import card, is_released, needs, read_note, with_models
 
 THUMBNAIL, INSET = 384, 120
 PAPER = (37, 39, 43)  # of the sweep's grid
@@ -31,64 +30,8 @@ PARTS = {
 }
 COLUMN_GAP, ROW_GAP = 60, 110  # the title bar (30) lies above; new rendering makes nodes taller
 
-# Depth in the graph is the column; a node stands beside the middle of what feeds it, if it can.
-LAYOUT = """([columns, sources, sizes, [note, room], versions, gaps, reroutes, groups]) => {
-    const graph = app.graph, tops = {}, framed = Object.values(groups).flat();
-    let left = 0;
-    for (const [id, [from, slot]] of Object.entries(reroutes)) {
-        const source = graph.getNodeById(Number(from)), node = LiteGraph.createNode('Reroute');
-        const links = source.outputs[slot].links.map((link) => graph.links[link]);
-        const targets = links.map((link) => [link.target_id, link.target_slot]);
-        node.id = Number(id);
-        graph.add(node);
-        source.connect(slot, node, 0);
-        for (const [target, input] of targets) node.connect(0, target, input);
-    }
-    if (note) {
-        const node = LiteGraph.createNode('MarkdownNote');
-        graph.add(node);
-        node.title = 'What this does';
-        node.widgets[0].value = note;
-        node.pos = [0, 0];
-        node.size = room;
-        left = room[0] + gaps[0];
-    }
-    for (const column of columns) {
-        let free = 0, width = 0;
-        const mean = (id) => sources[id].reduce((sum, from) => sum + tops[from], 0)
-            / Math.max(1, sources[id].length);
-        for (const id of column.toSorted((a, b) => mean(a) - mean(b))) {
-            const node = graph.getNodeById(Number(id));
-            const least = node.computeSize();
-            const wanted = sizes[node.type] ?? [300, 0];
-            const across = Math.max(wanted[0], Math.min(least[0], 420));
-            node.size = [across, Math.max(wanted[1], least[1])];
-            node.onResize?.(node.size);
-            const title = framed.includes(id) ? 40 : 0;  // of the group around it
-            tops[id] = Math.max(free + title, Math.round(mean(id)));
-            node.pos = [left, tops[id]];
-            free = tops[id] + node.size[1] + gaps[1];
-            width = Math.max(width, node.size[0]);
-        }
-        left += width + gaps[0];
-    }
-    for (const [title, ids] of Object.entries(groups)) {
-        const group = new LiteGraph.LGraphGroup(title);
-        const nodes = ids.map((id) => graph.getNodeById(Number(id)));
-        for (const node of nodes) node.updateArea();
-        graph.add(group);
-        group.resizeTo(nodes, 20);
-    }
-    for (const node of graph._nodes) {
-        const [pack, version] = node.type.startsWith('TokenOpt_')
-            ? ['tokenopt', versions[0]] : ['comfy-core', versions[1]];
-        const origin = {cnr_id: pack, ver: version, 'Node name for S&R': node.type};
-        Object.assign(node.properties, origin);
-        for (const widget of node.widgets ?? [])
-            if (widget.name === 'control_after_generate') widget.value = 'fixed';
-    }
-    graph.setDirtyCanvas(true, true);
-}"""
+# Depth in the graph is the column; a node is beside the middle of its sources where possible.
+LAYOUT = (Path(__file__).parent / "layout.js").read_text(encoding="utf-8")
 SIZES = {
     "TokenOpt_DemoScene": [280, 0],
     "TokenOpt_EasyTextEdit": [400, 640],  # with room for the live preview
@@ -137,6 +80,11 @@ def main(names: list[str]) -> int:
     return 0
 
 
+def note_of(name: str) -> str:
+    """What the note beside the nodes of a template says (Markdown)."""
+    return f"{read_note(name)}\n\n{needs(name)}" if is_released(name) else read_note(name)
+
+
 def sources_of(graph: Graph) -> dict[str, list[str]]:
     """For each node number, the numbers of the nodes that feed it."""
     return {
@@ -171,7 +119,7 @@ def _save_template(frontend: FrontEnd, graph: Graph, name: str) -> None:
     sources = rerouted(sources_of(graph), {n: source for n, (source, _) in reroutes.items()})
     for number, above in BELOW.get(name, {}).items():
         sources[number] = sources[above]
-    note = [RELEASED_NOTES[name], LARGE_NOTE] if is_released(name) else [NOTES.get(name), NOTE]
+    note = [note_of(name), LARGE_NOTE if is_released(name) else NOTE]
     drawn = [columns_of(sources), sources, SIZES, note, VERSIONS]
     frontend.page.evaluate(LAYOUT, [*drawn, [COLUMN_GAP, ROW_GAP], reroutes, groups])
     frontend.fit_view()
@@ -220,7 +168,7 @@ def _frames(images: list[Image.Image]) -> list[Image.Image]:
 
 
 def _save_card(name: str) -> None:
-    title = RELEASED_NOTES[name].splitlines()[0].lstrip("# ")
+    title = read_note(name).splitlines()[0].lstrip("# ")
     saved = json.loads(template_file(name).read_text(encoding="utf-8"))
     card(saved, title).save(template_file(name, ".jpg"), quality=90)
 
