@@ -38,8 +38,9 @@ def compare_run(device: torch.device, steps: int) -> Iterator[Row]:
     for precision, dtype in PRECISIONS.items():
         try:
             with scope_of(precision):
-                steps_there, its_pace = _run(device, features, str(dtype).removeprefix("torch."), steps)
-            pairs = list(zip(steps_there, expected, strict=True))  # one that stopped early is shorter
+                name = str(dtype).removeprefix("torch.")
+                actual, its_pace = _run(device, features, name, steps)
+            pairs = list(zip(actual, expected, strict=True))  # one that stopped early is shorter
         except Exception as error:
             yield failure(RUN, precision, error)
             continue
@@ -49,7 +50,7 @@ def compare_run(device: torch.device, steps: int) -> Iterator[Row]:
         bound = BOUNDS[precision]["losses"]
         note = f"the codes agree in {alike} of {steps} steps"
         yield row(RUN, precision, "losses", worst, bound, note=note)
-        its_codes, its_loss = final(steps_there[-1])
+        its_codes, its_loss = final(actual[-1])
         note = (
             f"{int((its_codes != codes).sum())} of {codes.numel()} codes differ, losses "
             f"{its_loss:.4f} and {loss:.4f}; {1000 * its_pace:.1f} ms a step, on the CPU "

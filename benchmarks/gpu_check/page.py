@@ -108,8 +108,9 @@ def _profile(figures: dict[str, Any]) -> list[str]:
     return [
         f"{1000 * figures['seconds']:.1f} ms a step. In the profiler {figures['wall_ms']:.1f} ms: "
         f"{figures['kernels']:.0f} kernels (of {figures['of']}), "
-        f"{figures['launches']:.0f} launches, {figures['copies']:.0f} copies; busy {figures['busy_ms']:.1f} ms, gaps "
-        f"{figures['gaps_ms']:.1f} ms (the longest {figures['longest_gap_ms']:.2f}); "
+        f"{figures['launches']:.0f} launches, {figures['copies']:.0f} copies; "
+        f"busy {figures['busy_ms']:.1f} ms, gaps {figures['gaps_ms']:.1f} ms "
+        f"(the longest {figures['longest_gap_ms']:.2f}); "
         f"{figures['waits']:.1f} waits."
         + ("" if places is None else f" Lines that wait: {places or 'none'}."),
         table(
