@@ -1,4 +1,4 @@
-"""How speed is measured: alternating rounds in one process, medians, their ratios, and where."""
+"""Measurement of speed: alternating rounds in one process, medians, ratios; facts of the machine."""
 
 from __future__ import annotations
 

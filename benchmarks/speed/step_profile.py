@@ -1,4 +1,4 @@
-"""What a device does in a step of the loop: kernels, launches, gaps between them, and waits."""
+"""Profile of a step on a device: kernels, launches, gaps between them, and waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The browser of the front-end tests: one that is installed, else one that can be. stdlib only."""
+"""A browser for the front-end tests: an installed one, otherwise a new one. stdlib only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a front end does, without one: posts prompts, follows them, fetches what they made."""
+"""A client without a front end: posts prompts, follows them, fetches their results."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ import re
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Frame, Page, WebSocket, sync_playwright
@@ -79,12 +78,7 @@ class FrontEnd:
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._context.close()
         self._playwright.stop()
         self._profile.cleanup()

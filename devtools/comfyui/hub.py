@@ -1,4 +1,4 @@
-"""A model hub on this computer, with the manners of real ones: slow, busy, broken, forbidden.
+"""A local model hub that can behave as real ones do: slow, busy, broken, forbidden.
 
 with LocalHub() as hub:
     hub.files["owner/name/model.safetensors"] = data
@@ -15,7 +15,6 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 
 COMMIT = "0" * 40
 PIECE = 10_000  # bytes between two pauses
@@ -69,12 +68,7 @@ class LocalHub:
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for server in self._servers:
             server.shutdown()
             server.server_close()

@@ -1,4 +1,4 @@
-"""Where dev.py keeps what it makes, and the link that shows the pack to a ComfyUI. stdlib only."""
+"""Folders of dev.py and the tests, and the link that shows the pack to a ComfyUI. stdlib only."""
 
 from __future__ import annotations
 

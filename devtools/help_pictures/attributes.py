@@ -1,4 +1,4 @@
-"""Recipes of the nodes that know a property, or find images: attributes, presets, seeds."""
+"""Recipes of the nodes for attributes, presets and seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes of the nodes that keep tokens as text and in files, and of those that read them."""
+"""Recipes of the nodes that save tokens as text or files, and of those that load them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes of the nodes that load, judge, lose and optimize."""
+"""Recipes of the nodes that load models, of losses, optimization and judge."""
 
 from __future__ import annotations
 

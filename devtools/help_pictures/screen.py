@@ -1,4 +1,4 @@
-"""Recipes of nodes that show themselves best: as they look in ComfyUI's front end."""
+"""Recipes of nodes that are shown as screenshots of the front end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes of the nodes that make, change and look at tokens."""
+"""Recipes of the nodes that make, change and analyse tokens."""
 
 from __future__ import annotations
 

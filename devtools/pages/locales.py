@@ -1,4 +1,4 @@
-"""The texts of the nodes as ComfyUI's pages look them up: locales/<language>/nodeDefs.json.
+"""Texts of the nodes for ComfyUI's pages: locales/<language>/nodeDefs.json.
 
 `python -m devtools.pages.locales` writes the English file from the nodes and says what the
 translations lack. A page looks up a text's key in its language and shows the node's own words where

@@ -1,5 +1,5 @@
-"""`python -m devtools.pages.messages`: what docs/troubleshooting.md lacks of the pack's messages,
-and has too much of.
+"""Messages of the pack: `python -m devtools.pages.messages` lists what docs/troubleshooting.md
+lacks of them, and has too much of.
 
 A message is the text of a `raise`, or of a logged warning or error, in nodes/, tokenopt_core/ and
 __init__.py, read from the source. What a message fills in when it is shown is one sign here: a gap.

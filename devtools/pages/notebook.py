@@ -1,4 +1,4 @@
-"""`python -m devtools.pages.notebook`: runs docs/examples/tour.py in Jupyter, saves tour.ipynb.
+"""The notebook: `python -m devtools.pages.notebook` runs docs/examples/tour.py, saves tour.ipynb.
 
 Jupyter is not among the development requirements: `pip install nbclient ipykernel` first. A test
 runs the cells without it, and compares the notebook with its source.

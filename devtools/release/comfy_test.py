@@ -1,4 +1,4 @@
-"""comfy-test's levels on the unpacked archive in a real server, and what may be found by them.
+"""comfy-test's levels on the unpacked archive in a real server, and the findings to accept.
 
 comfy-test.toml says why what is accepted here is flagged falsely.
 """

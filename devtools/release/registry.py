@@ -17,6 +17,7 @@ import zipfile
 from pathlib import Path
 
 from ..comfyui.layout import DEV, ROOT
+from ..steps import program
 from . import comfy_test
 from .archive import archive_files
 from .metadata import PYPROJECT, filled_in, read
@@ -119,15 +120,15 @@ def _fill(path: Path) -> None:
 
 def _tools() -> Path:
     """The folder of the tools' programs, installed now if they are not there."""
-    programs = FOLDER / ("Scripts" if os.name == "nt" else "bin")
+    python = program(FOLDER)
     stamp = FOLDER / "tools"
     if not stamp.is_file() or stamp.read_text() != "\n".join(TOOLS):
         print(f"Installing {' and '.join(TOOLS)} in {FOLDER} (about a minute) ...", flush=True)
         venv.create(FOLDER, with_pip=True, clear=True)
-        pip = [str(programs / "python"), "-m", "pip", "install", "--quiet", *TOOLS]
+        pip = [str(python), "-m", "pip", "install", "--quiet", *TOOLS]
         subprocess.run([*pip, "--disable-pip-version-check"], check=True)
         stamp.write_text("\n".join(TOOLS))
-    return programs
+    return python.parent
 
 
 def _comfy(tools: Path, pack: Path, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""`python dev.py templates`: workflows/NN_NAME.json and .jpg from workflows/api/NAME.json.
+"""Templates, `python dev.py templates`: workflows/NN_NAME.json and .jpg from api/NAME.json.
 
 The front end itself builds, lays out and saves the nodes, so that each template is what a user
 would have saved; the server runs the workflow once for the thumbnail.
@@ -17,12 +17,12 @@ from ..comfyui.client import Client, Graph
 from ..comfyui.frontend import FrontEnd
 from ..comfyui.layout import DEV
 from ..comfyui.server import ComfyServer
-from ..comfyui.template_files import READY, TEMPLATES, api_file, file_name, template_file
+from ..comfyui.template_files import READY, TEMPLATES, api_graph, file_name, template_file
 from .released import card, is_released, needs, read_note, with_models
 
 THUMBNAIL, INSET = 384, 120
 PAPER = (37, 39, 43)  # of the sweep's grid
-# What a thumbnail shows of a picture that is too large to be read there: left, top, right, bottom.
+# Part of a large image that a thumbnail shows: left, top, right, bottom.
 PARTS = {
     "sweep": (446, 20, 1006, 640),
     "token_importance": (76, 40, 482, 446),
@@ -70,7 +70,7 @@ def main(names: list[str]) -> int:
     log = DEV / "logs" / "templates.log"
     with ComfyServer(DEV / "templates-base", log=log) as server, FrontEnd(server.url) as frontend:
         for name in names or TEMPLATES:
-            graph = json.loads(api_file(name).read_text(encoding="utf-8"))
+            graph = api_graph(name)
             _save_template(frontend, graph | READY.get(name, {}), name)
             if is_released(name):
                 _save_card(name)
@@ -141,17 +141,17 @@ def _save_thumbnail(client: Client, graph: Graph, name: str) -> None:
         sys.exit(
             f"dev.py: {name} failed in {run.error['node_type']}: {run.error['exception_message']}"
         )
-    pictures = _frames(client.images(run, thumbnail_node(graph)))
+    images = _frames(client.images(run, thumbnail_node(graph)))
     if name in PARTS:
-        pictures = [pictures[0].crop(PARTS[name])]
-    sheet, before = montage(pictures), _nodes_saving(graph, "before")
-    if len(pictures) == 1 and before:
+        images = [images[0].crop(PARTS[name])]
+    sheet, before = montage(images), _nodes_saving(graph, "before")
+    if len(images) == 1 and before:
         _inset(sheet, client.images(run, before[0])[0])
     sheet.save(template_file(name, ".jpg"), quality=90)
 
 
 def _inset(sheet: Image.Image, before: Image.Image) -> None:
-    """Draws what there was before, small, into the lower left corner."""
+    """Draws the image before the edit, small, into the lower left corner."""
     small = ImageOps.contain(before.convert("RGB"), (INSET, INSET), Image.Resampling.BICUBIC)
     framed = ImageOps.expand(small, border=4, fill=PAPER)
     sheet.paste(framed, (0, THUMBNAIL - framed.height))
@@ -174,8 +174,8 @@ def _save_card(name: str) -> None:
 
 
 def thumbnail_node(graph: Graph) -> str:
-    """The node that saves what the template is about: the steps on a way, a grid, a whole picture,
-    else the result."""
+    """The node that saves what the template is about: the steps of a run, a grid, a whole image,
+    otherwise the result."""
     words = ("trajectory", "grid", "whole", "after")
     return next(node for word in words for node in _nodes_saving(graph, word))
 
@@ -186,14 +186,14 @@ def _nodes_saving(graph: Graph, word: str) -> list[str]:
 
 
 def montage(images: list[Image.Image]) -> Image.Image:
-    """A square picture of one image, or of four."""
+    """One image, or four, in a square."""
     count = 2 if len(images) >= 4 else 1
     size = THUMBNAIL // count
     sheet = Image.new("RGB", (THUMBNAIL, THUMBNAIL), PAPER)
     for place, image in enumerate(images[: count**2]):
         fitted = ImageOps.contain(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC)
         left, top = size * (place % count), size * (place // count)
-        room = (size - fitted.width) // 2, (size - fitted.height) // 2  # a grid is no square
+        room = (size - fitted.width) // 2, (size - fitted.height) // 2  # a grid may not be square
         sheet.paste(fitted, (left + room[0], top + room[1]))
     return sheet
 
