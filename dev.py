@@ -41,9 +41,9 @@ NUMERIC_TESTS = ["tests/unit", "tests/parity", "tests/demo", "tests/server/test_
 def main(arguments: list[str]) -> int:
     options, rest = _parse(arguments)
     if sys.version_info < MINIMUM_PYTHON:
-        found = ".".join(map(str, sys.version_info[:3]))
+        version = ".".join(map(str, sys.version_info[:3]))
         raise Problem(
-            f"Python 3.10 or newer is needed, this is {found}: start it with a newer one."
+            f"Python 3.10 or newer is needed, this is {version}: start it with a newer one."
         )
     os.environ["TOKENOPT_CALLED_FROM"] = os.getcwd()
     os.chdir(Path(__file__).resolve().parent)

@@ -24,8 +24,8 @@ from devtools.templates.short import short_templates
 
 PACK = ROOT / "tests" / "server" / "hostile_pack"
 MIB = 2**20
-LOOKS = 10  # at what the server holds, beside those at both ends
-WARM_UP = 20  # prompts, of every kind, before the first look
+SNAPSHOTS = 10  # of what the server holds, beside those at both ends
+WARM_UP = 20  # prompts, of every kind, before the first snapshot
 
 
 def main() -> int:
@@ -52,7 +52,7 @@ class Soak:
         self.templates = short_templates()
         self.counts: dict[str, int] = {}
         self.unexpected: list[str] = []
-        self.looks: list[dict] = []
+        self.snapshots: list[dict] = []
 
     def run(self, prompts: int) -> dict:
         """Everything, in order."""
@@ -60,18 +60,18 @@ class Soak:
         for number in range(WARM_UP):
             self.step(number)
         first = self.results()
-        self.look(0)
+        self.snapshot(0)
         for number in range(1, prompts + 1):
             self.step(WARM_UP + number)
-            if number % max(1, prompts // LOOKS) == 0:
-                self.look(number)
+            if number % max(1, prompts // SNAPSHOTS) == 0:
+                self.snapshot(number)
         last = self.results()
         return {
             "prompts": prompts,
             "seconds": time.monotonic() - began,
             "kinds": self.counts,
             "unexpected": self.unexpected,
-            "looks": self.looks,
+            "snapshots": self.snapshots,
             "compared": len(first),
             "drifted": [name for name in first if first[name] != last[name]],
         }
@@ -107,17 +107,17 @@ class Soak:
     def results(self) -> dict[str, list[str]]:
         """Digests of every image of every workflow, each computed anew; not of charts, which tell
         how long the run took."""
-        found = {}
+        digests = {}
         for name, graph in self.templates.items():
             self.forget()
             run = self.client.run(graph)
             saved = [file for out in run.outputs.values() for file in out.get("images", ())]
             timed = [file for file in saved if file["filename"].startswith("chart")]
             pixels = [self.client.view(file) for file in saved if file not in timed]
-            found[name] = [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels]
-        return found
+            digests[name] = [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels]
+        return digests
 
-    def look(self, after: int) -> None:
+    def snapshot(self, after: int) -> None:
         """What the server holds now, with models and results forgotten."""
         self.forget()
         run = self.client.run({"1": node("Hostile_Process", nonce=10**6 + after)})
@@ -126,10 +126,10 @@ class Soak:
         folders = [self.base / name for name in ("output", "models", "user", "temp")]
         temporary = [f for folder in folders for f in folder.rglob("*partial*")]
         digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
-        self.looks.append(
+        self.snapshots.append(
             {"after": after, **holdings, "half files": len(temporary), "settings": digest}
         )
-        print(f"after {after} prompts: {self.looks[-1]}", flush=True)
+        print(f"after {after} prompts: {self.snapshots[-1]}", flush=True)
 
     def forget(self) -> None:
         """Makes the server forget models and results: after this prompt, if not before it."""
@@ -140,11 +140,11 @@ class Soak:
 
 def cancelled(client: Client, graph: Graph, after: int) -> Run:
     """A run that is cancelled at its n-th message."""
-    seen = []
+    events = []
 
     def cancel(event) -> None:
-        seen.append(event)
-        if len(seen) == after:
+        events.append(event)
+        if len(events) == after:
             client.interrupt()
 
     for each in graph.values():
@@ -186,10 +186,10 @@ def print_report(report: dict) -> None:
     print(f"{report['prompts']} prompts in {report['seconds']:.0f} s: {report['kinds']}")
     print("| after | resident MiB | tensors MiB | threads | open files | half files | settings |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for look in report["looks"]:
-        sizes = [f"{look[name] / MIB:.1f}" for name in ("resident bytes", "tensor bytes")]
-        rest = [look[name] for name in ("threads", "open files", "half files", "settings")]
-        print("| " + " | ".join(map(str, [look["after"], *sizes, *rest])) + " |")
+    for held in report["snapshots"]:
+        sizes = [f"{held[name] / MIB:.1f}" for name in ("resident bytes", "tensor bytes")]
+        rest = [held[name] for name in ("threads", "open files", "half files", "settings")]
+        print("| " + " | ".join(map(str, [held["after"], *sizes, *rest])) + " |")
     print(f"workflows compared at both ends: {report['compared']}, drifted: {report['drifted']}")
     for line in report["unexpected"]:
         print(f"unexpected: {line[:300]}")

@@ -43,11 +43,11 @@ def imports(device: torch.device, rounds: int) -> dict[str, Any]:
 
     The first start, which may have to compile, is not counted; `device` decides nothing.
     """
-    base, found = make_base(BASE), []
+    base, starts = make_base(BASE), []
     for _ in range(rounds + 1):
-        found.append(of_pack(parse_importtime(_start_log(base))))
-    seconds = [total for total, _, _ in found]
-    _, modules, others = found[-1]
+        starts.append(of_pack(parse_importtime(_start_log(base))))
+    seconds = [total for total, _, _ in starts]
+    _, modules, others = starts[-1]
     return {
         "first_start_seconds": seconds[0],
         "seconds": statistics.median(seconds[1:]),

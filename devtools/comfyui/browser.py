@@ -34,9 +34,9 @@ def find_browser() -> str | None:
         return given
     for name in NAMES:
         # Ubuntu's /usr/bin/chromium-browser may be a shell stub for a snap that is not there.
-        found = shutil.which(name)
-        if found and _starts(found):
-            return found
+        path = shutil.which(name)
+        if path and _starts(path):
+            return path
     for path in _usual_places():
         if path.is_file():
             return str(path)

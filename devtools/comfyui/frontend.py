@@ -115,8 +115,8 @@ class FrontEnd:
         """Opens a template of this pack in the page as it is."""
         name = file_name(name)
         address = f"/api/workflow_templates/tokenopt/{name}.json"
-        found = self.page.evaluate("(url) => fetch(url).then((got) => got.json())", address)
-        self.load_workflow(found, name)
+        workflow = self.page.evaluate("(url) => fetch(url).then((got) => got.json())", address)
+        self.load_workflow(workflow, name)
 
     def load_workflow(self, workflow: dict[str, Any], name: str) -> None:
         """Opens a saved workflow (UI format) in the page as it is, without loading that anew."""

@@ -77,11 +77,11 @@ class LocalHub:
         return f"http://127.0.0.1:{self._servers[number].server_port}"
 
     def manner(self, repo: str, way: str) -> Manner:
-        found = self.manners.get(repo)
-        if found is None or way not in found.ways or found.times <= 0:
-            return Manner(elsewhere=found is not None and found.elsewhere)
-        found.times -= 1
-        return found
+        manner = self.manners.get(repo)
+        if manner is None or way not in manner.ways or manner.times <= 0:
+            return Manner(elsewhere=manner is not None and manner.elsewhere)
+        manner.times -= 1
+        return manner
 
 
 def _server(hub: LocalHub, place: str) -> ThreadingHTTPServer:

@@ -35,7 +35,7 @@ def apply_attribute(stage: Stage) -> Image.Image:
     after = s.decode(_applied(s, scene, attribute, 1.0, strengths))
     (images,) = stage.images(s, after)
     names, below = strengths.split(", "), ["", "", "strength", "", ""]
-    return draw([[Tile(*told) for told in zip(images, names, below, strict=True)]])
+    return draw([[Tile(*tile) for tile in zip(images, names, below, strict=True)]])
 
 
 def save_attribute(stage: Stage) -> Image.Image:
@@ -84,9 +84,9 @@ def seed_retrieval(stage: Stage) -> Image.Image:
         seed=0,
         size=64,
     )
-    scenes, found = stage.images(s, pool, chosen)
+    scenes, retrieved = stage.images(s, pool, chosen)
     tiles = [Tile(contact_sheet(scenes, 8), f"{POOL} scenes")]
-    for image, prompt in zip(found, prompts.splitlines(), strict=True):
+    for image, prompt in zip(retrieved, prompts.splitlines(), strict=True):
         tiles.append(Tile(image, f"“{prompt}”"))
     return draw([tiles])
 

@@ -29,7 +29,7 @@ def load_tokenizer(stage: Stage) -> Image.Image:
     before, after = stage.images(s, scenes, s.decode(s.encode(scenes)))
     names = ["pictures", "", "", ""], ["the same from 16 tokens each", "", "", ""]
     rows = zip((before, after), names, strict=True)
-    return draw([[Tile(*told) for told in zip(*row, strict=True)] for row in rows])
+    return draw([[Tile(*tile) for tile in zip(*row, strict=True)] for row in rows])
 
 
 def load_guide(stage: Stage) -> Image.Image:
@@ -45,14 +45,14 @@ def load_guide(stage: Stage) -> Image.Image:
     values = [line.split()[1] for line in table.splitlines()[1:5]]
     labels = ["“a large red circle on the left, …”", "", "", ""]
     captions = [f"{'similarity ' * (not i)}{value}" for i, value in enumerate(values)]
-    tiles = [Tile(*told) for told in zip(images, labels, captions, strict=True)]
+    tiles = [Tile(*tile) for tile in zip(images, labels, captions, strict=True)]
     return draw([tiles])
 
 
 def clip_loss(stage: Stage) -> Image.Image:
     before, after = four_edits(stage)
-    made = [Tile(image, f"“… {words} …”") for image, words in zip(after, FOUR, strict=True)]
-    return draw([[Tile(before, "before"), *made]])
+    results = [Tile(image, f"“… {words} …”") for image, words in zip(after, FOUR, strict=True)]
+    return draw([[Tile(before, "before"), *results]])
 
 
 def four_edits(stage: Stage) -> tuple[Image.Image, list[Image.Image]]:
@@ -86,8 +86,8 @@ def masked_l1_loss(stage: Stage) -> Image.Image:
 
 def masked_composite(stage: Stage) -> Image.Image:
     s, scene, mask, clip = hole()
-    seen = s("MaskedComposite", loss=clip, image=scene, mask=mask, feather=0)
-    edited = s.optimize(s.encode(scene), s.keeping(seen, scene, mask))
+    composite = s("MaskedComposite", loss=clip, image=scene, mask=mask, feather=0)
+    edited = s.optimize(s.encode(scene), s.keeping(composite, scene, mask))
     pasted = s.pasted(scene, edited, mask)
     shown = stage.images(s, scene, s(".MaskToImage", mask=mask), pasted)
     return draw([named_row(("image", "mask", "“… green circle …”"), shown)])
@@ -133,8 +133,8 @@ def optimizer_options(stage: Stage) -> Image.Image:
     loss = s.clip("a large green star on the left, plain sky background, dark, sharp")
     fast = {"steps": 100, "lr": 0.3}
     locked = s("OptimizeOptions", **{**_OPTIONS, "locked": "6"}, trajectory_frames=24)
-    made = [s.optimize(start, loss, **fast), s.optimize(start, loss, options=locked, **fast)]
-    shown = stage.images(s, scene, *made)
+    results = [s.optimize(start, loss, **fast), s.optimize(start, loss, options=locked, **fast)]
+    shown = stage.images(s, scene, *results)
     names = ("before", "“… green star …, dark”", "the same, locked: 6 (light)")
     return draw([named_row(names, shown)])
 
@@ -145,10 +145,10 @@ def sweep(stage: Stage) -> Image.Image:
     settings |= {"values_2": "", "steps": 80, "lr": 0.2, "seed": 0, "quantize": True}
     settings |= {"ema_decay": 0.95, "noise_scale": 0.0, "regularize": "none", "reg_weight": 0.02}
     settings |= {"reset_every": 0, "keep": "average"}
-    made = s(
+    result = s(
         "Sweep", tokenizer=s.tokenizer, tokens=s.encode(s.scene()), loss=s.clip(STAR), **settings
     )
-    (grid,) = stage.images(s, made)
+    (grid,) = stage.images(s, result)
     return whole(grid[0])
 
 
@@ -166,7 +166,7 @@ def judge(stage: Stage) -> Image.Image:
     verdicts = [line.split(maxsplit=4) for line in table.splitlines()[1:3]]
     captions = [f"CLIP {clip}, judge {seen}: {said}" for _, clip, _, seen, said in verdicts]
     names = ("crops, quantize on", "no crops, quantize off")
-    tiles = [Tile(*told) for told in zip(after, names, captions, strict=True)]
+    tiles = [Tile(*tile) for tile in zip(after, names, captions, strict=True)]
     return draw([[Tile(before[0], "before"), *tiles]])
 
 

@@ -51,12 +51,12 @@ def paste_back(stage: Stage) -> Image.Image:
     s = Sketch()
     wide, mask = _wide(s)
     fitted, _ = s("FitImage", tokenizer=s.tokenizer, image=wide, mask=mask, **{**FIT, "margin": 0})
-    seen = s("MaskedComposite", loss=s.clip(HEART), image=(fitted, 0), mask=(fitted, 1), feather=0)
-    loss = s.keeping(seen, (fitted, 0), (fitted, 1))
-    edited = s.optimize(s.encode((fitted, 0)), loss, seed=0)
+    square, hole = (fitted, 0), (fitted, 1)
+    composite = s("MaskedComposite", loss=s.clip(HEART), image=square, mask=hole, feather=0)
+    edited = s.optimize(s.encode(square), s.keeping(composite, square, hole), seed=0)
     after = s("PasteBack", image=edited, fit=(fitted, 2), original=wide, soft_edge=4)
-    original, square, result = stage.images(s, wide, edited, after)
-    tiles = [Tile(original[0], "original"), Tile(square[0], "edited square")]
+    before, change, result = stage.images(s, wide, edited, after)
+    tiles = [Tile(before[0], "original"), Tile(change[0], "edited square")]
     return draw([tiles, [Tile(result[0], "put back")]])
 
 

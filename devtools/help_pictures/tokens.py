@@ -57,7 +57,7 @@ def random_tokens(stage: Stage) -> Image.Image:
     below = ["“a large blue heart …”", "", ""]
     return draw(
         [
-            [Tile(*told) for told in zip(before, names, strict=True)],
+            [Tile(*tile) for tile in zip(before, names, strict=True)],
             [Tile(image, caption=words) for image, words in zip(after, below, strict=True)],
         ]
     )
@@ -96,7 +96,7 @@ def blend(stage: Stage) -> Image.Image:
     )
     (images,) = stage.images(s, s.decode(way))
     names = ("target", "1/4", "1/2", "3/4", "reference")
-    return draw([[Tile(*told) for told in zip(images, names, strict=True)]])
+    return draw([[Tile(*tile) for tile in zip(images, names, strict=True)]])
 
 
 def set_codes(stage: Stage) -> Image.Image:
@@ -115,7 +115,7 @@ def set_codes(stage: Stage) -> Image.Image:
 
 def perturb(stage: Stage) -> Image.Image:
     s = Sketch()
-    found, _ = s(
+    search, _ = s(
         "PerturbSearch",
         tokenizer=s.tokenizer,
         tokens=s.encode(s.scene()),
@@ -125,26 +125,26 @@ def perturb(stage: Stage) -> Image.Image:
         direction="maximize",
         top_k=1,
     )
-    (sheet,) = stage.images(s, (found, 4))
+    (sheet,) = stage.images(s, (search, 4))
     return whole(sheet[0])
 
 
 def influence(stage: Stage) -> Image.Image:
     s = Sketch()
-    found, _ = s(
+    influences, _ = s(
         "PixelInfluence",
         tokenizer=s.tokenizer,
         tokens=s.encode(s.scene(**HEART)),
         samples=16,
         seed=0,
     )
-    (sheet,) = stage.images(s, (found, 0))
+    (sheet,) = stage.images(s, (influences, 0))
     return whole(sheet[0])
 
 
 def importance(stage: Stage) -> Image.Image:
     s = Sketch()
-    found, _ = s(
+    importances, _ = s(
         "Importance",
         tokenizer=s.tokenizer,
         guide=s.guide,
@@ -156,7 +156,7 @@ def importance(stage: Stage) -> Image.Image:
         effect_images=32,
         seed=0,
     )
-    (charts,) = stage.images(s, (found, 0))
+    (charts,) = stage.images(s, (importances, 0))
     return stacked(*map(whole, charts))
 
 

@@ -55,7 +55,7 @@ def comfyui_packages() -> dict[str, Distribution]:
 
 def closure(lines: Iterable[str]) -> dict[str, Distribution]:
     """The packages of this environment that these requirements need, directly or not."""
-    found: dict[str, Distribution] = {}
+    packages: dict[str, Distribution] = {}
     seen, waiting = set(), [Requirement(line) for line in lines]
     while waiting:
         wanted = waiting.pop()
@@ -67,12 +67,12 @@ def closure(lines: Iterable[str]) -> dict[str, Distribution]:
             package = distribution(name)
         except PackageNotFoundError:  # of another system, or left out by its user
             continue
-        found[name] = package
+        packages[name] = package
         for each in map(Requirement, package.requires or ()):
             cases = [{"extra": extra} for extra in ("", *extras)]
             if not each.marker or any(each.marker.evaluate(case) for case in cases):
                 waiting.append(each)
-    return found
+    return packages
 
 
 def claimed_environment(folder: Path) -> Path:
@@ -103,8 +103,8 @@ def would_install(python: Path, *requirements: str) -> dict[str, str]:
         raise NoRegistry(done.stderr.strip().splitlines()[-1])
     if done.returncode:
         raise RuntimeError(done.stderr)
-    found = (item["metadata"] for item in json.loads(done.stdout)["install"])
-    return {canonicalize_name(each["name"]): each["version"] for each in found}
+    installs = (item["metadata"] for item in json.loads(done.stdout)["install"])
+    return {canonicalize_name(each["name"]): each["version"] for each in installs}
 
 
 def copied_environment(folder: Path) -> Path:

@@ -74,19 +74,19 @@ def with_models(saved: dict[str, Any]) -> dict[str, Any]:
 def card(saved: dict[str, Any], title: str) -> Image.Image:
     """A thumbnail: the graph in outline, and what it needs."""
     sheet = Image.new("RGB", (CARD, CARD), PAPER)
-    pen = ImageDraw.Draw(sheet)
-    _draw_graph(pen, saved)
+    draw = ImageDraw.Draw(sheet)
+    _draw_graph(draw, saved)
     size = 30
-    while pen.textlength(title, ImageFont.load_default(size)) > CARD - 2 * MARGIN:
+    while draw.textlength(title, ImageFont.load_default(size)) > CARD - 2 * MARGIN:
         size -= 1
     needs = "needs 3.2 GB, which the first run downloads"
-    pen.text((MARGIN, 258), title, INK, ImageFont.load_default(size))
-    pen.text((MARGIN, 308), "TiTok L-32, photos of 256 x 256", INK, ImageFont.load_default(19))
-    pen.text((MARGIN, 342), needs, FAINT, ImageFont.load_default(16))
+    draw.text((MARGIN, 258), title, INK, ImageFont.load_default(size))
+    draw.text((MARGIN, 308), "TiTok L-32, photos of 256 x 256", INK, ImageFont.load_default(19))
+    draw.text((MARGIN, 342), needs, FAINT, ImageFont.load_default(16))
     return sheet
 
 
-def _draw_graph(pen: ImageDraw.ImageDraw, saved: dict[str, Any]) -> None:
+def _draw_graph(draw: ImageDraw.ImageDraw, saved: dict[str, Any]) -> None:
     nodes = {n["id"]: n for n in saved["nodes"] if n["type"] != "MarkdownNote"}
     left, top = (min(n["pos"][k] for n in nodes.values()) for k in (0, 1))
     right, bottom = (max(n["pos"][k] + n["size"][k] for n in nodes.values()) for k in (0, 1))
@@ -100,11 +100,11 @@ def _draw_graph(pen: ImageDraw.ImageDraw, saved: dict[str, Any]) -> None:
     for _, start, _, end, _, _ in saved["links"]:
         a, b = nodes[start], nodes[end]
         x, y = a["pos"][0] + a["size"][0], a["pos"][1] + 30
-        pen.line([place(x, y), place(b["pos"][0], b["pos"][1] + 30)], FAINT, 2)
+        draw.line([place(x, y), place(b["pos"][0], b["pos"][1] + 30)], FAINT, 2)
     for each in nodes.values():
         (x, y), (width, height) = each["pos"], each["size"]
         colour = ACCENT if each["type"] in MODELS else BOX
-        pen.rounded_rectangle([place(x, y), place(x + width, y + height)], 4, colour)
+        draw.rounded_rectangle([place(x, y), place(x + width, y + height)], 4, colour)
 
 
 def small(spec: Any) -> Any:
