@@ -1,4 +1,4 @@
-"""Hundreds of prompts over one ComfyUI server: does anything grow, does any result drift?
+"""Soak test: hundreds of prompts over one ComfyUI server, its growth and the drift of results.
 
 `python -m benchmarks.soak [--prompts 300] [--json FILE]`: all shipped workflows with few steps, in
 an order that a seed gives, and between them cancels, errors, "free memory" and a neighbour that
@@ -8,7 +8,6 @@ both ends the same prompts are run with nothing cached: their images must be the
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import random
@@ -22,6 +21,8 @@ from devtools.comfyui.layout import DEV, ROOT, make_base
 from devtools.comfyui.server import ComfyServer
 from devtools.templates.short import short_templates
 
+from . import command, markdown
+
 PACK = ROOT / "tests" / "server" / "hostile_pack"
 MIB = 2**20
 SNAPSHOTS = 10  # of what the server holds, beside those at both ends
@@ -29,17 +30,16 @@ WARM_UP = 20  # prompts, of every kind, before the first snapshot
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--prompts", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser = command.parser("soak", __doc__)
+    parser.add_argument("--prompts", type=int, default=300, help="after those of the warm-up")
+    parser.add_argument("--seed", type=int, default=0, help="of the order")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
     options = parser.parse_args()
     base = make_base(DEV / "soak-base", PACK)
     with ComfyServer(base, log=DEV / "logs" / "soak.log") as server:
         soak = Soak(server, random.Random(options.seed))
         report = soak.run(options.prompts)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    command.write_json(options.json, report)
     print_report(report)
     return 0 if not report["drifted"] and not report["unexpected"] else 1
 
@@ -184,12 +184,14 @@ def _random_tokens(seed: int) -> dict:
 def print_report(report: dict) -> None:
     """The figures as a table, and what was not as it should be."""
     print(f"{report['prompts']} prompts in {report['seconds']:.0f} s: {report['kinds']}")
-    print("| after | resident MiB | tensors MiB | threads | open files | half files | settings |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for held in report["snapshots"]:
-        sizes = [f"{held[name] / MIB:.1f}" for name in ("resident bytes", "tensor bytes")]
-        rest = [held[name] for name in ("threads", "open files", "half files", "settings")]
-        print("| " + " | ".join(map(str, [held["after"], *sizes, *rest])) + " |")
+    columns = {
+        "after": lambda held: str(held["after"]),
+        "resident MiB": lambda held: f"{held['resident bytes'] / MIB:.1f}",
+        "tensors MiB": lambda held: f"{held['tensor bytes'] / MIB:.1f}",
+    }
+    names = ("threads", "open files", "half files", "settings")
+    columns |= {name: lambda held, name=name: str(held[name]) for name in names}
+    print(markdown.table_of(report["snapshots"], columns, numbers_right=False))
     print(f"workflows compared at both ends: {report['compared']}, drifted: {report['drifted']}")
     for line in report["unexpected"]:
         print(f"unexpected: {line[:300]}")
