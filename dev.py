@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from devtools.comfyui.wheels import comfyui_from_wheel, frontend_from_wheel
-from devtools.steps import Problem, run, say, step
+from devtools.steps import Problem, program, run, say, step
 
 MINIMUM_PYTHON = (3, 10)
 TEST_WORKERS = 2  # each has a ComfyUI server and a browser of its own
@@ -41,9 +41,9 @@ NUMERIC_TESTS = ["tests/unit", "tests/parity", "tests/demo", "tests/server/test_
 def main(arguments: list[str]) -> int:
     options, rest = _parse(arguments)
     if sys.version_info < MINIMUM_PYTHON:
-        found = ".".join(map(str, sys.version_info[:3]))
+        version = ".".join(map(str, sys.version_info[:3]))
         raise Problem(
-            f"Python 3.10 or newer is needed, this is {found}: start it with a newer one."
+            f"Python 3.10 or newer is needed, this is {version}: start it with a newer one."
         )
     os.environ["TOKENOPT_CALLED_FROM"] = os.getcwd()
     os.chdir(Path(__file__).resolve().parent)
@@ -160,7 +160,7 @@ def registry(python: Path, options: argparse.Namespace, _rest: list[str]) -> int
 def _environment(comfyui: str | None) -> Path:
     """The Python of .venv, with the pinned requirements in it (and those of the user's ComfyUI)."""
     folder = Path(".venv").resolve()
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    python = program(folder)
     if not python.is_file():
         with step(f"Making the environment {folder.name} with Python {sys.version.split()[0]}"):
             fix = "on Debian and Ubuntu `apt-get install python3-venv` brings it"

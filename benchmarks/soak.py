@@ -1,4 +1,4 @@
-"""Hundreds of prompts over one ComfyUI server: does anything grow, does any result drift?
+"""Soak test: hundreds of prompts over one ComfyUI server, its growth and the drift of results.
 
 `python -m benchmarks.soak [--prompts 300] [--json FILE]`: all shipped workflows with few steps, in
 an order that a seed gives, and between them cancels, errors, "free memory" and a neighbour that
@@ -8,7 +8,6 @@ both ends the same prompts are run with nothing cached: their images must be the
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import random
@@ -22,24 +21,25 @@ from devtools.comfyui.layout import DEV, ROOT, make_base
 from devtools.comfyui.server import ComfyServer
 from devtools.templates.short import short_templates
 
+from . import command, markdown
+
 PACK = ROOT / "tests" / "server" / "hostile_pack"
 MIB = 2**20
-LOOKS = 10  # at what the server holds, beside those at both ends
-WARM_UP = 20  # prompts, of every kind, before the first look
+SNAPSHOTS = 10  # of what the server holds, beside those at both ends
+WARM_UP = 20  # prompts, of every kind, before the first snapshot
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--prompts", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser = command.parser("soak", __doc__)
+    parser.add_argument("--prompts", type=int, default=300, help="after those of the warm-up")
+    parser.add_argument("--seed", type=int, default=0, help="of the order")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
     options = parser.parse_args()
     base = make_base(DEV / "soak-base", PACK)
     with ComfyServer(base, log=DEV / "logs" / "soak.log") as server:
         soak = Soak(server, random.Random(options.seed))
         report = soak.run(options.prompts)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    command.write_json(options.json, report)
     print_report(report)
     return 0 if not report["drifted"] and not report["unexpected"] else 1
 
@@ -52,7 +52,7 @@ class Soak:
         self.templates = short_templates()
         self.counts: dict[str, int] = {}
         self.unexpected: list[str] = []
-        self.looks: list[dict] = []
+        self.snapshots: list[dict] = []
 
     def run(self, prompts: int) -> dict:
         """Everything, in order."""
@@ -60,18 +60,18 @@ class Soak:
         for number in range(WARM_UP):
             self.step(number)
         first = self.results()
-        self.look(0)
+        self.snapshot(0)
         for number in range(1, prompts + 1):
             self.step(WARM_UP + number)
-            if number % max(1, prompts // LOOKS) == 0:
-                self.look(number)
+            if number % max(1, prompts // SNAPSHOTS) == 0:
+                self.snapshot(number)
         last = self.results()
         return {
             "prompts": prompts,
             "seconds": time.monotonic() - began,
             "kinds": self.counts,
             "unexpected": self.unexpected,
-            "looks": self.looks,
+            "snapshots": self.snapshots,
             "compared": len(first),
             "drifted": [name for name in first if first[name] != last[name]],
         }
@@ -107,17 +107,17 @@ class Soak:
     def results(self) -> dict[str, list[str]]:
         """Digests of every image of every workflow, each computed anew; not of charts, which tell
         how long the run took."""
-        found = {}
+        digests = {}
         for name, graph in self.templates.items():
             self.forget()
             run = self.client.run(graph)
             saved = [file for out in run.outputs.values() for file in out.get("images", ())]
             timed = [file for file in saved if file["filename"].startswith("chart")]
             pixels = [self.client.view(file) for file in saved if file not in timed]
-            found[name] = [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels]
-        return found
+            digests[name] = [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels]
+        return digests
 
-    def look(self, after: int) -> None:
+    def snapshot(self, after: int) -> None:
         """What the server holds now, with models and results forgotten."""
         self.forget()
         run = self.client.run({"1": node("Hostile_Process", nonce=10**6 + after)})
@@ -126,10 +126,10 @@ class Soak:
         folders = [self.base / name for name in ("output", "models", "user", "temp")]
         temporary = [f for folder in folders for f in folder.rglob("*partial*")]
         digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
-        self.looks.append(
+        self.snapshots.append(
             {"after": after, **holdings, "half files": len(temporary), "settings": digest}
         )
-        print(f"after {after} prompts: {self.looks[-1]}", flush=True)
+        print(f"after {after} prompts: {self.snapshots[-1]}", flush=True)
 
     def forget(self) -> None:
         """Makes the server forget models and results: after this prompt, if not before it."""
@@ -140,11 +140,11 @@ class Soak:
 
 def cancelled(client: Client, graph: Graph, after: int) -> Run:
     """A run that is cancelled at its n-th message."""
-    seen = []
+    events = []
 
     def cancel(event) -> None:
-        seen.append(event)
-        if len(seen) == after:
+        events.append(event)
+        if len(events) == after:
             client.interrupt()
 
     for each in graph.values():
@@ -184,12 +184,14 @@ def _random_tokens(seed: int) -> dict:
 def print_report(report: dict) -> None:
     """The figures as a table, and what was not as it should be."""
     print(f"{report['prompts']} prompts in {report['seconds']:.0f} s: {report['kinds']}")
-    print("| after | resident MiB | tensors MiB | threads | open files | half files | settings |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for look in report["looks"]:
-        sizes = [f"{look[name] / MIB:.1f}" for name in ("resident bytes", "tensor bytes")]
-        rest = [look[name] for name in ("threads", "open files", "half files", "settings")]
-        print("| " + " | ".join(map(str, [look["after"], *sizes, *rest])) + " |")
+    columns = {
+        "after": lambda held: str(held["after"]),
+        "resident MiB": lambda held: f"{held['resident bytes'] / MIB:.1f}",
+        "tensors MiB": lambda held: f"{held['tensor bytes'] / MIB:.1f}",
+    }
+    names = ("threads", "open files", "half files", "settings")
+    columns |= {name: lambda held, name=name: str(held[name]) for name in names}
+    print(markdown.table_of(report["snapshots"], columns, numbers_right=False))
     print(f"workflows compared at both ends: {report['compared']}, drifted: {report['drifted']}")
     for line in report["unexpected"]:
         print(f"unexpected: {line[:300]}")

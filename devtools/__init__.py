@@ -1,1 +1,1 @@
-"""Shared by dev.py and the tests: a real ComfyUI server, its client, a browser. Not in the pack."""
+"""Tools of development: a real ComfyUI, templates, pages, help pictures and releases."""

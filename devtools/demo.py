@@ -1,4 +1,4 @@
-"""`python dev.py demo`: the shipped easy text edit, run by a headless ComfyUI, judged and saved."""
+"""The demo, `python dev.py demo`: the easy text edit in a headless ComfyUI, judged and saved."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from PIL import Image, ImageDraw, ImageFont
 from .comfyui.client import Event, Graph, PromptRefused, Run
 from .comfyui.layout import DEV, ROOT
 from .comfyui.server import ComfyServer, ServerFailed
-from .verdict import look_at
+from .comfyui.template_files import api_graph
+from .verdict import verdicts
 
-WORKFLOW = ROOT / "workflows" / "api" / "easy_text_edit.json"
+TEMPLATE = "easy_text_edit"
 OUTPUT = ROOT / "demo_output"
 LOG = DEV / "logs" / "demo.log"
-PICTURE = 384  # size of each half of the side-by-side picture
+SIDE = 384  # pixels of each half of the side-by-side image
 
 
 def main() -> int:
     started = time.monotonic()
-    graph = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+    graph = api_graph(TEMPLATE)
     print(f"Starting ComfyUI without a window (log: {LOG.relative_to(ROOT)}) ...", flush=True)
     with ComfyServer(DEV / "demo-base", log=LOG) as server:
         device = "the CPU" if server.cpu else "the accelerator"
@@ -65,7 +66,7 @@ def _report(
     number, editor = _node(graph, "TokenOpt_EasyTextEdit")
     prompt, steps, tries = (editor["inputs"][name] for name in ("prompt", "steps", "tries"))
     losses = json.loads(run.outputs[number]["tokenopt"][0])
-    was, now = look_at(before)[0], look_at(after, prompt)[0]
+    was, now = verdicts(before)[0], verdicts(after, prompt)[0]
 
     OUTPUT.mkdir(exist_ok=True)
     before[0].save(OUTPUT / "before.png")
@@ -76,9 +77,9 @@ def _report(
     print(f"before   {was}")
     print(f"after    {now}")
     print(f"loss     {min(losses['loss_first']):.3f} -> {min(losses['loss_last']):.3f}")
-    made = f"{losses['seconds']:.1f} s for {tries} tries of {steps} steps"
-    print(f"time     {made}, {time.monotonic() - started:.0f} s in all")
-    print(f"pictures {OUTPUT.relative_to(ROOT)}/side_by_side.png (and before.png, after.png)")
+    run_time = f"{losses['seconds']:.1f} s for {tries} tries of {steps} steps"
+    print(f"time     {run_time}, {time.monotonic() - started:.0f} s in all")
+    print(f"images   {OUTPUT.relative_to(ROOT)}/side_by_side.png (and before.png, after.png)")
     if now.success:
         print("The edit succeeded: the judge, which no loss knows, sees what the prompt names.")
         return 0
@@ -88,14 +89,14 @@ def _report(
 
 
 def side_by_side(before: Image.Image, after: Image.Image, prompt: str) -> Image.Image:
-    """One picture of both, enlarged, the prompt below."""
+    """One image of both, enlarged, the prompt below."""
     margin, foot = 16, 44
-    sheet = Image.new("RGB", (2 * PICTURE + 3 * margin, PICTURE + margin + foot), "white")
+    sheet = Image.new("RGB", (2 * SIDE + 3 * margin, SIDE + margin + foot), "white")
     for column, image in enumerate((before, after)):
-        large = image.convert("RGB").resize((PICTURE, PICTURE), Image.Resampling.BICUBIC)
-        sheet.paste(large, (margin + column * (PICTURE + margin), margin))
+        large = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        sheet.paste(large, (margin + column * (SIDE + margin), margin))
     draw = ImageDraw.Draw(sheet)
-    middle = PICTURE + margin + foot // 2
+    middle = SIDE + margin + foot // 2
     text = f"\N{LEFT DOUBLE QUOTATION MARK}{prompt}\N{RIGHT DOUBLE QUOTATION MARK}"
     for size in (20, 17, 14, 11):
         font = ImageFont.load_default(size)
@@ -111,10 +112,10 @@ def _node(graph: Graph, kind: str) -> tuple[str, dict]:
 
 def _saver(graph: Graph, name: str) -> str:
     prefix = f"tokenopt/{name}"
-    found = [n for n, node in graph.items() if node["inputs"].get("filename_prefix") == prefix]
-    if not found:
-        raise SystemExit(f"{WORKFLOW.name} has no Save Image node with the prefix {prefix}.")
-    return found[0]
+    for number, node in graph.items():
+        if node["inputs"].get("filename_prefix") == prefix:
+            return number
+    raise SystemExit(f"{TEMPLATE} has no Save Image node with the prefix {prefix}.")
 
 
 def _title(node: dict) -> str:

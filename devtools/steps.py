@@ -1,11 +1,18 @@
-"""What dev.py does step by step, and how it fails: in one sentence. stdlib only."""
+"""Steps of dev.py, and their failures, told in one sentence. stdlib only."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+
+def program(environment: Path, name: str = "python") -> Path:
+    """A program of a virtual environment."""
+    return environment / (f"Scripts/{name}.exe" if os.name == "nt" else f"bin/{name}")
 
 
 class Problem(Exception):

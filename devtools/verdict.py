@@ -1,4 +1,4 @@
-"""What the demo judge says about an image that a prompt of the demo world asked for."""
+"""Verdicts of the demo judge on images that a prompt of the demo world asked for."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def wanted_by(prompt: str) -> dict[str, str]:
     }
 
 
-def look_at(images: Sequence[Image.Image], prompt: str = "") -> list[Verdict]:
+def verdicts(images: Sequence[Image.Image], prompt: str = "") -> list[Verdict]:
     """One verdict for each image; without a prompt only validity counts."""
     arrays = [np.asarray(image.convert("RGB"), dtype=np.float32) / 255 for image in images]
     seen = judge(torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2))  # (n, 3, h, w)

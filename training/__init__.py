@@ -1,1 +1,1 @@
-"""How the demo models are made: `python -m training` trains, exports and measures all of them."""
+"""Training of the demo models: `python -m training` trains, exports and measures all of them."""

@@ -1,4 +1,4 @@
-"""CLIP's last stage: what lies between two scenes.
+"""CLIP's last stage: images between two scenes.
 
 A CLIP that is right about every scene can still be flat between them: a purple heart is not at all
 yellow, and no small change makes it a little yellow. An optimizer then has no way to go. Here half

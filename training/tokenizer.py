@@ -183,12 +183,12 @@ def perceptual_loss(
     """
     with torch.no_grad():
         wanted = network.features(images, stages=3)
-    found = network.features(decoded)
+    features = network.features(decoded)
     distances = [
         (unit_channels(a) - unit_channels(b)).square().sum(1).mean()
-        for a, b in zip(found, wanted, strict=False)
+        for a, b in zip(features, wanted, strict=False)
     ]
-    return torch.stack(distances).mean(), attribute_loss(network.named(found), indices)
+    return torch.stack(distances).mean(), attribute_loss(network.named(features), indices)
 
 
 def unit_channels(features: Tensor) -> Tensor:

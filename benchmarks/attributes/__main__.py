@@ -3,7 +3,7 @@
 python -m benchmarks.attributes            everything, about ten minutes on one core
 python -m benchmarks.attributes --quick    the machinery; its numbers mean nothing
 
-Writes docs/science/attributes.md and its picture. Nothing is chosen here: what is learnt, and what
+Writes docs/science/attributes.md and its image. Nothing is chosen here: what is learnt, and what
 it is tried on, come from seeds of their own.
 """
 

@@ -1,4 +1,4 @@
-"""The page docs/science/attributes.md and its picture."""
+"""The page docs/science/attributes.md and its image."""
 
 from __future__ import annotations
 

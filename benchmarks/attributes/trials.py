@@ -67,7 +67,7 @@ def learn(tokenizer: Tokenizer, change: Change, count: int, *, twins: bool) -> A
     """The attribute from `count` scenes with and as many without it.
 
     Args:
-        twins: the same scenes twice, else different ones.
+        twins: the same scenes twice, otherwise different ones.
     """
     sets = []
     for value, shift in ((change.after, 0), (change.before, 0 if twins else 1)):

@@ -57,8 +57,9 @@ def compare(model_set: ModelSet, device: torch.device, *, exactly: bool) -> Iter
         own = _evaluated(*here, features, targets, dtype) if exactly and device != CPU else {}
         for what, value in expected.items():
             bound = BOUNDS[precision][what]
+            difference = apart(actual[what], value, what)
             own_difference = apart(own[what], value, what) if own else None
-            yield row(names, precision, what, apart(actual[what], value, what), bound, own_difference)
+            yield row(names, precision, what, difference, bound, own_difference)
 
 
 def _evaluated(
@@ -70,7 +71,8 @@ def _evaluated(
         features: (b, n, d) on the CPU.
         targets: (b, 3, s, s) that the losses compare with; on the CPU, as those of a node are.
     """
-    device, count, source = tokenizer.weights_device, len(features), torch.Generator().manual_seed(3)
+    device, count = tokenizer.weights_device, len(features)
+    source = torch.Generator().manual_seed(3)
     spec, size = tokenizer.spec, guide.image_size
     shape = (1, spec.text_length, spec.text_size)
     text = torch.randn(shape, generator=source) if spec.text_length else None

@@ -1,4 +1,4 @@
-"""How fast the optimizer is, against a plain loop and against the machine's own limits.
+"""Measures the optimizer against a plain loop and against the machine's own limits.
 
 python dev.py bench                 everything: 10 to 20 minutes on 2 cores
 python dev.py bench --quick         the loop at batch 1 and the equality of both loops: a minute

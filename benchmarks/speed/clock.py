@@ -1,4 +1,4 @@
-"""How speed is measured: alternating rounds in one process, medians, their ratios, and where."""
+"""Measurement of speed: alternating rounds in one process, medians, ratios; the machine's facts."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def alternate(
     """
     for call in cases.values():
         call()
-    found: dict[str, list[float]] = {name: [] for name in cases}
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(rounds) if isinstance(rounds, int) else iter(rounds):
         for name, call in cases.items():
-            found[name].append(_seconds(call, device, repeats))
-    return {name: Timing(seconds) for name, seconds in found.items()}
+            seconds[name].append(_seconds(call, device, repeats))
+    return {name: Timing(each) for name, each in seconds.items()}
 
 
 def peak_bytes(call: Call, device: torch.device) -> int:
@@ -133,11 +133,12 @@ def exact_float32() -> Iterator[None]:
 
 
 def device_called(name: str) -> torch.device:
-    """The device of that name; for "auto" the accelerator, or else the CPU."""
+    """The device of that name; for "auto" the accelerator, otherwise the CPU."""
     if name != "auto":
         return torch.device(name)
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return found or torch.device("cpu")
+    if not torch.accelerator.is_available():
+        return torch.device("cpu")
+    return torch.accelerator.current_accelerator()
 
 
 def machine(device: torch.device) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""ModelSet with random weights: as heavy as the released ones, made in seconds, or small ones."""
+"""Models with random weights: of the released sizes, or small ones."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""What the nodes add: the import of the pack in ComfyUI, and the reporting of a run."""
+"""Cost of the nodes: the import of the pack in ComfyUI, and the reporting of a run."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import statistics
@@ -14,8 +13,9 @@ from typing import Any, NamedTuple
 import torch
 
 from devtools.comfyui.client import Client, Graph
-from devtools.comfyui.layout import DEV, ROOT, comfyui_folder, make_base
+from devtools.comfyui.layout import DEV, comfyui_folder, make_base
 from devtools.comfyui.server import ComfyServer
+from devtools.comfyui.template_files import api_graph
 
 BASE, LOG = DEV / "speed-base", DEV / "logs" / "speed.log"
 PACK = Path(__file__).parent / "pack"
@@ -43,11 +43,11 @@ def imports(device: torch.device, rounds: int) -> dict[str, Any]:
 
     The first start, which may have to compile, is not counted; `device` decides nothing.
     """
-    base, found = make_base(BASE), []
+    base, starts = make_base(BASE), []
     for _ in range(rounds + 1):
-        found.append(of_pack(parse_importtime(_start_log(base))))
-    seconds = [total for total, _, _ in found]
-    _, modules, others = found[-1]
+        starts.append(of_pack(parse_importtime(_start_log(base))))
+    seconds = [total for total, _, _ in starts]
+    _, modules, others = starts[-1]
     return {
         "first_start_seconds": seconds[0],
         "seconds": statistics.median(seconds[1:]),
@@ -144,8 +144,7 @@ def _start_log(base: Path) -> str:
 
 def _graph(blocks: int) -> Graph:
     """The shipped text edit with the benchmark's node in place of its optimizer."""
-    path = ROOT / "workflows" / "api" / "text_edit.json"
-    graph = json.loads(path.read_text(encoding="utf-8"))
+    graph = api_graph("text_edit")
     inputs = {"tokenizer": ["1", 0], "tokens": ["4", 0], "loss": ["5", 0], "steps": STEPS}
     inputs |= {"blocks": blocks, "preview_every": PREVIEW_EVERY}
     kept = {number: graph[number] for number in "12345"}

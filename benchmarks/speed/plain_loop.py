@@ -1,4 +1,4 @@
-"""The loop that speed is compared with: what the published code does in a step, written plainly.
+"""The plain loop that speed is compared with: a step as the published code does it.
 
 Same weights, same arithmetic, none of the care: weights that ask for gradients, a Python loop over
 crops, attention and convolutions as they come, every row computed, the average taken from the

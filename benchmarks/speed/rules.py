@@ -1,4 +1,4 @@
-"""Each rule of speed on a CPU both ways: what the code takes, and what it would take without it.
+"""Measures each rule of speed on a CPU: a call with the rule, and without it.
 
 python -m benchmarks.speed.rules [--rounds 7] [--json FILE]
 

@@ -1,4 +1,4 @@
-"""What a device does in a step of the loop: kernels, launches, gaps between them, and waits."""
+"""Profile of a step on a device: kernels, launches, gaps between them, and waits."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def profile(device: torch.device, model_set: ModelSet = FULL) -> dict[str, Any]:
     run = task(device, model_set=model_set).ours("auto")
     seconds = alternate({STEP: lambda: next(run)}, ROUNDS, device)[STEP].median
     places = _places_that_wait(lambda: next(run), device)
-    with torch.profiler.profile(activities=torch.profiler.supported_activities()) as seen:
+    with torch.profiler.profile(activities=torch.profiler.supported_activities()) as profiled:
         for _ in range(STEPS):
             with torch.profiler.record_function(STEP):
                 next(run)
         wait_for(device)
-    return {"seconds": seconds, "places": places, **activity(seen.events(), STEPS)}
+    return {"seconds": seconds, "places": places, **activity(profiled.events(), STEPS)}
 
 
 def activity(events: Iterable[Any], steps: int) -> dict[str, Any]:
@@ -47,8 +47,8 @@ def activity(events: Iterable[Any], steps: int) -> dict[str, Any]:
     inside = [e for e in events if e.name != STEP and e.time_range.start >= begin]
     on_cpu = [e for e in inside if e.device_type == DeviceType.CPU and e.time_range.start <= end]
     kernels = [e for e in inside if e.device_type != DeviceType.CPU and not e.is_user_annotation]
-    told = bool(kernels)
-    if not told:
+    on_device = bool(kernels)
+    if not on_device:
         kernels = [e for e in on_cpu if not e.cpu_children and e.name.startswith("aten::")]
     busy, longest_gap, until = 0.0, 0.0, begin
     for start, stop in sorted((e.time_range.start, e.time_range.end) for e in kernels):
@@ -57,7 +57,7 @@ def activity(events: Iterable[Any], steps: int) -> dict[str, Any]:
         until = max(until, stop)
     wall, names = max(until, end) - begin, [event.name.lower() for event in on_cpu]
     return {
-        "of": "the device" if told else "the CPU, its innermost operators",
+        "of": "the device" if on_device else "the CPU, its innermost operators",
         "kernels": len(kernels) / steps,
         "launches": sum("launch" in name and "kernel" in name for name in names) / steps,
         "waits": sum("synchronize" in name for name in names) / steps,
@@ -88,12 +88,12 @@ def _places_that_wait(call: Call, device: torch.device) -> dict[str, int] | None
     backend = torch.get_device_module(device)
     if not hasattr(backend, "set_sync_debug_mode"):
         return None
-    with warnings.catch_warnings(record=True) as seen:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         backend.set_sync_debug_mode("warn")
         try:
             call()
         finally:
             backend.set_sync_debug_mode("default")
-    told = [each for each in seen if WAITED in str(each.message)]
-    return dict(Counter(f"{Path(each.filename).name}:{each.lineno}" for each in told))
+    waits = [each for each in caught if WAITED in str(each.message)]
+    return dict(Counter(f"{Path(each.filename).name}:{each.lineno}" for each in waits))

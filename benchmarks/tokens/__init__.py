@@ -1,1 +1,1 @@
-"""What one token carries: tokens copied between scenes, and read by the judge."""
+"""Meaning of single tokens: tokens copied between scenes, and read by the judge."""

@@ -1,4 +1,4 @@
-"""Which positions to copy for an attribute: by equation 1 of arXiv 2506.08257, or by trying."""
+"""Choice of positions for an attribute: by equation 1 of arXiv 2506.08257, or by trying."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to a scene when some of its tokens are another scene's, by the judge.
+"""Copies of tokens between scenes, and their outcome, by the judge.
 
 Axes: b scenes, m pairs, n tokens, d token size.
 """

@@ -1,4 +1,4 @@
-"""The browser of the front-end tests: one that is installed, else one that can be. stdlib only."""
+"""A browser for the front-end tests: an installed one, otherwise a new one. stdlib only."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def find_browser() -> str | None:
         return given
     for name in NAMES:
         # Ubuntu's /usr/bin/chromium-browser may be a shell stub for a snap that is not there.
-        found = shutil.which(name)
-        if found and _starts(found):
-            return found
+        path = shutil.which(name)
+        if path and _starts(path):
+            return path
     for path in _usual_places():
         if path.is_file():
             return str(path)

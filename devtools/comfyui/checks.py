@@ -1,4 +1,4 @@
-"""What tests of nodes say to a real ComfyUI: a node, a graph that succeeds, one that fails well."""
+"""Shorthands of tests against a real ComfyUI: nodes, graphs that succeed, graphs that fail."""
 
 from __future__ import annotations
 

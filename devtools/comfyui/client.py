@@ -1,4 +1,4 @@
-"""What a front end does, without one: posts prompts, follows them, fetches what they made."""
+"""A client without a front end: posts prompts, follows them, fetches their results."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class PromptRefused(Exception):
         self.node_errors: dict[str, Any] = answer.get("node_errors") or {}
         self.messages = [
             f"{node}/{error['type']}: {error['message']}: {error['details']}"
-            for node, found in self.node_errors.items()
-            for error in found["errors"]
+            for node, node_error in self.node_errors.items()
+            for error in node_error["errors"]
         ]
         super().__init__(
             "; ".join(self.messages) or f"{self.error['type']}: {self.error['message']}"
@@ -80,8 +80,8 @@ class Run:
 
     def progress(self, node: str | None = None) -> list[tuple[int, int]]:
         """(value, maximum) of each progress message, of one node or of all."""
-        found = self._of("progress")
-        return [(e.data["value"], e.data["max"]) for e in found if node in (None, e.node)]
+        events = self._of("progress")
+        return [(e.data["value"], e.data["max"]) for e in events if node in (None, e.node)]
 
     def _of(self, kind: str) -> list[Event]:
         return [event for event in self.events if event.kind == kind]

@@ -8,7 +8,6 @@ import re
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Frame, Page, WebSocket, sync_playwright
@@ -79,12 +78,7 @@ class FrontEnd:
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._context.close()
         self._playwright.stop()
         self._profile.cleanup()
@@ -121,8 +115,8 @@ class FrontEnd:
         """Opens a template of this pack in the page as it is."""
         name = file_name(name)
         address = f"/api/workflow_templates/tokenopt/{name}.json"
-        found = self.page.evaluate("(url) => fetch(url).then((got) => got.json())", address)
-        self.load_workflow(found, name)
+        workflow = self.page.evaluate("(url) => fetch(url).then((got) => got.json())", address)
+        self.load_workflow(workflow, name)
 
     def load_workflow(self, workflow: dict[str, Any], name: str) -> None:
         """Opens a saved workflow (UI format) in the page as it is, without loading that anew."""

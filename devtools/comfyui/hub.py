@@ -1,4 +1,4 @@
-"""A model hub on this computer, with the manners of real ones: slow, busy, broken, forbidden.
+"""A local model hub that can behave as real ones do: slow, busy, broken, forbidden.
 
 with LocalHub() as hub:
     hub.files["owner/name/model.safetensors"] = data
@@ -15,7 +15,6 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 
 COMMIT = "0" * 40
 PIECE = 10_000  # bytes between two pauses
@@ -69,12 +68,7 @@ class LocalHub:
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for server in self._servers:
             server.shutdown()
             server.server_close()
@@ -83,11 +77,11 @@ class LocalHub:
         return f"http://127.0.0.1:{self._servers[number].server_port}"
 
     def manner(self, repo: str, way: str) -> Manner:
-        found = self.manners.get(repo)
-        if found is None or way not in found.ways or found.times <= 0:
-            return Manner(elsewhere=found is not None and found.elsewhere)
-        found.times -= 1
-        return found
+        manner = self.manners.get(repo)
+        if manner is None or way not in manner.ways or manner.times <= 0:
+            return Manner(elsewhere=manner is not None and manner.elsewhere)
+        manner.times -= 1
+        return manner
 
 
 def _server(hub: LocalHub, place: str) -> ThreadingHTTPServer:

@@ -1,4 +1,4 @@
-"""Where dev.py keeps what it makes, and the link that shows the pack to a ComfyUI. stdlib only."""
+"""Folders of dev.py and the tests, and the link that shows the pack to a ComfyUI. stdlib only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 
 
 def comfyui_folder() -> Path:
-    """The ComfyUI to run: TOKENOPT_COMFYUI (set by `dev.py --comfyui`), else the pinned one."""
+    """The ComfyUI to run: TOKENOPT_COMFYUI (`dev.py --comfyui`), otherwise the pinned one."""
     folder = Path(os.environ.get("TOKENOPT_COMFYUI") or COMFYUI)
     if not (folder / "main.py").is_file():
         raise FileNotFoundError(f"No ComfyUI in {folder}: run `python dev.py env` first.")

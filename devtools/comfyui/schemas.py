@@ -1,4 +1,4 @@
-"""What ComfyUI knows about the nodes of this pack, asked of a ComfyUI without a server."""
+"""Schemas of the nodes, asked of a ComfyUI without a server."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from .client import Client
 from .layout import QUIET_THREADS, comfyui_folder, make_base, make_folders
@@ -96,12 +95,7 @@ class ComfyServer:
         self.start_seconds = time.monotonic() - started
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""The templates in the order in which a newcomer meets them, and the files that hold them.
+"""Files of the templates, in the order in which a newcomer meets them.
 
 ComfyUI lists a pack's templates by the names of their files, as the disk gives them or sorted: so
 the files of `workflows/` begin with a number. Those of `workflows/api/` are called by name alone.
@@ -6,8 +6,10 @@ the files of `workflows/` begin with a number. Those of `workflows/api/` are cal
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from .client import Graph
 from .layout import ROOT
 
 WORKFLOWS, API_WORKFLOWS = ROOT / "workflows", ROOT / "workflows" / "api"
@@ -60,3 +62,8 @@ def template_file(template: str, suffix: str = ".json") -> Path:
 def api_file(template: str) -> Path:
     """The same workflow in API format."""
     return API_WORKFLOWS / f"{template}.json"
+
+
+def api_graph(template: str) -> Graph:
+    """The graph of `api_file`."""
+    return json.loads(api_file(template).read_text(encoding="utf-8"))

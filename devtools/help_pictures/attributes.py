@@ -1,13 +1,15 @@
-"""Recipes of the nodes that know a property, or find images: attributes, presets, seeds."""
+"""Recipes of the nodes for attributes, presets and seeds."""
 
 from __future__ import annotations
 
 from PIL import Image
 
-from .sheet import Tile, draw
+from ..sheets import contact_sheet
+from .sheet import Tile, draw, named_row
 from .stage import Sketch, Source, Stage
 
 EXAMPLES, POOL = 24, 64
+PRESETS = ("lighting", "blur", "object position")
 NEW = {"shape": "star", "colour": "yellow", "background": "mint", "position": "middle"}
 
 
@@ -33,7 +35,7 @@ def apply_attribute(stage: Stage) -> Image.Image:
     after = s.decode(_applied(s, scene, attribute, 1.0, strengths))
     (images,) = stage.images(s, after)
     names, below = strengths.split(", "), ["", "", "strength", "", ""]
-    return draw([[Tile(*told) for told in zip(images, names, below, strict=True)]])
+    return draw([[Tile(*tile) for tile in zip(images, names, below, strict=True)]])
 
 
 def save_attribute(stage: Stage) -> Image.Image:
@@ -64,7 +66,7 @@ def position_preset(stage: Stage) -> Image.Image:
         results.append(s.decode(mixed))
     shown = stage.images(s, target, reference, *results)
     names = ("target", "reference", *PRESETS)
-    return draw([[Tile(images[0], name) for name, images in zip(names, shown, strict=True)]])
+    return draw([named_row(names, shown)])
 
 
 def seed_retrieval(stage: Stage) -> Image.Image:
@@ -82,9 +84,9 @@ def seed_retrieval(stage: Stage) -> Image.Image:
         seed=0,
         size=64,
     )
-    scenes, found = stage.images(s, pool, chosen)
-    tiles = [Tile(_contact(scenes), f"{POOL} scenes")]
-    for image, prompt in zip(found, prompts.splitlines(), strict=True):
+    scenes, retrieved = stage.images(s, pool, chosen)
+    tiles = [Tile(contact_sheet(scenes, 8), f"{POOL} scenes")]
+    for image, prompt in zip(retrieved, prompts.splitlines(), strict=True):
         tiles.append(Tile(image, f"“{prompt}”"))
     return draw([tiles])
 
@@ -122,17 +124,6 @@ def _kept(stage: Stage) -> tuple[Image.Image, Image.Image, str, str]:
     text = stage.file_facts(name)
     return first, second, text, name
 
-
-def _contact(images: list[Image.Image]) -> Image.Image:
-    """All images small, eight in a row."""
-    side = images[0].width
-    sheet = Image.new("RGB", (8 * side, side * -(-len(images) // 8)))
-    for i, image in enumerate(images):
-        sheet.paste(image, (side * (i % 8), side * (i // 8)))
-    return sheet
-
-
-PRESETS = ("lighting", "blur", "object position")
 
 RECIPES = {
     "AttributeVector": attribute_vector,

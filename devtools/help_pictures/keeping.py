@@ -1,12 +1,11 @@
-"""Recipes of the nodes that keep tokens as text and in files, and of those that read them."""
+"""Recipes of the nodes that save tokens as text or files, and of those that load them."""
 
 from __future__ import annotations
 
 from PIL import Image
 
 from .sheet import Tile, draw
-from .stage import Sketch, Stage
-from .tokens import HEART
+from .stage import HEART, Sketch, Stage
 
 
 def tokens_to_text(stage: Stage) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Recipes of the nodes that load, judge, lose and optimize."""
+"""Recipes of the nodes that load models, of losses, optimization and judge."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import json
 
 from PIL import Image
 
-from .sheet import Tile, draw, stacked, whole
+from .sheet import Tile, draw, named_row, stacked, whole
 from .stage import STAR, Sketch, Source, Stage
 
+_CROPS = {"random_crops": True, "weight": 1.0}
+_OPTIONS = {"lr_schedule": "constant", "warmup": 0, "max_grad_norm": 0.0, "locked": ""}
+_OPTIONS |= {"patience": 0, "min_gain": 0.001, "target": "", "seconds": 0.0, "precision": "auto"}
+_OPTIONS |= {"clamp": True, "warm_restart": False}
 # What the template several_prompts asks for, and the same in two words.
 REST = "plain sky background, bright, sharp:1 | dark:-0.2"
 FOUR = {
@@ -25,7 +29,7 @@ def load_tokenizer(stage: Stage) -> Image.Image:
     before, after = stage.images(s, scenes, s.decode(s.encode(scenes)))
     names = ["pictures", "", "", ""], ["the same from 16 tokens each", "", "", ""]
     rows = zip((before, after), names, strict=True)
-    return draw([[Tile(*told) for told in zip(*row, strict=True)] for row in rows])
+    return draw([[Tile(*tile) for tile in zip(*row, strict=True)] for row in rows])
 
 
 def load_guide(stage: Stage) -> Image.Image:
@@ -41,14 +45,14 @@ def load_guide(stage: Stage) -> Image.Image:
     values = [line.split()[1] for line in table.splitlines()[1:5]]
     labels = ["“a large red circle on the left, …”", "", "", ""]
     captions = [f"{'similarity ' * (not i)}{value}" for i, value in enumerate(values)]
-    tiles = [Tile(*told) for told in zip(images, labels, captions, strict=True)]
+    tiles = [Tile(*tile) for tile in zip(images, labels, captions, strict=True)]
     return draw([tiles])
 
 
 def clip_loss(stage: Stage) -> Image.Image:
     before, after = four_edits(stage)
-    made = [Tile(image, f"“… {words} …”") for image, words in zip(after, FOUR, strict=True)]
-    return draw([[Tile(before, "before"), *made]])
+    results = [Tile(image, f"“… {words} …”") for image, words in zip(after, FOUR, strict=True)]
+    return draw([[Tile(before, "before"), *results]])
 
 
 def four_edits(stage: Stage) -> tuple[Image.Image, list[Image.Image]]:
@@ -68,55 +72,50 @@ def image_prompt_loss(stage: Stage) -> Image.Image:
     loss = s("ImagePromptLoss", guide=s.guide, image=prompt, crops=4, mirror=False, **_CROPS)
     after = s.optimize(s.encode(scene), loss, lr=0.3)
     names = ("before", "image prompt", "after")
-    return _row(names, stage.images(s, scene, prompt, after))
+    return draw([named_row(names, stage.images(s, scene, prompt, after))])
 
 
 def masked_l1_loss(stage: Stage) -> Image.Image:
     s, scene, mask, clip = hole()
-    keep = s("MaskedL1Loss", image=scene, mask=mask, weight=2.0, feather=0, norm="L1")
-    both = s("CombineLosses", loss_a=clip, loss_b=keep, weight_a=1.0, weight_b=1.0)
-    start = s.encode(scene)
+    both, start = s.keeping(clip, scene, mask), s.encode(scene)
     alone, kept = s.optimize(start, clip), s.optimize(start, both)
     shown = stage.images(s, scene, s(".MaskToImage", mask=mask), alone, kept)
     names = ("image", "mask", "CLIP Loss alone", "with L1 Masked Loss")
-    return _row(names, shown)
+    return draw([named_row(names, shown)])
 
 
 def masked_composite(stage: Stage) -> Image.Image:
     s, scene, mask, clip = hole()
-    seen = s("MaskedComposite", loss=clip, image=scene, mask=mask, feather=0)
-    keep = s("MaskedL1Loss", image=scene, mask=mask, weight=2.0, feather=0, norm="L1")
-    both = s("CombineLosses", loss_a=seen, loss_b=keep, weight_a=1.0, weight_b=1.0)
-    edited = s.optimize(s.encode(scene), both)
-    parts = {"destination": scene, "source": edited, "mask": mask}
-    pasted = s(".ImageCompositeMasked", **parts, x=0, y=0, resize_source=True)
+    composite = s("MaskedComposite", loss=clip, image=scene, mask=mask, feather=0)
+    edited = s.optimize(s.encode(scene), s.keeping(composite, scene, mask))
+    pasted = s.pasted(scene, edited, mask)
     shown = stage.images(s, scene, s(".MaskToImage", mask=mask), pasted)
-    return _row(("image", "mask", "“… green circle …”"), shown)
+    return draw([named_row(("image", "mask", "“… green circle …”"), shown)])
 
 
 def pixel_penalty(stage: Stage) -> Image.Image:
     s = Sketch()
     scene, clip = s.scene(), s.clip(STAR)
     calm = s("PixelPenalty", total_variation=0.2, range=0.0)
-    both = s("CombineLosses", loss_a=clip, loss_b=calm, weight_a=1.0, weight_b=1.0)
+    both = s.sum(clip, calm)
     start, rough = s.encode(scene), {"quantize": False, "token_noise": False, "steps": 120}
     shown = stage.images(
         s, scene, s.optimize(start, clip, **rough), s.optimize(start, both, **rough)
     )
-    return _row(("before", "quantize off", "and total_variation 0.2"), shown)
+    return draw([named_row(("before", "quantize off", "and total_variation 0.2"), shown)])
 
 
 def combine_losses(stage: Stage) -> Image.Image:
     s = Sketch()
-    scene, look = s.scene(), s.scene(shape="ring", colour="purple", background="navy")
+    scene, target = s.scene(), s.scene(shape="ring", colour="purple", background="navy")
     text = s.clip("a large star")
-    image = s("ImagePromptLoss", guide=s.guide, image=look, crops=4, mirror=False, **_CROPS)
-    both = s("CombineLosses", loss_a=text, loss_b=image, weight_a=1.0, weight_b=1.0)
+    image = s("ImagePromptLoss", guide=s.guide, image=target, crops=4, mirror=False, **_CROPS)
+    both = s.sum(text, image)
     start = s.encode(scene)
-    made = [s.optimize(start, loss, steps=100, lr=0.3) for loss in (text, image, both)]
-    shown = stage.images(s, scene, look, *made)
+    edited = [s.optimize(start, loss, steps=100, lr=0.3) for loss in (text, image, both)]
+    shown = stage.images(s, scene, target, *edited)
     names = ("before", "image prompt", "“a large star”", "like the image prompt", "both")
-    return _row(names, shown)
+    return draw([named_row(names, shown)])
 
 
 def optimizer(stage: Stage) -> Image.Image:
@@ -134,10 +133,10 @@ def optimizer_options(stage: Stage) -> Image.Image:
     loss = s.clip("a large green star on the left, plain sky background, dark, sharp")
     fast = {"steps": 100, "lr": 0.3}
     locked = s("OptimizeOptions", **{**_OPTIONS, "locked": "6"}, trajectory_frames=24)
-    made = [s.optimize(start, loss, **fast), s.optimize(start, loss, options=locked, **fast)]
-    shown = stage.images(s, scene, *made)
+    results = [s.optimize(start, loss, **fast), s.optimize(start, loss, options=locked, **fast)]
+    shown = stage.images(s, scene, *results)
     names = ("before", "“… green star …, dark”", "the same, locked: 6 (light)")
-    return _row(names, shown)
+    return draw([named_row(names, shown)])
 
 
 def sweep(stage: Stage) -> Image.Image:
@@ -146,10 +145,10 @@ def sweep(stage: Stage) -> Image.Image:
     settings |= {"values_2": "", "steps": 80, "lr": 0.2, "seed": 0, "quantize": True}
     settings |= {"ema_decay": 0.95, "noise_scale": 0.0, "regularize": "none", "reg_weight": 0.02}
     settings |= {"reset_every": 0, "keep": "average"}
-    made = s(
+    result = s(
         "Sweep", tokenizer=s.tokenizer, tokens=s.encode(s.scene()), loss=s.clip(STAR), **settings
     )
-    (grid,) = stage.images(s, made)
+    (grid,) = stage.images(s, result)
     return whole(grid[0])
 
 
@@ -167,7 +166,7 @@ def judge(stage: Stage) -> Image.Image:
     verdicts = [line.split(maxsplit=4) for line in table.splitlines()[1:3]]
     captions = [f"CLIP {clip}, judge {seen}: {said}" for _, clip, _, seen, said in verdicts]
     names = ("crops, quantize on", "no crops, quantize off")
-    tiles = [Tile(*told) for told in zip(after, names, captions, strict=True)]
+    tiles = [Tile(*tile) for tile in zip(after, names, captions, strict=True)]
     return draw([[Tile(before[0], "before"), *tiles]])
 
 
@@ -186,22 +185,10 @@ def hole() -> tuple[Sketch, Source, Source, Source]:
     """A scene, a mask over its object, and a loss that asks for another object there."""
     s = Sketch()
     scene = s.scene(position="middle", background="sand")
-    empty = s(".SolidMask", value=0.0, width=64, height=64)
-    white = s(".SolidMask", value=1.0, width=48, height=56)
-    mask = s(".MaskComposite", destination=empty, source=white, x=8, y=4, operation="add")
+    mask = s.mask((64, 64), (8, 4, 48, 56))
     prompt = "a large green circle in the middle, plain sand background, bright, sharp"
     return s, scene, mask, s.clip(prompt)
 
-
-def _row(names: tuple[str, ...], shown: list[list[Image.Image]]) -> Image.Image:
-    """The first image of each batch, with its name."""
-    return draw([[Tile(images[0], name) for name, images in zip(names, shown, strict=True)]])
-
-
-_CROPS = {"random_crops": True, "weight": 1.0}
-_OPTIONS = {"lr_schedule": "constant", "warmup": 0, "max_grad_norm": 0.0, "locked": ""}
-_OPTIONS |= {"patience": 0, "min_gain": 0.001, "target": "", "seconds": 0.0, "precision": "auto"}
-_OPTIONS |= {"clamp": True, "warm_restart": False}
 
 RECIPES = {
     "LoadTokenizer": load_tokenizer,

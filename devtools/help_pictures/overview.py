@@ -5,8 +5,8 @@ from __future__ import annotations
 from PIL import Image
 
 from .losses import FOUR, four_edits, hole
-from .sheet import Tile, draw
-from .stage import Sketch, Stage
+from .sheet import Tile, draw, named_row
+from .stage import HEART, Sketch, Stage
 from .tokens import from_noise
 
 
@@ -23,13 +23,9 @@ def _edits(stage: Stage) -> list[Tile]:
 
 def _filled(stage: Stage) -> list[Tile]:
     s, scene, mask, clip = hole()
-    keep = s("MaskedL1Loss", image=scene, mask=mask, weight=2.0, feather=0, norm="L1")
-    both = s("CombineLosses", loss_a=clip, loss_b=keep, weight_a=1.0, weight_b=1.0)
-    after = s.optimize(s.encode(scene), both)
+    after = s.optimize(s.encode(scene), s.keeping(clip, scene, mask))
     grey = s(".EmptyImage", width=64, height=64, batch_size=1, color=0x808080)
-    parts = {"destination": scene, "source": grey, "mask": mask}
-    holed = s(".ImageCompositeMasked", **parts, x=0, y=0, resize_source=True)
-    before, after = stage.images(s, holed, after)
+    before, after = stage.images(s, s.pasted(scene, grey, mask), after)
     return [Tile(before[0], "fill a hole"), Tile(after[0], "“… green circle”")]
 
 
@@ -40,12 +36,11 @@ def _from_noise(stage: Stage) -> list[Tile]:
 
 def _copied(stage: Stage) -> list[Tile]:
     s = Sketch()
-    heart = {"shape": "heart", "colour": "yellow", "position": "middle"}
-    scene, other = s.scene(**heart), s.scene(colour="blue", light="dark", background="mint")
+    scene, other = s.scene(**HEART), s.scene(colour="blue", light="dark", background="mint")
     target, reference = s.encode(scene), s.encode(other)
     copied = s("Copy", target=target, reference=reference, positions="6")
     way = {"positions": "all", "strength": 0.5, "steps": 1, "quantize": False}
     half = s("Blend", tokenizer=s.tokenizer, target=target, reference=reference, **way)
     shown = stage.images(s, scene, other, s.decode(copied), s.decode(half))
     names = ("or change tokens", "of two pictures", "one token copied", "half of the way")
-    return [Tile(images[0], name) for name, images in zip(names, shown, strict=True)]
+    return named_row(names, shown)

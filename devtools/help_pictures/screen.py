@@ -1,4 +1,4 @@
-"""Recipes of nodes that show themselves best: as they look in ComfyUI's front end."""
+"""Recipes of nodes that are shown as screenshots of the front end."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from PIL import Image
 from ..comfyui.frontend import FrontEnd
 from ..templates.make import LAYOUT, SIZES, VERSIONS, columns_of, sources_of
 from .sheet import whole
-from .stage import Sketch, Stage
-from .tokens import HEART
+from .stage import HEART, Sketch, Stage
 
 GAPS = [40, 50]
 ROOM = 24  # around the nodes, in pixels

@@ -38,6 +38,11 @@ def draw(rows: Sequence[Sequence[Tile]]) -> Image.Image:
     return sheet
 
 
+def named_row(names: Sequence[str], shown: Sequence[Sequence[Image.Image]]) -> list[Tile]:
+    """The first image of each batch, with its name."""
+    return [Tile(images[0], name) for name, images in zip(names, shown, strict=True)]
+
+
 def whole(picture: Image.Image) -> Image.Image:
     """A sheet or chart that a node drew, as it is, at the width of a help picture."""
     height = round(picture.height * WIDTH / picture.width)
@@ -72,17 +77,17 @@ def _row(tiles: Sequence[Tile], side: int) -> Image.Image:
     head, foot = (max(map(len, words)) * LEADING for words in (above, below))
     size = (sum(widths) + GAP * (len(tiles) - 1), head + side + foot + GAP)
     row = Image.new("RGB", size, PAPER)
-    pen = ImageDraw.Draw(row)
+    draw_on = ImageDraw.Draw(row)
     left = 0
     for tile, width, label, caption in zip(tiles, widths, above, below, strict=True):
         middle = left + width / 2
         for i, line in enumerate(label):
             y = head - (len(label) - i) * LEADING + LEADING / 2 - 2
-            pen.text((middle, y), line, TEXT, font, anchor="mm")
-        _show(row, pen, tile.shown, (left, head, width, side))
+            draw_on.text((middle, y), line, TEXT, font, anchor="mm")
+        _show(row, draw_on, tile.shown, (left, head, width, side))
         for i, line in enumerate(caption):
             y = head + side + i * LEADING + LEADING / 2 + 2
-            pen.text((middle, y), line, FAINT, font, anchor="mm")
+            draw_on.text((middle, y), line, FAINT, font, anchor="mm")
         left += width + GAP
     return row
 
@@ -98,15 +103,15 @@ def _shape(tile: Tile) -> float:
     return 1.5 if isinstance(tile.shown, str) else tile.shown.width / tile.shown.height
 
 
-def _show(row: Image.Image, pen: ImageDraw.ImageDraw, shown: Image.Image | str, box) -> None:
+def _show(row: Image.Image, draw_on: ImageDraw.ImageDraw, shown: Image.Image | str, box) -> None:
     left, top, width, side = box
     if isinstance(shown, str):
         font = ImageFont.load_default(SIZE)
         lines = [line for part in shown.splitlines() for line in _lines(part, width - 16, font)]
-        pen.rectangle((left, top, left + width - 1, top + side - 1), outline=(90, 93, 99))
+        draw_on.rectangle((left, top, left + width - 1, top + side - 1), outline=(90, 93, 99))
         y = top + side / 2 - (len(lines) - 1) * LEADING / 2
         for i, line in enumerate(lines):
-            pen.text((left + width / 2, y + i * LEADING), line, TEXT, font, anchor="mm")
+            draw_on.text((left + width / 2, y + i * LEADING), line, TEXT, font, anchor="mm")
         return
     filter_ = Image.Resampling.BICUBIC if shown.height < side else Image.Resampling.LANCZOS
     row.paste(shown.convert("RGB").resize((width, side), filter_), (left, top))

@@ -1,4 +1,4 @@
-"""What a recipe works with: a graph that is written line by line, and a server that runs it."""
+"""Tools of the recipes: a graph that is written line by line, and a server that runs it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ SCENE = {
     "light": "bright",
     "focus": "sharp",
 }
+HEART = {"shape": "heart", "colour": "yellow", "position": "middle"}
+BESIDE = {"direction": "right", "match_image_size": True}
+BESIDE |= {"spacing_width": 0, "spacing_color": "white"}
 STAR = "a large green star on the left, plain sky background, bright, sharp"
 
 
@@ -76,6 +79,35 @@ class Sketch:
         defaults |= {"preview_every": 0, "keep": "average"}
         inputs = {**defaults, **settings}
         return self("Optimize", tokenizer=self.tokenizer, tokens=tokens, loss=loss, **inputs)
+
+    def beside(self, *images: Source) -> Source:
+        """Images stitched to one, from left to right."""
+        wide, *others = images
+        for other in others:
+            wide = self(".ImageStitch", image1=wide, image2=other, **BESIDE)
+        return wide
+
+    def mask(self, canvas: tuple[int, int], box: tuple[int, int, int, int]) -> Source:
+        """White in a box (x, y, width, height) of a black canvas (width, height)."""
+        x, y, *size = box
+        black = self(".SolidMask", value=0.0, width=canvas[0], height=canvas[1])
+        white = self(".SolidMask", value=1.0, width=size[0], height=size[1])
+        given = {"destination": black, "source": white, "operation": "add"}
+        return self(".MaskComposite", **given, x=x, y=y)
+
+    def keeping(self, loss: Source, image: Source, mask: Source) -> Source:
+        """The loss and an L1 loss that keeps the image where the mask is black."""
+        given = {"weight": 2.0, "feather": 0, "norm": "L1"}
+        return self.sum(loss, self("MaskedL1Loss", image=image, mask=mask, **given))
+
+    def sum(self, first: Source, second: Source) -> Source:
+        """Both losses together, with equal weights."""
+        return self("CombineLosses", loss_a=first, loss_b=second, weight_a=1.0, weight_b=1.0)
+
+    def pasted(self, image: Source, other: Source, mask: Source) -> Source:
+        """The image with the other one where the mask is white."""
+        given = {"destination": image, "source": other, "mask": mask}
+        return self(".ImageCompositeMasked", **given, x=0, y=0, resize_source=True)
 
 
 class Stage:

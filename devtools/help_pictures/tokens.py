@@ -1,13 +1,11 @@
-"""Recipes of the nodes that make, change and look at tokens."""
+"""Recipes of the nodes that make, change and analyse tokens."""
 
 from __future__ import annotations
 
 from PIL import Image
 
-from .sheet import Tile, draw, stacked, whole
-from .stage import Sketch, Source, Stage
-
-HEART = {"shape": "heart", "colour": "yellow", "position": "middle"}
+from .sheet import Tile, draw, named_row, stacked, whole
+from .stage import HEART, Sketch, Source, Stage
 
 
 def demo_scene(stage: Stage) -> Image.Image:
@@ -19,11 +17,10 @@ def demo_scene(stage: Stage) -> Image.Image:
 
 def encode(stage: Stage) -> Image.Image:
     s = Sketch()
-    wide = s(".ImageStitch", image1=s.scene(), image2=s.scene(**HEART), **_BESIDE)
-    padded = s(".ImageStitch", image1=wide, image2=s.scene(colour="blue"), **_BESIDE)
-    tokens = s.encode(padded)
+    wide = s.beside(s.scene(), s.scene(**HEART), s.scene(colour="blue"))
+    tokens = s.encode(wide)
     codes = s("Quantize", tokenizer=s.tokenizer, tokens=tokens)
-    image, back = stage.images(s, padded, s.decode(tokens))
+    image, back = stage.images(s, wide, s.decode(tokens))
     (numbers,) = stage.texts(s, (codes[0], 1))
     tiles = [Tile(_in_lines(numbers, 4), "16 tokens (as codes)"), Tile(back[0], "what they hold")]
     return draw([[Tile(image[0], "a picture of any shape: its central square counts")], tiles])
@@ -51,7 +48,7 @@ def decode(stage: Stage) -> Image.Image:
     tokens, noise = s.encode(s.scene(**HEART)), _random(s, 7)
     half = s("Copy", target=tokens, reference=noise, positions="0-7")
     shown = stage.images(s, *map(s.decode, (tokens, noise, half)))
-    return _row(("tokens of a scene", "random tokens", "eight of each"), shown)
+    return draw([named_row(("tokens of a scene", "random tokens", "eight of each"), shown)])
 
 
 def random_tokens(stage: Stage) -> Image.Image:
@@ -60,7 +57,7 @@ def random_tokens(stage: Stage) -> Image.Image:
     below = ["“a large blue heart …”", "", ""]
     return draw(
         [
-            [Tile(*told) for told in zip(before, names, strict=True)],
+            [Tile(*tile) for tile in zip(before, names, strict=True)],
             [Tile(image, caption=words) for image, words in zip(after, below, strict=True)],
         ]
     )
@@ -80,7 +77,7 @@ def copy(stage: Stage) -> Image.Image:
     scenes = s.scene(**HEART), s.scene(colour="blue", light="dark", background="mint")
     mixed = s("Copy", target=s.encode(scenes[0]), reference=s.encode(scenes[1]), positions="6")
     shown = stage.images(s, *scenes, s.decode(mixed))
-    return _row(("target", "reference", "token 6 copied"), shown)
+    return draw([named_row(("target", "reference", "token 6 copied"), shown)])
 
 
 def blend(stage: Stage) -> Image.Image:
@@ -99,7 +96,7 @@ def blend(stage: Stage) -> Image.Image:
     )
     (images,) = stage.images(s, s.decode(way))
     names = ("target", "1/4", "1/2", "3/4", "reference")
-    return draw([[Tile(*told) for told in zip(images, names, strict=True)]])
+    return draw([[Tile(*tile) for tile in zip(images, names, strict=True)]])
 
 
 def set_codes(stage: Stage) -> Image.Image:
@@ -113,12 +110,12 @@ def set_codes(stage: Stage) -> Image.Image:
     scene = s.scene(**HEART)
     after = s("Set", tokenizer=s.tokenizer, tokens=s.encode(scene), codes=edits)
     shown = stage.images(s, scene, s.decode(after))
-    return _row(("before", f"codes: {edits}"), shown)
+    return draw([named_row(("before", f"codes: {edits}"), shown)])
 
 
 def perturb(stage: Stage) -> Image.Image:
     s = Sketch()
-    found, _ = s(
+    search, _ = s(
         "PerturbSearch",
         tokenizer=s.tokenizer,
         tokens=s.encode(s.scene()),
@@ -128,26 +125,26 @@ def perturb(stage: Stage) -> Image.Image:
         direction="maximize",
         top_k=1,
     )
-    (sheet,) = stage.images(s, (found, 4))
+    (sheet,) = stage.images(s, (search, 4))
     return whole(sheet[0])
 
 
 def influence(stage: Stage) -> Image.Image:
     s = Sketch()
-    found, _ = s(
+    influences, _ = s(
         "PixelInfluence",
         tokenizer=s.tokenizer,
         tokens=s.encode(s.scene(**HEART)),
         samples=16,
         seed=0,
     )
-    (sheet,) = stage.images(s, (found, 0))
+    (sheet,) = stage.images(s, (influences, 0))
     return whole(sheet[0])
 
 
 def importance(stage: Stage) -> Image.Image:
     s = Sketch()
-    found, _ = s(
+    importances, _ = s(
         "Importance",
         tokenizer=s.tokenizer,
         guide=s.guide,
@@ -159,7 +156,7 @@ def importance(stage: Stage) -> Image.Image:
         effect_images=32,
         seed=0,
     )
-    (charts,) = stage.images(s, (found, 0))
+    (charts,) = stage.images(s, (importances, 0))
     return stacked(*map(whole, charts))
 
 
@@ -172,17 +169,6 @@ def _in_lines(numbers: str, each: int) -> str:
     parts = numbers.split()
     return "\n".join("  ".join(parts[i : i + each]) for i in range(0, len(parts), each))
 
-
-def _row(names: tuple[str, ...], shown: list[list[Image.Image]]) -> Image.Image:
-    return draw([[Tile(images[0], name) for name, images in zip(names, shown, strict=True)]])
-
-
-_BESIDE = {
-    "direction": "right",
-    "match_image_size": True,
-    "spacing_width": 0,
-    "spacing_color": "white",
-}
 
 RECIPES = {
     "DemoScene": demo_scene,

@@ -1,4 +1,4 @@
-"""`python dev.py docs`: the library's pages, all made of its docstrings.
+"""The library's reference, `python dev.py docs`, made of its docstrings.
 
 docs/api.md, committed, has a line for each public name; .dev/api has everything, as HTML made by
 pdoc. A name that is new in `tokenopt_core.__all__` needs a place in `THEMES` (a test says so).

@@ -1,4 +1,4 @@
-"""The texts of the nodes as ComfyUI's pages look them up: locales/<language>/nodeDefs.json.
+"""Texts of the nodes for ComfyUI's pages: locales/<language>/nodeDefs.json.
 
 `python -m devtools.pages.locales` writes the English file from the nodes and says what the
 translations lack. A page looks up a text's key in its language and shows the node's own words where
@@ -50,11 +50,11 @@ def flat(texts: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 def inputs_of(said: dict) -> dict[str, tuple[str, dict]]:
     """Input id -> its type and settings, of a node in /object_info."""
-    found = {}
+    inputs = {}
     for group in ("required", "optional"):
         for name, (kind, *settings) in said["input"].get(group, {}).items():
-            found[name] = ("COMBO" if isinstance(kind, list) else kind, *(settings or [{}]))
-    return found
+            inputs[name] = ("COMBO" if isinstance(kind, list) else kind, *(settings or [{}]))
+    return inputs
 
 
 def plain(text: str) -> bool:
@@ -89,8 +89,8 @@ def main() -> None:
     save("en", english(schemas))
     wanted = {path for path, _ in flat(english(schemas, whole=True))}
     for language in TRANSLATED:
-        found = {path for path, _ in flat(load(language))}
-        for path in sorted(wanted - found):
+        there = {path for path, _ in flat(load(language))}
+        for path in sorted(wanted - there):
             print(f"{language} lacks {'.'.join(path)}")
 
 

@@ -1,5 +1,5 @@
-"""`python -m devtools.pages.messages`: what docs/troubleshooting.md lacks of the pack's messages,
-and has too much of.
+"""Messages of the pack: `python -m devtools.pages.messages` lists what docs/troubleshooting.md
+lacks of them, and has too much of.
 
 A message is the text of a `raise`, or of a logged warning or error, in nodes/, tokenopt_core/ and
 __init__.py, read from the source. What a message fills in when it is shown is one sign here: a gap.
@@ -35,15 +35,15 @@ def messages(root: Path = ROOT) -> dict[str, list[str]]:
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in files}
     returned = {path: _returned([tree]) for path, tree in trees.items()}
     anywhere = _returned(trees.values())
-    found: dict[str, list[str]] = defaultdict(list)
+    places: dict[str, list[str]] = defaultdict(list)
     for path, tree in trees.items():
         for function, spoken in _spoken(tree):
             for text in _texts(spoken, function, {**anywhere, **returned[path]}):
                 text = " ".join(text.split())
                 if re.search(r"\w", text) and text not in NEVER_SHOWN:
                     place = f"{path.relative_to(root).as_posix()}:{spoken.lineno}"
-                    found[text].append(place)
-    return dict(found)
+                    places[text].append(place)
+    return dict(places)
 
 
 def explained(page: str) -> dict[str, str]:
@@ -112,12 +112,12 @@ def _assigned(function: ast.AST, name: str) -> list[ast.expr]:
 
 def _returned(trees) -> dict[str, list[tuple[ast.AST, ast.expr]]]:
     """Function name -> what it returns, of all functions that say what they return."""
-    found: dict[str, list[tuple[ast.AST, ast.expr]]] = defaultdict(list)
+    returned: dict[str, list[tuple[ast.AST, ast.expr]]] = defaultdict(list)
     for tree in trees:
         for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
             returns = (n for n in ast.walk(function) if isinstance(n, ast.Return) and n.value)
-            found[function.name] += [(function, r.value) for r in returns]
-    return found
+            returned[function.name] += [(function, r.value) for r in returns]
+    return returned
 
 
 def _name(node: ast.AST) -> str:

@@ -1,4 +1,4 @@
-"""`python -m devtools.pages.notebook`: runs docs/examples/tour.py in Jupyter, saves tour.ipynb.
+"""The notebook: `python -m devtools.pages.notebook` runs docs/examples/tour.py, saves tour.ipynb.
 
 Jupyter is not among the development requirements: `pip install nbclient ipykernel` first. A test
 runs the cells without it, and compares the notebook with its source.
@@ -29,12 +29,12 @@ class Cell:
 def cells(source: str) -> list[Cell]:
     """The cells of a text in percent format (`# %%` and `# %% [markdown]`), its head left out."""
     _, *parts = _CELL.split(source)
-    found = []
+    parsed = []
     for mark, text in zip(parts[::2], parts[1::2], strict=True):
         if mark:
             text = re.sub(r"^# ?", "", text, flags=re.MULTILINE)
-        found.append(Cell("markdown" if mark else "code", text.strip("\n")))
-    return found
+        parsed.append(Cell("markdown" if mark else "code", text.strip("\n")))
+    return parsed
 
 
 def main() -> int:
@@ -44,9 +44,9 @@ def main() -> int:
     notebook = nbformat.v4.new_notebook()
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     for number, cell in enumerate(cells(SOURCE.read_text(encoding="utf-8"))):
-        made = getattr(nbformat.v4, f"new_{cell.kind}_cell")(cell.text)
-        made["id"] = f"cell-{number}"  # else random: every run would change the file
-        notebook.cells.append(made)
+        new = getattr(nbformat.v4, f"new_{cell.kind}_cell")(cell.text)
+        new["id"] = f"cell-{number}"  # else random: every run would change the file
+        notebook.cells.append(new)
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # tqdm looks for bars
     NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(ROOT)}}).execute()
     for cell in notebook.cells:

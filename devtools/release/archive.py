@@ -1,4 +1,4 @@
-"""What the registry's archive of this pack holds: the tracked files less those of .comfyignore.
+"""The registry's archive of this pack: the tracked files less those of .comfyignore.
 
 `comfy node pack` makes its archive by the same two rules; `python -m devtools.release.registry`
 holds the two side by side. Git itself reads .comfyignore here: its patterns are those of

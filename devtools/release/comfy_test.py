@@ -1,4 +1,4 @@
-"""comfy-test's levels on the unpacked archive in a real server, and what may be found by them.
+"""comfy-test's levels on the unpacked archive in a real server, and the findings to accept.
 
 comfy-test.toml says why what is accepted here is flagged falsely.
 """
@@ -54,8 +54,8 @@ def run_problems(said: str) -> list[str]:
     passed = re.findall(r"^\[(\w+)\] PASSED", said, re.MULTILINE)
     missing = {"WARNINGS", "HAZARDS", "REGISTRATION"} - set(passed)
     problems += [f"level {level} did not pass" for level in sorted(missing)]
-    found = re.findall(r"^\[(?:warnings|hazards)\] ([\w-]+) -- (.*)$", said, re.MULTILINE)
-    problems += [f"{name}: {why}" for name, why in found if name not in ACCEPTED_REPORTS]
+    reports = re.findall(r"^\[(?:warnings|hazards)\] ([\w-]+) -- (.*)$", said, re.MULTILINE)
+    problems += [f"{name}: {why}" for name, why in reports if name not in ACCEPTED_REPORTS]
     return problems
 
 

@@ -1,4 +1,4 @@
-"""What installing the pack does to an environment that has ComfyUI.
+"""Effects of an installation of the pack on an environment that has ComfyUI.
 
 `python -m devtools.release.manager_install` does it: a copy of this environment is stripped to
 what ComfyUI itself needs, gets the lines of requirements.txt one by one as ComfyUI Manager gives
@@ -25,12 +25,14 @@ from packaging.utils import canonicalize_name
 
 from ..comfyui.layout import DEV, ROOT, comfyui_folder
 from ..comfyui.server import ComfyServer
+from ..comfyui.template_files import api_graph
+from ..steps import program
 from .archive import pack, unpack
 
 # ComfyUI 0.3.75 imports it without naming it; pip has to stay to be used.
 KEPT = ("requests", "pip", "setuptools")
 TORCH = ("torch", "torchvision", "torchaudio", "torchsde", "triton")
-TEMPLATE = ROOT / "workflows" / "api" / "text_edit.json"
+TEMPLATE = "text_edit"
 PIP = ("install", "--disable-pip-version-check", "--no-input")
 
 
@@ -53,7 +55,7 @@ def comfyui_packages() -> dict[str, Distribution]:
 
 def closure(lines: Iterable[str]) -> dict[str, Distribution]:
     """The packages of this environment that these requirements need, directly or not."""
-    found: dict[str, Distribution] = {}
+    packages: dict[str, Distribution] = {}
     seen, waiting = set(), [Requirement(line) for line in lines]
     while waiting:
         wanted = waiting.pop()
@@ -65,12 +67,12 @@ def closure(lines: Iterable[str]) -> dict[str, Distribution]:
             package = distribution(name)
         except PackageNotFoundError:  # of another system, or left out by its user
             continue
-        found[name] = package
+        packages[name] = package
         for each in map(Requirement, package.requires or ()):
             cases = [{"extra": extra} for extra in ("", *extras)]
             if not each.marker or any(each.marker.evaluate(case) for case in cases):
                 waiting.append(each)
-    return found
+    return packages
 
 
 def claimed_environment(folder: Path) -> Path:
@@ -79,7 +81,7 @@ def claimed_environment(folder: Path) -> Path:
     pip decides by names, versions and needs, so it decides there as in a real one, in seconds.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    python = _python(folder)
+    python = program(folder)
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     for package in comfyui_packages().values():
@@ -101,14 +103,14 @@ def would_install(python: Path, *requirements: str) -> dict[str, str]:
         raise NoRegistry(done.stderr.strip().splitlines()[-1])
     if done.returncode:
         raise RuntimeError(done.stderr)
-    found = (item["metadata"] for item in json.loads(done.stdout)["install"])
-    return {canonicalize_name(each["name"]): each["version"] for each in found}
+    installs = (item["metadata"] for item in json.loads(done.stdout)["install"])
+    return {canonicalize_name(each["name"]): each["version"] for each in installs}
 
 
 def copied_environment(folder: Path) -> Path:
     """The Python of a working copy of this environment, stripped to what ComfyUI needs."""
     shutil.copytree(sys.prefix, folder, symlinks=True, copy_function=os.link)
-    python = _python(folder)
+    python = program(folder)
     extra = sorted(set(versions(python)) - set(comfyui_packages()))
     _pip(python, "uninstall", "--yes", "--quiet", *extra)
     return python
@@ -134,7 +136,7 @@ def main() -> int:
         print(f"before: {len(before)} packages. new: {new}. changed: {changed or 'none'}")
         print("torch:", {name: after[name] for name in TORCH if name in after})
         seconds = _run_template(Path(temporary, "base"), python)
-    print(f"The template {TEMPLATE.stem} ran in that environment in {seconds:.0f} s.")
+    print(f"The template {TEMPLATE} ran in that environment in {seconds:.0f} s.")
     return 1 if changed else 0
 
 
@@ -144,9 +146,9 @@ def _run_template(base: Path, python: Path) -> float:
     unpack(pack(base / "node.zip"), base / "custom_nodes" / "tokenopt")
     log = DEV / "logs" / "manager-install.log"
     with ComfyServer(base, linked=False, python=python, log=log) as server:
-        run = server.client().run(json.loads(TEMPLATE.read_text(encoding="utf-8")))
+        run = server.client().run(api_graph(TEMPLATE))
     if run.status != "success":
-        raise RuntimeError(f"{TEMPLATE.stem}: {run.error}; see {log}")
+        raise RuntimeError(f"{TEMPLATE}: {run.error}; see {log}")
     return run.seconds
 
 
@@ -156,10 +158,6 @@ def _pip(python: Path, *arguments: str) -> str:
     if done.returncode:
         raise RuntimeError(f"pip {' '.join(arguments)}: {done.stderr}")
     return done.stdout
-
-
-def _python(environment: Path) -> Path:
-    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 if __name__ == "__main__":

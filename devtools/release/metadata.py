@@ -1,4 +1,4 @@
-"""What pyproject.toml tells the registry: read it, fill it in, and list the models it must name."""
+"""Metadata for the registry in pyproject.toml: read, filled in, and the models it must name."""
 
 from __future__ import annotations
 

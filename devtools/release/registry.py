@@ -17,6 +17,7 @@ import zipfile
 from pathlib import Path
 
 from ..comfyui.layout import DEV, ROOT
+from ..steps import program
 from . import comfy_test
 from .archive import archive_files
 from .metadata import PYPROJECT, filled_in, read
@@ -88,22 +89,22 @@ def _packed(tools: Path, pack: Path, archive: Path) -> list[str]:
 
 def _understood(tools: Path, pack: Path) -> list[str]:
     """What pyproject.toml says and the registry's reader does not see."""
-    told = read((pack / "pyproject.toml").read_text(encoding="utf-8"))
-    project, comfy = told["project"], told["tool"]["comfy"]
+    written = read((pack / "pyproject.toml").read_text(encoding="utf-8"))
+    project, comfy = written["project"], written["tool"]["comfy"]
     command = [str(tools / "python"), "-c", PARSED]
     done = subprocess.run(command, cwd=pack, capture_output=True, text=True, check=True)
-    seen = json.loads(done.stdout.splitlines()[-1])
+    read_as = json.loads(done.stdout.splitlines()[-1])
     pairs = {
-        "name": (seen["project"]["name"], project["name"]),
-        "version": (seen["project"]["version"], project["version"]),
-        "dependencies": (seen["project"]["dependencies"], project["dependencies"]),
-        "Repository": (seen["project"]["urls"]["repository"], project["urls"]["Repository"]),
-        "systems": (seen["project"]["supported_os"], ["OS Independent"]),
-        "accelerators": (seen["project"]["supported_accelerators"], []),
-        "ComfyUI": (seen["project"]["supported_comfyui_version"], comfy["requires-comfyui"]),
-        "Icon": (seen["tool_comfy"]["icon"], comfy["Icon"]),
-        "Banner": (seen["tool_comfy"]["banner_url"], comfy["Banner"]),
-        "Models": (seen["tool_comfy"]["models"], comfy["Models"]),
+        "name": (read_as["project"]["name"], project["name"]),
+        "version": (read_as["project"]["version"], project["version"]),
+        "dependencies": (read_as["project"]["dependencies"], project["dependencies"]),
+        "Repository": (read_as["project"]["urls"]["repository"], project["urls"]["Repository"]),
+        "systems": (read_as["project"]["supported_os"], ["OS Independent"]),
+        "accelerators": (read_as["project"]["supported_accelerators"], []),
+        "ComfyUI": (read_as["project"]["supported_comfyui_version"], comfy["requires-comfyui"]),
+        "Icon": (read_as["tool_comfy"]["icon"], comfy["Icon"]),
+        "Banner": (read_as["tool_comfy"]["banner_url"], comfy["Banner"]),
+        "Models": (read_as["tool_comfy"]["models"], comfy["Models"]),
     }
     return [
         f"{key} is read as {is_}, not {should}"
@@ -119,15 +120,15 @@ def _fill(path: Path) -> None:
 
 def _tools() -> Path:
     """The folder of the tools' programs, installed now if they are not there."""
-    programs = FOLDER / ("Scripts" if os.name == "nt" else "bin")
+    python = program(FOLDER)
     stamp = FOLDER / "tools"
     if not stamp.is_file() or stamp.read_text() != "\n".join(TOOLS):
         print(f"Installing {' and '.join(TOOLS)} in {FOLDER} (about a minute) ...", flush=True)
         venv.create(FOLDER, with_pip=True, clear=True)
-        pip = [str(programs / "python"), "-m", "pip", "install", "--quiet", *TOOLS]
+        pip = [str(python), "-m", "pip", "install", "--quiet", *TOOLS]
         subprocess.run([*pip, "--disable-pip-version-check"], check=True)
         stamp.write_text("\n".join(TOOLS))
-    return programs
+    return python.parent
 
 
 def _comfy(tools: Path, pack: Path, *arguments: str) -> str:

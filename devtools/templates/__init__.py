@@ -1,1 +1,1 @@
-"""Workflow templates: made, noted, shortened and photographed."""
+"""Workflow templates: files, notes, short versions and screenshots."""

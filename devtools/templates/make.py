@@ -1,4 +1,4 @@
-"""`python dev.py templates`: workflows/NN_NAME.json and .jpg from workflows/api/NAME.json.
+"""Templates, `python dev.py templates`: workflows/NN_NAME.json and .jpg from api/NAME.json.
 
 The front end itself builds, lays out and saves the nodes, so that each template is what a user
 would have saved; the server runs the workflow once for the thumbnail.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import uuid
+from pathlib import Path
 
 from PIL import Image, ImageOps, ImageSequence
 
@@ -16,14 +17,12 @@ from ..comfyui.client import Client, Graph
 from ..comfyui.frontend import FrontEnd
 from ..comfyui.layout import DEV
 from ..comfyui.server import ComfyServer
-from ..comfyui.template_files import READY, TEMPLATES, api_file, file_name, template_file
-from .notes import NOTES
-from .released import NOTES as RELEASED_NOTES
-from .released import card, is_released, with_models
+from ..comfyui.template_files import READY, TEMPLATES, api_graph, file_name, template_file
+from .released import card, is_released, needs, read_note, with_models
 
 THUMBNAIL, INSET = 384, 120
 PAPER = (37, 39, 43)  # of the sweep's grid
-# What a thumbnail shows of a picture that is too large to be read there: left, top, right, bottom.
+# Part of a large image that a thumbnail shows: left, top, right, bottom.
 PARTS = {
     "sweep": (446, 20, 1006, 640),
     "token_importance": (76, 40, 482, 446),
@@ -31,64 +30,8 @@ PARTS = {
 }
 COLUMN_GAP, ROW_GAP = 60, 110  # the title bar (30) lies above; new rendering makes nodes taller
 
-# Depth in the graph is the column; a node stands beside the middle of what feeds it, if it can.
-LAYOUT = """([columns, sources, sizes, [note, room], versions, gaps, reroutes, groups]) => {
-    const graph = app.graph, tops = {}, framed = Object.values(groups).flat();
-    let left = 0;
-    for (const [id, [from, slot]] of Object.entries(reroutes)) {
-        const source = graph.getNodeById(Number(from)), node = LiteGraph.createNode('Reroute');
-        const links = source.outputs[slot].links.map((link) => graph.links[link]);
-        const targets = links.map((link) => [link.target_id, link.target_slot]);
-        node.id = Number(id);
-        graph.add(node);
-        source.connect(slot, node, 0);
-        for (const [target, input] of targets) node.connect(0, target, input);
-    }
-    if (note) {
-        const node = LiteGraph.createNode('MarkdownNote');
-        graph.add(node);
-        node.title = 'What this does';
-        node.widgets[0].value = note;
-        node.pos = [0, 0];
-        node.size = room;
-        left = room[0] + gaps[0];
-    }
-    for (const column of columns) {
-        let free = 0, width = 0;
-        const mean = (id) => sources[id].reduce((sum, from) => sum + tops[from], 0)
-            / Math.max(1, sources[id].length);
-        for (const id of column.toSorted((a, b) => mean(a) - mean(b))) {
-            const node = graph.getNodeById(Number(id));
-            const least = node.computeSize();
-            const wanted = sizes[node.type] ?? [300, 0];
-            const across = Math.max(wanted[0], Math.min(least[0], 420));
-            node.size = [across, Math.max(wanted[1], least[1])];
-            node.onResize?.(node.size);
-            const title = framed.includes(id) ? 40 : 0;  // of the group around it
-            tops[id] = Math.max(free + title, Math.round(mean(id)));
-            node.pos = [left, tops[id]];
-            free = tops[id] + node.size[1] + gaps[1];
-            width = Math.max(width, node.size[0]);
-        }
-        left += width + gaps[0];
-    }
-    for (const [title, ids] of Object.entries(groups)) {
-        const group = new LiteGraph.LGraphGroup(title);
-        const nodes = ids.map((id) => graph.getNodeById(Number(id)));
-        for (const node of nodes) node.updateArea();
-        graph.add(group);
-        group.resizeTo(nodes, 20);
-    }
-    for (const node of graph._nodes) {
-        const [pack, version] = node.type.startsWith('TokenOpt_')
-            ? ['tokenopt', versions[0]] : ['comfy-core', versions[1]];
-        const origin = {cnr_id: pack, ver: version, 'Node name for S&R': node.type};
-        Object.assign(node.properties, origin);
-        for (const widget of node.widgets ?? [])
-            if (widget.name === 'control_after_generate') widget.value = 'fixed';
-    }
-    graph.setDirtyCanvas(true, true);
-}"""
+# Depth in the graph is the column; a node is beside the middle of its sources where possible.
+LAYOUT = (Path(__file__).parent / "layout.js").read_text(encoding="utf-8")
 SIZES = {
     "TokenOpt_DemoScene": [280, 0],
     "TokenOpt_EasyTextEdit": [400, 640],  # with room for the live preview
@@ -127,7 +70,7 @@ def main(names: list[str]) -> int:
     log = DEV / "logs" / "templates.log"
     with ComfyServer(DEV / "templates-base", log=log) as server, FrontEnd(server.url) as frontend:
         for name in names or TEMPLATES:
-            graph = json.loads(api_file(name).read_text(encoding="utf-8"))
+            graph = api_graph(name)
             _save_template(frontend, graph | READY.get(name, {}), name)
             if is_released(name):
                 _save_card(name)
@@ -135,6 +78,11 @@ def main(names: list[str]) -> int:
                 _save_thumbnail(server.client(), graph, name)
             print(f"workflows/{file_name(name)}.json and .jpg", flush=True)
     return 0
+
+
+def note_of(name: str) -> str:
+    """What the note beside the nodes of a template says (Markdown)."""
+    return f"{read_note(name)}\n\n{needs(name)}" if is_released(name) else read_note(name)
 
 
 def sources_of(graph: Graph) -> dict[str, list[str]]:
@@ -171,7 +119,7 @@ def _save_template(frontend: FrontEnd, graph: Graph, name: str) -> None:
     sources = rerouted(sources_of(graph), {n: source for n, (source, _) in reroutes.items()})
     for number, above in BELOW.get(name, {}).items():
         sources[number] = sources[above]
-    note = [RELEASED_NOTES[name], LARGE_NOTE] if is_released(name) else [NOTES.get(name), NOTE]
+    note = [note_of(name), LARGE_NOTE if is_released(name) else NOTE]
     drawn = [columns_of(sources), sources, SIZES, note, VERSIONS]
     frontend.page.evaluate(LAYOUT, [*drawn, [COLUMN_GAP, ROW_GAP], reroutes, groups])
     frontend.fit_view()
@@ -193,17 +141,17 @@ def _save_thumbnail(client: Client, graph: Graph, name: str) -> None:
         sys.exit(
             f"dev.py: {name} failed in {run.error['node_type']}: {run.error['exception_message']}"
         )
-    pictures = _frames(client.images(run, thumbnail_node(graph)))
+    images = _frames(client.images(run, thumbnail_node(graph)))
     if name in PARTS:
-        pictures = [pictures[0].crop(PARTS[name])]
-    sheet, before = montage(pictures), _nodes_saving(graph, "before")
-    if len(pictures) == 1 and before:
+        images = [images[0].crop(PARTS[name])]
+    sheet, before = montage(images), _nodes_saving(graph, "before")
+    if len(images) == 1 and before:
         _inset(sheet, client.images(run, before[0])[0])
     sheet.save(template_file(name, ".jpg"), quality=90)
 
 
 def _inset(sheet: Image.Image, before: Image.Image) -> None:
-    """Draws what there was before, small, into the lower left corner."""
+    """Draws the image before the edit, small, into the lower left corner."""
     small = ImageOps.contain(before.convert("RGB"), (INSET, INSET), Image.Resampling.BICUBIC)
     framed = ImageOps.expand(small, border=4, fill=PAPER)
     sheet.paste(framed, (0, THUMBNAIL - framed.height))
@@ -220,14 +168,14 @@ def _frames(images: list[Image.Image]) -> list[Image.Image]:
 
 
 def _save_card(name: str) -> None:
-    title = RELEASED_NOTES[name].splitlines()[0].lstrip("# ")
+    title = read_note(name).splitlines()[0].lstrip("# ")
     saved = json.loads(template_file(name).read_text(encoding="utf-8"))
     card(saved, title).save(template_file(name, ".jpg"), quality=90)
 
 
 def thumbnail_node(graph: Graph) -> str:
-    """The node that saves what the template is about: the steps on a way, a grid, a whole picture,
-    else the result."""
+    """The node that saves what the template is about: the steps of a run, a grid, a whole image,
+    otherwise the result."""
     words = ("trajectory", "grid", "whole", "after")
     return next(node for word in words for node in _nodes_saving(graph, word))
 
@@ -238,14 +186,14 @@ def _nodes_saving(graph: Graph, word: str) -> list[str]:
 
 
 def montage(images: list[Image.Image]) -> Image.Image:
-    """A square picture of one image, or of four."""
+    """One image, or four, in a square."""
     count = 2 if len(images) >= 4 else 1
     size = THUMBNAIL // count
     sheet = Image.new("RGB", (THUMBNAIL, THUMBNAIL), PAPER)
     for place, image in enumerate(images[: count**2]):
         fitted = ImageOps.contain(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC)
         left, top = size * (place % count), size * (place // count)
-        room = (size - fitted.width) // 2, (size - fitted.height) // 2  # a grid is no square
+        room = (size - fitted.width) // 2, (size - fitted.height) // 2  # a grid may not be square
         sheet.paste(fitted, (left + room[0], top + room[1]))
     return sheet
 

@@ -1,8 +1,8 @@
-"""Every template as users see it: `.venv/bin/python -m devtools.templates.screenshots [NAME ...]`.
+"""Screenshots of the templates: `.venv/bin/python -m devtools.templates.screenshots [NAME ...]`.
 
 Opens and photographs the templates in the front end that ComfyUI 0.3.75 pins and in the newest
-one, in classic and new rendering, in a small and in a large window. The pictures and a sheet of
-them all are in .dev/screenshots/FRONT_END-RENDERING-WIDTH. Nothing is run. To be looked at.
+one, in classic and new rendering, in a small and in a large window. The screenshots and a sheet
+of them all are in .dev/screenshots/FRONT_END-RENDERING-WIDTH, for inspection. Nothing is run.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from ..comfyui.frontend import FrontEnd
 from ..comfyui.layout import DEV, newest_frontend
 from ..comfyui.server import ComfyServer
 from ..comfyui.template_files import TEMPLATES, template_file
+from ..sheets import contact_sheet
 
 WINDOWS = [(1366, 768), (2560, 1440)]
-SHEET, COLUMNS = 640, 3  # width of a picture on a sheet in pixels, pictures in a row
+SHEET, COLUMNS = 640, 3  # width of an image on a sheet in pixels, images in a row
 RENDERING = "(on) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)"
 
 
@@ -36,7 +37,9 @@ def main(names: list[str]) -> int:
                     for rendering in ("classic", "new"):
                         folder = DEV / "screenshots" / f"{front_end}-{rendering}-{width}"
                         _photograph(opened, rendering, templates, folder)
-                        _sheet(folder, [template.stem for template in templates])
+                        shots = [Image.open(folder / f"{file.stem}.png") for file in templates]
+                        sheet = contact_sheet(shots, COLUMNS, SHEET)
+                        sheet.save(folder.with_suffix(".jpg"), quality=90)
                         print(folder, "errors:", opened.errors or "none", flush=True)
     return 0
 
@@ -48,17 +51,6 @@ def _photograph(opened: FrontEnd, rendering: str, templates: list[Path], folder:
         opened.page.wait_for_timeout(300)
         opened.fit_view()
         opened.screenshot(folder / f"{template.stem}.png")
-
-
-def _sheet(folder: Path, names: list[str]) -> None:
-    pictures = [Image.open(folder / f"{name}.png").convert("RGB") for name in names]
-    height = SHEET * pictures[0].height // pictures[0].width
-    rows = -(-len(pictures) // COLUMNS)
-    sheet = Image.new("RGB", (SHEET * COLUMNS, height * rows))
-    for place, picture in enumerate(pictures):
-        corner = (place % COLUMNS * SHEET, place // COLUMNS * height)
-        sheet.paste(picture.resize((SHEET, height), Image.Resampling.LANCZOS), corner)
-    sheet.save(folder.with_suffix(".jpg"), quality=90)
 
 
 if __name__ == "__main__":

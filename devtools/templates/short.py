@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
 
 from ..comfyui.client import Graph
-from ..comfyui.layout import ROOT
-
-WORKFLOWS = ROOT / "workflows" / "api"
+from ..comfyui.template_files import API_WORKFLOWS, api_graph
 
 SCENES = 24  # of both kinds in each comparison of the templates
 
@@ -29,8 +26,8 @@ _QUICK = {
 
 def short_templates() -> dict[str, Graph]:
     """Every shipped workflow of the demo models in API format by name, with few steps."""
-    files = sorted(WORKFLOWS.glob("*.json"))
-    graphs = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    names = sorted(file.stem for file in API_WORKFLOWS.glob("*.json"))
+    graphs = {name: api_graph(name) for name in names}
     return {name: short(graph) for name, graph in graphs.items() if _of_the_demo(graph)}
 
 

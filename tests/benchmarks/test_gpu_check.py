@@ -13,11 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from benchmarks.gpu_check.check import Part
 from torch.autograd import DeviceType
 
 from benchmarks.gpu_check import __main__ as gpu_check
 from benchmarks.gpu_check import compare, rows
+from benchmarks.gpu_check.check import Part
 from benchmarks.speed import clock
 from benchmarks.speed.models import DEMO, EVERY_SMALL
 from benchmarks.speed.step_profile import STEP, activity

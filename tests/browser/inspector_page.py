@@ -1,4 +1,4 @@
-"""What the tests of the Token Inspector see and do on the page."""
+"""Actions and observations of the Token Inspector's tests on the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Token Inspector in a real browser: what is clicked, typed and dragged becomes the image.
+"""The Token Inspector in a real browser: clicks, keys and drags become the image.
 
 Each test does its deeds in ComfyUI's classic and in its new rendering of nodes.
 """

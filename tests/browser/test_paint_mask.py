@@ -1,4 +1,4 @@
-"""The template `inpaint` with a user's own picture and a mask painted in ComfyUI's mask editor."""
+"""The template `inpaint` with a user's own image and a mask painted in ComfyUI's mask editor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of installing share."""
+"""Fixtures of the tests of installing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pip does when the pack comes to an environment that has ComfyUI.
+"""Effects of pip when the pack comes to an environment that has ComfyUI.
 
 `python -m devtools.release.manager_install` installs for real and runs a template there.
 """

@@ -1,4 +1,4 @@
-"""What pyproject.toml tells the registry, by the registry's published rules."""
+"""Metadata for the registry in pyproject.toml, by the registry's published rules."""
 
 from __future__ import annotations
 

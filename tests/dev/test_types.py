@@ -1,4 +1,4 @@
-"""Whoever imports the library gets types that are right: pyrefly reads the examples."""
+"""Types of the library for its users: pyrefly reads the examples."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import pytest
 
 from devtools.comfyui.layout import ROOT
 from devtools.templates.released import is_released
-from devtools.verdict import Verdict, look_at
+from devtools.verdict import Verdict, verdicts
 from tokenopt_core.losses.prompts import parse_prompt
 
 SHIPPED = sorted(path.stem for path in (ROOT / "workflows" / "api").glob("*.json"))
@@ -232,7 +232,9 @@ def verdicts_on(client, graph) -> list[Verdict]:
         if node["class_type"] == "SaveImage" and "after" in node["inputs"]["filename_prefix"]:
             images = client.images(run, number)
             wanted = asked_of(graph, len(images))
-            found += [look_at([image], text)[0] for image, text in zip(images, wanted, strict=True)]
+            found += [
+                verdicts([image], text)[0] for image, text in zip(images, wanted, strict=True)
+            ]
     return found
 
 

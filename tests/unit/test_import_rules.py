@@ -32,6 +32,17 @@ LAYERS = {
         "guides optimize study tokens",
         "easy editing sweep",
     ),
+    "benchmarks": (
+        "command images markdown scenes stats",
+        "attributes science screen soak speed tokens",
+        "gpu_check",
+    ),
+    "devtools": (
+        "sheets steps verdict",
+        "comfyui",
+        "demo pages release templates",
+        "help_pictures",
+    ),
 }
 
 

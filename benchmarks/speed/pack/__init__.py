@@ -62,7 +62,7 @@ class ReportingCost:
             }
             timings = alternate(cases, blocks, device)
         seconds = {name: timing.seconds for name, timing in timings.items()}
-        spent = {name: found[-blocks:] for name, found in processor.items()}  # no warming up
+        spent = {name: times[-blocks:] for name, times in processor.items()}  # no warming up
         return {"ui": {"seconds": [seconds], "processor_seconds": [spent]}}
 
 
@@ -100,8 +100,8 @@ def _advance(run: Iterator[None], steps: int, spent: list[float]) -> None:
 
 def _pack_module(name: str) -> ModuleType:
     """A module of the pack's nodes as ComfyUI has loaded it."""
-    (found,) = (sys.modules[key] for key in sys.modules if key.endswith(f"tokenopt.nodes.{name}"))
-    return found
+    (module,) = (sys.modules[key] for key in sys.modules if key.endswith(f"tokenopt.nodes.{name}"))
+    return module
 
 
 NODE_CLASS_MAPPINGS = {"TokenOptSpeed_ReportingCost": ReportingCost}

@@ -64,7 +64,7 @@ def test_every_public_name_has_a_theme():
 
 
 def test_the_overview_is_what_the_docstrings_say():
-    """Else: `python dev.py docs`."""
+    """Otherwise: `python dev.py docs`."""
     assert OVERVIEW.read_text(encoding="utf-8") == overview()
 
 

@@ -63,7 +63,7 @@ def notebook() -> dict:
 
 
 def test_the_notebook_is_what_its_source_says():
-    """Else: `python -m devtools.pages.notebook`. It has its pictures and nothing of the machine."""
+    """Otherwise: `python -m devtools.pages.notebook`. It has its images, nothing of the machine."""
     saved = [(c["cell_type"], "".join(c["source"])) for c in notebook()["cells"]]
     assert saved == [(c.kind, c.text) for c in cells(SOURCE.read_text(encoding="utf-8"))]
     outputs = [out for cell in notebook()["cells"] for out in cell.get("outputs", [])]

@@ -1,8 +1,7 @@
-"""The registry's icon and banner, out of an edit by the demo models: `python -m
-devtools.release.pictures` writes docs/registry/icon.png and banner.png.
+"""The registry's icon and banner, made of an edit by the demo models.
 
-A picture stands over the codes that it is decoded from, one coloured cell for each. The cells have
-the colours of the Token Inspector.
+`python -m devtools.release.artwork` writes docs/registry/icon.png and banner.png. An image is above
+the codes that it is decoded from, one cell for each, in the colours of the Token Inspector.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ SHADES, DARKEST, LIGHTEST = 12, -0.5, 0.6
 
 @dataclass(frozen=True)
 class Stage:
-    """A moment of the edit: what is seen, and the codes (n,) behind it."""
+    """A moment of the edit: the image, and its codes (n,)."""
 
-    picture: Image.Image
+    image: Image.Image
     codes: list[int]
 
 
@@ -49,7 +48,7 @@ def main() -> None:
 
 
 def edit() -> list[Stage]:
-    """The red circle's way to the green star."""
+    """The start, some steps, and the result of the edit from a red circle to a green star."""
     tokenizer, guide = load_tokenizer("demo"), load_guide("demo")
     scene = draw_scene(Attributes.from_names([{**SCENE, **PLACE}]), seed=7)
     features = tokenizer.encode(scene)
@@ -63,11 +62,11 @@ def edit() -> list[Stage]:
 
 
 def icon(stage: Stage) -> Image.Image:
-    """The picture over two rows of cells, all edge to edge."""
+    """The image over two rows of cells, all edge to edge."""
     cell = ICON // ACROSS
     sheet = Image.new("RGB", (ICON, ICON), PAPER)
     high = ICON - cell * len(stage.codes) // ACROSS
-    large = stage.picture.resize((ICON, ICON), Image.Resampling.LANCZOS)
+    large = stage.image.resize((ICON, ICON), Image.Resampling.LANCZOS)
     top = (ICON - high) // 2
     sheet.paste(large.crop((0, top, ICON, top + high)))
     _cells(sheet, stage.codes, (0, high), cell, gap=4)
@@ -87,7 +86,7 @@ def banner(stages: list[Stage]) -> Image.Image:
     draw.text((wide - margin, 58), line, INK, ImageFont.load_default(28), anchor="rt")
     for column, stage in enumerate(stages):
         left = margin + column * (size + margin)
-        large = stage.picture.resize((size, size), Image.Resampling.LANCZOS)
+        large = stage.image.resize((size, size), Image.Resampling.LANCZOS)
         sheet.paste(large, (left, 140))
         _cells(sheet, stage.codes, (left, 140 + size + 12), cell, gap=3)
     prompt = f"\N{LEFT DOUBLE QUOTATION MARK}{PROMPT}\N{RIGHT DOUBLE QUOTATION MARK}"
