@@ -54,7 +54,7 @@ class Inspect(io.ComfyNode):
                     "edits",
                     default="",
                     placeholder="3: 417, 7: 12",
-                    tooltip="Codes to put in, as position: code, separated by commas; 1/3: 417 "
+                    tooltip="Codes to set, as position: code, separated by commas; 1/3: 417 "
                     "changes only image 1 of a batch (the first is 0). The strip writes this when "
                     "you edit a cell. Empty: the tokens pass unchanged.",
                 ),
@@ -65,7 +65,7 @@ class Inspect(io.ComfyNode):
                 ),
             ],
             outputs=[
-                tokens_output("The tokens with the edits put in."),
+                tokens_output("The tokens with these edits, otherwise unchanged."),
                 text_output(
                     "positions", "The selected positions, as text for the inputs of that name."
                 ),

@@ -45,13 +45,13 @@ class SaveImage(io.ComfyNode):
             node_id="TokenOpt_SaveImage",
             display_name="Save Image with Record",
             category=f"{CATEGORY}/image",
-            description="Saves images as PNG files that carry the optimizer's record (seeds, "
-            "settings, curves, times, versions) and the image's codes as text, beside ComfyUI's "
-            "own prompt and workflow.",
+            description="Saves images as PNG files that contain the optimizer's record (seeds, "
+            "settings, loss curves, timings, versions) and the image's codes as text, in addition "
+            "to ComfyUI's own prompt and workflow.",
             search_aliases=["save png", "metadata", "export"],
             is_output_node=True,
             inputs=[
-                image_input("The images to save, one file each.", name="images"),
+                image_input("The images to save, one file per image.", name="images"),
                 io.String.Input(
                     "record",
                     force_input=True,
@@ -61,8 +61,8 @@ class SaveImage(io.ComfyNode):
                 ),
                 filename_input("tokenopt/edit", "file names"),
                 tokens_input(
-                    "The tokens that the images were decoded from, to keep their codes in the "
-                    "files; needs tokenizer. Instead of the codes in record.",
+                    "The tokens that the images were decoded from, to store their codes in the "
+                    "files; needs tokenizer. Replaces the codes in record.",
                     optional=True,
                 ),
                 tokenizer_input(ITS_TOKENIZER, optional=True),

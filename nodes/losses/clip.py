@@ -28,7 +28,7 @@ def _crop_inputs() -> list[io.Input]:
             "random_crops",
             default=True,
             tooltip="Compare random crops, mirrored at random: the strongest protection against "
-            "results that please only CLIP. Off: the whole image, once.",
+            "adversarial results. Off: the whole image, once.",
         ),
         io.Int.Input(
             "crops",
@@ -47,7 +47,7 @@ def _mirror_input() -> io.Input:
             "mirror",
             default=True,
             tooltip="Mirror half of the random crops. Off: left and right in the prompt count; "
-            "results please CLIP alone a little more easily.",
+            "results are slightly more often adversarial.",
         )
     )
 
@@ -61,7 +61,7 @@ class ClipLoss(io.ComfyNode):
             node_id="TokenOpt_ClipLoss",
             display_name="CLIP Loss",
             category=f"{CATEGORY}/loss",
-            description="Asks for images that match a text.",
+            description="A loss that makes images match a text.",
             search_aliases=["text edit", "prompt", "inpaint", "text to image", "guidance"],
             has_intermediate_output=True,
             inputs=[
@@ -69,8 +69,8 @@ class ClipLoss(io.ComfyNode):
                 prompt_input(
                     DEMO_PROMPT,
                     "What the whole result should show, not only the change. Several parts: a red "
-                    "fox:1 | blurry:-0.4, for a while: | snow:1@0.5-1. With a batch one line for "
-                    "all images or one line each.",
+                    "fox:1 | blurry:-0.4, for a while: | snow:1@0.5-1. For a batch: one line for "
+                    "all images or one line per image.",
                 ),
                 prompt_input(
                     "",
@@ -79,7 +79,9 @@ class ClipLoss(io.ComfyNode):
                     name="negative_prompt",
                 ),
                 *_crop_inputs(),
-                weight_input("Importance of this loss beside others: 2 counts twice as much as 1."),
+                weight_input(
+                    "Weight of this loss relative to others: 2 counts twice as much as 1."
+                ),
                 advanced(
                     io.Float.Input(
                         "negative_weight",
@@ -87,7 +89,7 @@ class ClipLoss(io.ComfyNode):
                         min=0.0,
                         max=10.0,
                         step=0.05,
-                        tooltip="Strength of negative_prompt relative to the prompt. More: further "
+                        tooltip="Weight of negative_prompt relative to the prompt. More: further "
                         "away from it. 0: it is ignored.",
                     )
                 ),
@@ -129,19 +131,19 @@ class ImagePromptLoss(io.ComfyNode):
             node_id="TokenOpt_ImagePromptLoss",
             display_name="Image Prompt Loss",
             category=f"{CATEGORY}/loss",
-            description="Asks for images that show what a given image shows, in CLIP's sense: its "
-            "content and style, not its pixels.",
+            description="A loss that makes images resemble a given image in CLIP's embedding: in "
+            "content and style, not in pixels.",
             search_aliases=["clip", "reference image", "style", "variation"],
             inputs=[
                 guide_input(),
                 image_input(
-                    "The image to resemble, any size; its central square is looked at. One for all "
+                    "The image to resemble, any size; its central square is used. One for all "
                     "optimized images, or one each."
                 ),
                 *_crop_inputs(),
                 weight_input(
-                    "Importance of this loss beside others: 2 counts twice as much as 1. Below 0: "
-                    "away from the image.",
+                    "Weight of this loss relative to others: 2 counts twice as much as 1. Below "
+                    "0: away from the image.",
                     least=-MOST_WEIGHT,
                 ),
                 _mirror_input(),
@@ -169,7 +171,7 @@ class CombineLosses(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        again = "multiplies the loss's own weight. Below 0: the opposite of what it asks."
+        again = "multiplies the loss's own weight. Below 0: the loss is maximized."
         return schema(
             node_id="TokenOpt_CombineLosses",
             display_name="Combine Losses",
@@ -178,12 +180,12 @@ class CombineLosses(io.ComfyNode):
             search_aliases=["add losses", "weighted sum", "mix losses"],
             inputs=[
                 loss_input(
-                    "First loss; its own weight applies. One alone is handed on.",
+                    "First loss; its own weight applies. A single loss is passed through.",
                     name="loss_a",
                     optional=True,
                 ),
                 loss_input(
-                    "Second loss; its own weight applies. One alone is handed on.",
+                    "Second loss; its own weight applies. A single loss is passed through.",
                     name="loss_b",
                     optional=True,
                 ),
