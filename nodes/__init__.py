@@ -2,70 +2,39 @@
 
 from collections.abc import Sequence
 
-from .attributes import ApplyAttribute, AttributeVector, LoadAttribute, SaveAttribute
-from .easy import EasyInpaint, EasyTextEdit
-from .editing import Blend, Copy, Inspect, PositionPreset, SetCodes
-from .files import LoadTokens, SavedImageTokens, SaveImage, SaveTokens, TextToTokens, TokensToText
-from .guides import Judge, SeedRetrieval
+from . import (
+    attributes,
+    easy,
+    editing,
+    files,
+    guides,
+    images,
+    loaders,
+    losses,
+    optimize,
+    study,
+    sweep,
+    tokens,
+)
 from .host.compat import ComfyExtension, io
 from .host.guard import guarded
-from .images import DemoScene, FitImage, PasteBack
-from .loaders import LoadGuide, LoadTokenizer
-from .losses import (
-    ClipLoss,
-    CombineLosses,
-    ImagePromptLoss,
-    MaskedComposite,
-    MaskedL1Loss,
-    PixelPenalty,
-)
-from .optimize import Optimize, OptimizeOptions
-from .study import PerturbSearch, PixelInfluence, TokenImportance
-from .sweep import Sweep
-from .tokens import Decode, Encode, Quantize, RandomTokens
 
-NODES = [
-    EasyTextEdit,
-    EasyInpaint,
-    LoadTokenizer,
-    LoadGuide,
-    DemoScene,
-    Encode,
-    Quantize,
-    Decode,
-    RandomTokens,
-    Copy,
-    ClipLoss,
-    ImagePromptLoss,
-    MaskedL1Loss,
-    MaskedComposite,
-    PixelPenalty,
-    CombineLosses,
-    Optimize,
-    OptimizeOptions,
-    Sweep,
-    Judge,
-    SaveImage,
-    FitImage,
-    PasteBack,
-    AttributeVector,
-    ApplyAttribute,
-    SaveAttribute,
-    LoadAttribute,
-    PositionPreset,
-    Inspect,
-    TokenImportance,
-    PixelInfluence,
-    Blend,
-    SetCodes,
-    TokensToText,
-    TextToTokens,
-    SaveTokens,
-    LoadTokens,
-    SavedImageTokens,
-    PerturbSearch,
-    SeedRetrieval,
-]
+# As in the menu: what comes first is needed first.
+ROOMS = (
+    easy,
+    loaders,
+    images,
+    tokens,
+    editing,
+    losses,
+    optimize,
+    sweep,
+    guides,
+    attributes,
+    study,
+    files,
+)
+NODES = [node for room in ROOMS for node in room.NODES]
 
 
 class TokenOptExtension(ComfyExtension):

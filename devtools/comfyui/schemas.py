@@ -40,6 +40,7 @@ def read_schemas() -> dict[str, dict]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", _ASK, str(make_base(Path(folder) / "base"))]
         run = subprocess.run(command, cwd=comfyui_folder(), capture_output=True, text=True)
-    if run.returncode:
+    schemas = {} if run.returncode else json.loads(run.stdout.splitlines()[-1])
+    if not schemas:  # ComfyUI itself only logs that a pack does not load
         raise RuntimeError(run.stderr)
-    return json.loads(run.stdout.splitlines()[-1])
+    return schemas

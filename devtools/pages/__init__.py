@@ -1,1 +1,1 @@
-"""Pages made from the code: API, messages, locales and the notebook."""
+"""Pages made from the code: API, locales and the notebook."""

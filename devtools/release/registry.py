@@ -20,6 +20,7 @@ from ..comfyui.layout import DEV, ROOT
 from ..steps import program
 from . import comfy_test
 from .archive import archive_files
+from .contract import unreleased
 from .metadata import PYPROJECT, filled_in, read
 
 TOOLS = ("comfy-cli==1.23.0", "comfy-test==0.4.15")
@@ -53,7 +54,8 @@ def check() -> int:
     with tempfile.TemporaryDirectory(dir=DEV) as temporary:
         pack = Path(temporary, "pack")
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(pack)], check=True)
-        problems = _validated(tools, pack, "as it is")
+        problems = [f"{node} is not in devtools/release/contract.py" for node in unreleased(ROOT)]
+        problems += _validated(tools, pack, "as it is")
         archive = Path(temporary, "node.zip")
         problems += _packed(tools, pack, archive)
         _fill(pack / "pyproject.toml")

@@ -4,4 +4,4 @@ from .apply import ApplyAttribute
 from .files import LoadAttribute, SaveAttribute
 from .vector import AttributeVector
 
-__all__ = ["ApplyAttribute", "AttributeVector", "LoadAttribute", "SaveAttribute"]
+NODES = [AttributeVector, ApplyAttribute, SaveAttribute, LoadAttribute]

@@ -29,8 +29,8 @@ class ApplyAttribute(io.ComfyNode):
             node_id="TokenOpt_ApplyAttribute",
             display_name="Apply Attribute",
             category=f"{CATEGORY}/attributes",
-            description="Gives images a property, or takes it away, by moving their tokens along "
-            "an attribute. No optimization: it is instant.",
+            description="Adds a property to images, or removes it, by shifting their tokens along "
+            "an attribute vector. No optimization: it is instant.",
             search_aliases=["edit", "relight", "direction", "day night"],
             inputs=[
                 widgets.tokens("Tokens of the images to change, quantized or not."),
@@ -43,13 +43,13 @@ class ApplyAttribute(io.ComfyNode):
                     min=-MOST,
                     max=MOST,
                     step=0.05,
-                    tooltip="How far to move. 1: by as much as the two sets differ; often 1 to 2 "
-                    "is needed. 0: unchanged. Below 0 takes the property away.",
+                    tooltip="How far to shift. 1: the full difference between the two sets; often "
+                    "1 to 2 is needed. 0: unchanged. Below 0: removes the property.",
                 ),
                 widgets.positions(
                     "",
-                    "Other positions to change than the attribute's own: all, or numbers and "
-                    "ranges. Empty: its own.",
+                    "Positions to use instead of the attribute's own: all, or numbers and ranges. "
+                    "Empty: its own.",
                     placeholder="the attribute's own",
                     optional=True,
                 ),
@@ -58,11 +58,15 @@ class ApplyAttribute(io.ComfyNode):
                     default="",
                     placeholder="-1, 0.5, 1",
                     optional=True,
-                    tooltip="Several strengths at once, separated by commas: each image comes out "
-                    "once for each. Empty: strength alone.",
+                    tooltip="Several strengths at once, separated by commas: the batch then has "
+                    "each image once per strength. Empty: only strength.",
                 ),
             ],
-            outputs=[widgets.tokens_output("Not quantized: TiTok Decode takes the nearest codes.")],
+            outputs=[
+                widgets.tokens_output(
+                    "Not quantized: TiTok Decode rounds them to the nearest codes."
+                )
+            ],
         )
 
     @classmethod

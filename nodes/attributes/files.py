@@ -31,7 +31,7 @@ class SaveAttribute(io.ComfyNode):
                 AttributeSocket.Input(
                     "attribute", tooltip="The attribute to save, from Attribute Vector."
                 ),
-                widgets.filename("attributes/attribute", "file's name"),
+                widgets.filename("attributes/attribute", "file name"),
             ],
             outputs=[],
         )
@@ -64,7 +64,7 @@ class LoadAttribute(io.ComfyNode):
                     "file",
                     list(saved_files(SUFFIX)),
                     f"A *{SUFFIX} file in ComfyUI's output folder (marked [output]) or its "
-                    "input folder, where files of others go. Press R to look for new ones.",
+                    "input folder, where files from other people go. Press R to refresh the list.",
                 ),
             ],
             outputs=[

@@ -25,8 +25,8 @@ class AttributeVector(io.ComfyNode):
             node_id="TokenOpt_AttributeVector",
             display_name="Attribute Vector",
             category=f"{CATEGORY}/attributes",
-            description="Learns a property from examples: the mean tokens of images that have it "
-            "minus the mean tokens of images that have not. Apply Attribute gives it to others.",
+            description="Learns a property from examples: the mean tokens of images with it minus "
+            "the mean tokens of images without it. Apply Attribute adds it to other images.",
             search_aliases=["direction", "concept", "average difference", "day night"],
             has_intermediate_output=True,
             inputs=[*_sets(), *_choices(), *_names()],
@@ -37,9 +37,9 @@ class AttributeVector(io.ComfyNode):
                     "Save Attribute.",
                 ),
                 widgets.text_output(
-                    "positions", "The positions where it is added, for example for Token Copy."
+                    "positions", "The positions that it changes, for example for Token Copy."
                 ),
-                widgets.text_output("table", "How well each position tells the sets apart."),
+                widgets.text_output("table", "How well each position separates the two sets."),
             ],
         )
 
@@ -78,8 +78,8 @@ def _sets() -> list[io.Input]:
             name="tokens_with",
         ),
         widgets.tokens(
-            "Tokens of images that have it not. Best the same scenes, else many (32 or more of "
-            "each): whatever else the two sets differ in is transferred too.",
+            "Tokens of images without it. Ideally the same scenes, otherwise many images (32 or "
+            "more of each): any other difference between the two sets is transferred too.",
             name="tokens_without",
         ),
     ]
@@ -89,7 +89,7 @@ def _choices() -> list[io.Input]:
     return [
         widgets.positions(
             "all",
-            "Which tokens it may change, counted from 0: all, or numbers and ranges.",
+            "Positions that the attribute may change, counted from 0: all, or numbers and ranges.",
             placeholder="all, 18, 31 or 0-3, 7",
             optional=True,
         ),
@@ -99,8 +99,8 @@ def _choices() -> list[io.Input]:
             min=0,
             max=MOST_POSITIONS,
             optional=True,
-            tooltip="Only at so many of these positions, those where the two sets differ most "
-            "compared to their spread. 0: at all of them. Fewer keep more of the image.",
+            tooltip="Use only this many of these positions, those where the two sets differ most "
+            "relative to their spread. 0: all of them. Fewer keep more of the image.",
         ),
     ]
 
@@ -112,7 +112,7 @@ def _names() -> list[io.Input]:
                 "name_with",
                 default="with",
                 optional=True,
-                tooltip="What to call the first set, for example blurred; kept in saved files.",
+                tooltip="Name of the first set, for example blurred; stored in saved files.",
             )
         ),
         advanced(
@@ -120,7 +120,7 @@ def _names() -> list[io.Input]:
                 "name_without",
                 default="without",
                 optional=True,
-                tooltip="What to call the second set, for example sharp.",
+                tooltip="Name of the second set, for example sharp.",
             )
         ),
     ]

@@ -3,4 +3,4 @@
 from .inpaint import EasyInpaint
 from .text_edit import EasyTextEdit
 
-__all__ = ["EasyInpaint", "EasyTextEdit"]
+NODES = [EasyTextEdit, EasyInpaint]

@@ -27,31 +27,31 @@ class EasyInpaint(io.ComfyNode):
             node_id="TokenOpt_EasyInpaint",
             display_name="Easy Inpaint",
             category=CATEGORY,
-            description="Fills the white part of a mask so that it fits a text: picture, mask and "
-            "prompt in, picture out. Everything else stays what it is, to the last bit.",
+            description="Fills the white part of a mask to match a prompt: image, mask and prompt "
+            "in, inpainted image out. All other pixels stay identical, bit for bit.",
             search_aliases=["inpaint", "fill", "remove object", "replace", "mask", "edit"],
             essentials_category="Image Tools",
             has_intermediate_output=True,
             inputs=[
-                widgets.image("The picture, of any size; a batch is fine too."),
+                widgets.image("The image, of any size; batches are supported."),
                 widgets.mask(
-                    "White may change, black stays. Load Image has it after Open in MaskEditor; "
-                    "another size is resized to the picture's."
+                    "White may change, black stays. Load Image outputs it after Open in "
+                    "MaskEditor; resized to the image if the sizes differ."
                 ),
                 widgets.prompt(
                     "a large green circle in the middle, plain sand background, bright, sharp",
-                    "What the white part and its surroundings should show together. With a batch "
-                    "one line for all pictures, or one line each.",
+                    "What the white part and its surroundings should show together. For a batch: "
+                    "one line for all images, or one line per image.",
                 ),
                 *run_inputs(),
                 widgets.margin(
-                    "How much of the surroundings the models see on each side of the white part, "
-                    "in percent of its longer side. More: it fits better into the scene, in less "
-                    "detail. They always see a part of at least their own size."
+                    "How much of the surroundings to include on each side of the white part, in "
+                    "percent of its longer side. More: fits better into the scene, less detail. "
+                    "The square is at least as large as the tokenizer's."
                 ),
                 *model_sockets(),
             ],
-            outputs=easy_outputs("The picture with the filled part, in its own size."),
+            outputs=easy_outputs("The inpainted image, at its original size."),
         )
 
     @classmethod

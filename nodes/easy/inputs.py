@@ -21,41 +21,39 @@ def run_inputs() -> list[io.Input]:
             "models",
             options=list(MODELS),
             default="demo",
-            tooltip="demo: ships with the pack, needs no download, knows only the scenes of Demo "
-            "Scene. photos: for all other pictures; 3.2 GB (titok-l32 and ViT-B-32) are downloaded "
-            "at the first run. Others: connect tokenizer and guide.",
+            tooltip="demo: included in the pack, needs no download, knows only the scenes of Demo "
+            "Scene. photos: for all other images; 3.2 GB (titok-l32 and ViT-B-32) are downloaded "
+            "on the first run. Others: connect tokenizer and guide.",
         ),
         io.Int.Input(
             "steps",
             default=STEPS,
             min=1,
             max=MOST_STEPS,
-            tooltip="How long it works. More: closer to the prompt and further from the picture; "
-            "fewer: a weaker change.",
+            tooltip="Number of optimization steps. More: closer to the prompt and further from "
+            "the input image; fewer: a weaker change.",
         ),
         io.Int.Input(
             "tries",
             default=TRIES,
             min=1,
             max=MOST_TRIES,
-            tooltip="How many runs are made side by side, each with its own chance; the best, by "
-            "the loss, is the result. More: fewer failures, more time and memory.",
+            tooltip="Number of runs in parallel with different seeds; the one with the lowest "
+            "loss is returned. More: fewer failures, more time and memory.",
         ),
-        run_seed_input("Another seed gives another result."),
+        run_seed_input("A different seed gives a different result."),
     ]
 
 
 def model_sockets() -> list[io.Input]:
     return [
-        widgets.tokenizer("From Load TiTok, instead of the one that models says.", optional=True),
-        widgets.guide("From Load CLIP Guide, instead of the one that models says.", optional=True),
+        widgets.tokenizer("From Load TiTok; replaces the choice in models.", optional=True),
+        widgets.guide("From Load CLIP Guide; replaces the choice in models.", optional=True),
     ]
 
 
 def easy_outputs(image_tooltip: str) -> list[io.Output]:
     return [
         widgets.image_output(image_tooltip),
-        widgets.text_output(
-            "record", "The run as JSON, all tries in it, for Save Image with Record."
-        ),
+        widgets.text_output("record", "All runs as JSON, for Save Image with Record."),
     ]

@@ -26,17 +26,17 @@ class EasyTextEdit(io.ComfyNode):
             node_id="TokenOpt_EasyTextEdit",
             display_name="Easy Text Edit",
             category=CATEGORY,
-            description="Changes a whole picture until it fits a text: picture and prompt in, "
-            "picture out. For more control take Token Optimizer and its neighbours.",
+            description="Edits a whole image to match a prompt: image and prompt in, edited image "
+            "out. For more control, use Token Optimizer and the other nodes.",
             search_aliases=["text edit", "edit", "prompt", "img2img", "image to image", "clip"],
             essentials_category="Image Tools",
             has_intermediate_output=True,
             inputs=[
-                widgets.image("The picture to change, of any size; a batch is fine too."),
+                widgets.image("The image to edit, of any size; batches are supported."),
                 widgets.prompt(
                     widgets.DEMO_PROMPT,
-                    "What the whole result should show, not only the change. With a batch one line "
-                    "for all pictures, or one line each.",
+                    "What the whole result should show, not only the change. For a batch: one "
+                    "line for all images, or one line per image.",
                 ),
                 *run_inputs(),
                 advanced(
@@ -44,14 +44,14 @@ class EasyTextEdit(io.ComfyNode):
                         "fit",
                         options=list(MODES),
                         default="stretch",
-                        tooltip="A picture that is not square: stretch edits all of it, squeezed "
-                        "to a square meanwhile; crop edits its central square and leaves the rest "
-                        "as it is; pad edits all of it in its proportions, more coarsely.",
+                        tooltip="How to handle an image that is not square: stretch squeezes it "
+                        "into a square and back; crop edits only its central square; pad adds "
+                        "borders to keep its proportions, with less detail.",
                     )
                 ),
                 *model_sockets(),
             ],
-            outputs=easy_outputs("The edited picture, in the size of the given one."),
+            outputs=easy_outputs("The edited image, at the size of the input image."),
         )
 
     @classmethod

@@ -5,4 +5,4 @@ from .copy_and_set import Copy, SetCodes
 from .inspect import Inspect
 from .preset import PositionPreset
 
-__all__ = ["Blend", "Copy", "Inspect", "PositionPreset", "SetCodes"]
+NODES = [Copy, PositionPreset, Inspect, Blend, SetCodes]

@@ -24,18 +24,21 @@ class Blend(io.ComfyNode):
             node_id="TokenOpt_Blend",
             display_name="Token Blend",
             category=f"{CATEGORY}/editing",
-            description="Moves tokens of a target towards those of a reference. With several "
-            "steps: a morph, one image per step.",
+            description="Interpolates the tokens of a target towards those of a reference. With "
+            "several steps: a morph, one image per step.",
             search_aliases=["morph", "interpolate", "mix", "crossfade"],
             inputs=[
-                widgets.tokenizer("The tokenizer that made both, from Load TiTok."),
-                widgets.tokens("Tokens where the way begins: one image, or many.", name="target"),
+                widgets.tokenizer("The tokenizer that made both inputs, from Load TiTok."),
                 widgets.tokens(
-                    "Tokens where it leads: one for all targets, or one each.", name="reference"
+                    "Tokens of the start: one image, or one per reference.", name="target"
+                ),
+                widgets.tokens(
+                    "Tokens of the end: one image for all targets, or one each.", name="reference"
                 ),
                 widgets.positions(
                     "all",
-                    "Which tokens move, counted from 0; all others stay the target's.",
+                    "Which tokens to interpolate, counted from 0; all others keep the target's "
+                    "values.",
                     placeholder="all, 18, 31 or 0-3, 7",
                 ),
                 io.Float.Input(
@@ -44,26 +47,27 @@ class Blend(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="How far: 0 is the target, 1 has the reference's tokens.",
+                    tooltip="How far to go: 0 is the target, 1 the reference's tokens.",
                 ),
                 io.Int.Input(
                     "steps",
                     default=1,
                     min=1,
                     max=MOST_STEPS,
-                    tooltip="Images per target. 1: the blend alone. More: a morph from the target "
+                    tooltip="Images per target. 1: only the blend. More: a morph from the target "
                     "to the full strength in even steps.",
                 ),
                 io.Boolean.Input(
                     "quantize",
                     default=False,
-                    tooltip="Off: tokens between the codes, for a smooth way. On: each is rounded "
-                    "to the nearest code when decoded, so that tokens jump one after another.",
+                    tooltip="Off: intermediate tokens are decoded without rounding, which is "
+                    "smooth. On: each is rounded to the nearest code when decoded, so tokens jump "
+                    "one after another.",
                 ),
             ],
             outputs=[
                 widgets.tokens_output(
-                    "The moved tokens: all steps of the first image, then the next."
+                    "The interpolated tokens: all steps of the first image, then those of the next."
                 )
             ],
         )

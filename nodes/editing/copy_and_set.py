@@ -45,17 +45,17 @@ class Copy(io.ComfyNode):
                 widgets.positions(
                     "0",
                     "Which tokens to copy, counted from 0: numbers and ranges (both ends "
-                    "included), separated by commas, or all. One or two keep the rest of the image "
-                    "best.",
+                    "included), separated by commas, or all. Copying one or two changes the rest "
+                    "of the image least.",
                 ),
                 widgets.mask(
-                    "Chooses the tokens instead of positions: its columns are the tokens, from "
-                    "left to right; one more than half white is copied. One mask, or one per "
-                    "image.",
+                    "Selects the tokens instead of positions: its columns are the tokens from "
+                    "left to right; a token is copied if more than half of its column is white. "
+                    "One mask, or one per image.",
                     optional=True,
                 ),
                 widgets.tokenizer(
-                    "The tokenizer that made both. Needed only where one of the two is quantized "
+                    "The tokenizer that made both inputs. Needed only if one of them is quantized "
                     "and the other is not.",
                     optional=True,
                 ),
@@ -88,11 +88,11 @@ class SetCodes(io.ComfyNode):
             node_id="TokenOpt_Set",
             display_name="Token Set",
             category=f"{CATEGORY}/editing",
-            description="Sets the codes of chosen positions by hand.",
+            description="Sets the codes of selected positions by hand.",
             search_aliases=["edit codes", "change codes", "by hand"],
             inputs=[
                 widgets.tokenizer(widgets.ITS_TOKENIZER),
-                widgets.tokens("Tokens to change, in every image alike."),
+                widgets.tokens("Tokens to change, the same in every image."),
                 io.String.Input(
                     "codes",
                     default="0: 0",
@@ -102,7 +102,7 @@ class SetCodes(io.ComfyNode):
                     "image.",
                 ),
             ],
-            outputs=[widgets.tokens_output("The tokens with these codes, else unchanged.")],
+            outputs=[widgets.tokens_output("The tokens with these codes, otherwise unchanged.")],
         )
 
     @classmethod

@@ -47,7 +47,7 @@ class Inspect(io.ComfyNode):
                     "edits",
                     default="",
                     placeholder="3: 417, 7: 12",
-                    tooltip="Codes to put in, as position: code, separated by commas; 1/3: 417 "
+                    tooltip="Codes to set, as position: code, separated by commas; 1/3: 417 "
                     "changes only image 1 of a batch (the first is 0). The strip writes this when "
                     "you edit a cell. Empty: the tokens pass unchanged.",
                 ),
@@ -58,7 +58,7 @@ class Inspect(io.ComfyNode):
                 ),
             ],
             outputs=[
-                widgets.tokens_output("The tokens with the edits put in."),
+                widgets.tokens_output("The tokens with these edits, otherwise unchanged."),
                 widgets.text_output(
                     "positions", "The selected positions, as text for the inputs of that name."
                 ),

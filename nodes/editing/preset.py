@@ -18,16 +18,16 @@ class PositionPreset(io.ComfyNode):
             node_id="TokenOpt_PositionPreset",
             display_name="Position Preset",
             category=f"{CATEGORY}/editing",
-            description="The token positions that carry a property such as lighting, for the "
-            "positions input of Token Copy, Apply Attribute and others.",
+            description="Outputs the token positions that are known to carry a property such as "
+            "lighting, for the positions input of Token Copy, Apply Attribute and others.",
             search_aliases=["token numbers", "lighting", "blur"],
             has_intermediate_output=True,
             inputs=[
-                widgets.tokenizer("From Load TiTok: every tokenizer has its own positions."),
+                widgets.tokenizer("From Load TiTok: positions differ between tokenizers."),
                 io.Combo.Input(
                     "preset",
                     options=list(PROPERTIES),
-                    tooltip=f"The property. Known are, for {known}.",
+                    tooltip=f"The property. Known for {known}.",
                 ),
             ],
             outputs=[

@@ -5,11 +5,4 @@ from .saved_image import SavedImageTokens
 from .text import TextToTokens, TokensToText
 from .token_files import LoadTokens, SaveTokens
 
-__all__ = [
-    "LoadTokens",
-    "SaveImage",
-    "SaveTokens",
-    "SavedImageTokens",
-    "TextToTokens",
-    "TokensToText",
-]
+NODES = [SaveImage, TokensToText, TextToTokens, SaveTokens, LoadTokens, SavedImageTokens]

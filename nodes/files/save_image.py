@@ -39,13 +39,13 @@ class SaveImage(io.ComfyNode):
             node_id="TokenOpt_SaveImage",
             display_name="Save Image with Record",
             category=f"{CATEGORY}/image",
-            description="Saves images as PNG files that carry the optimizer's record (seeds, "
-            "settings, curves, times, versions) and the image's codes as text, beside ComfyUI's "
-            "own prompt and workflow.",
+            description="Saves images as PNG files that contain the optimizer's record (seeds, "
+            "settings, loss curves, timings, versions) and the image's codes as text, in addition "
+            "to ComfyUI's own prompt and workflow.",
             search_aliases=["save png", "metadata", "export"],
             is_output_node=True,
             inputs=[
-                widgets.image("The images to save, one file each.", name="images"),
+                widgets.image("The images to save, one file per image.", name="images"),
                 io.String.Input(
                     "record",
                     force_input=True,
@@ -55,8 +55,8 @@ class SaveImage(io.ComfyNode):
                 ),
                 widgets.filename("tokenopt/edit", "file names"),
                 widgets.tokens(
-                    "The tokens that the images were decoded from, to keep their codes in the "
-                    "files; needs tokenizer. Instead of the codes in record.",
+                    "The tokens that the images were decoded from, to store their codes in the "
+                    "files; needs tokenizer. Replaces the codes in record.",
                     optional=True,
                 ),
                 widgets.tokenizer(widgets.ITS_TOKENIZER, optional=True),

@@ -26,8 +26,8 @@ class SavedImageTokens(io.ComfyNode):
             node_id="TokenOpt_SavedImageTokens",
             display_name="Tokens of a Saved Image",
             category=f"{CATEGORY}/text and files",
-            description="Reads the codes that Save Image with Record has kept in a PNG file: the "
-            "tokens behind that image, exactly, which encoding it again would not give.",
+            description="Reads the codes that Save Image with Record stored in a PNG file: the "
+            "exact tokens behind that image, which encoding it again would not give.",
             search_aliases=["png metadata", "reload", "codes"],
             inputs=[
                 widgets.tokenizer("The tokenizer that the image was made with, from Load TiTok."),

@@ -21,12 +21,14 @@ class TokensToText(io.ComfyNode):
             display_name="Tokens to Text",
             category=f"{CATEGORY}/text and files",
             description="Writes each image as one line of text, short enough for a message, from "
-            "which Text to Tokens makes the same image again.",
+            "which Text to Tokens restores the same image.",
             search_aliases=["codes to text", "serialize", "share"],
             is_output_node=True,
             inputs=[
                 widgets.tokenizer(widgets.ITS_TOKENIZER),
-                widgets.tokens("The tokens, from any node that gives some; not of a VAE."),
+                widgets.tokens(
+                    "The tokens, from any node that outputs tokens, except those of a VAE."
+                ),
             ],
             outputs=[widgets.text_output("text", "One line per image; also shown in the node.")],
         )
@@ -46,8 +48,8 @@ class TextToTokens(io.ComfyNode):
             node_id="TokenOpt_TextToTokens",
             display_name="Text to Tokens",
             category=f"{CATEGORY}/text and files",
-            description="Reads images that were written as text by Tokens to Text, or that a PNG "
-            "of Save Image with Record carries.",
+            description="Converts lines from Tokens to Text, or from a PNG of Save Image with "
+            "Record, back to tokens.",
             search_aliases=["text to codes", "paste", "share"],
             inputs=[
                 widgets.tokenizer("The tokenizer that the text was made with, from Load TiTok."),
@@ -55,8 +57,8 @@ class TextToTokens(io.ComfyNode):
                     "text",
                     multiline=True,
                     placeholder="tok1.demo. ...",
-                    tooltip="Paste it here, one line per image. It must be whole and unchanged, "
-                    "but empty lines and spaces around do no harm.",
+                    tooltip="Paste it here, one line per image. It must be complete and "
+                    "unchanged; empty lines and surrounding spaces are ignored.",
                 ),
             ],
             outputs=[

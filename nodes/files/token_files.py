@@ -25,12 +25,12 @@ class SaveTokens(io.ComfyNode):
             node_id="TokenOpt_SaveTokens",
             display_name="Save Tokens",
             category=f"{CATEGORY}/text and files",
-            description="Saves tokens in a small file, exactly as they are, for Load Tokens.",
+            description="Saves tokens exactly, as a small file, for Load Tokens.",
             search_aliases=["codes", "safetensors", "save latent"],
             is_output_node=True,
             inputs=[
                 widgets.tokenizer(widgets.ITS_TOKENIZER),
-                widgets.tokens("The tokens to save; a batch goes into one file."),
+                widgets.tokens("The tokens to save; a batch is saved as one file."),
                 widgets.filename("tokens/image", "file name"),
             ],
             outputs=[],
@@ -57,15 +57,15 @@ class LoadTokens(io.ComfyNode):
             node_id="TokenOpt_LoadTokens",
             display_name="Load Tokens",
             category=f"{CATEGORY}/text and files",
-            description="Loads tokens that Save Tokens wrote.",
+            description="Loads tokens saved by Save Tokens.",
             search_aliases=["codes", "safetensors", "load latent"],
             inputs=[
-                widgets.tokenizer("The tokenizer that the tokens are of, from Load TiTok."),
+                widgets.tokenizer("The tokenizer that made the tokens, from Load TiTok."),
                 widgets.files(
                     "file",
                     list(saved_files(SUFFIX)),
                     "A .tokens.safetensors file in ComfyUI's input folder or, marked [output], in "
-                    "its output folder. Press R to see new files.",
+                    "its output folder. Press R to refresh the list.",
                 ),
             ],
             outputs=[widgets.tokens_output("The tokens exactly as they were saved.")],

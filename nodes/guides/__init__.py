@@ -3,4 +3,4 @@
 from .judge import Judge
 from .retrieval import SeedRetrieval
 
-__all__ = ["Judge", "SeedRetrieval"]
+NODES = [Judge, SeedRetrieval]

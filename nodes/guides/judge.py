@@ -25,26 +25,26 @@ class Judge(io.ComfyNode):
             node_id="TokenOpt_Judge",
             display_name="Judge",
             category=f"{CATEGORY}/optimize",
-            description="Tells an edit from an adversarial image: compares what CLIP says with "
-            "what an independent judge says, for each image. Shows the table in the node.",
+            description="Detects adversarial images: compares CLIP's similarity with the score of "
+            "an independent judge, for each image. Shows the table in the node.",
             search_aliases=["clip score", "rate", "evaluate", "text match", "adversarial"],
             is_output_node=True,
             inputs=[
                 widgets.image("The images to judge, for example the results."),
-                widgets.guide("The guide whose CLIP Loss made them."),
+                widgets.guide("The guide that was used in the CLIP Loss."),
                 widgets.prompt(
                     "",
-                    "What the images should show: one line for all, or one line each. Of a prompt "
-                    "with weights the parts above 0 count.",
+                    "What the images should show: one line for all, or one line per image. Of a "
+                    "weighted prompt, only the parts above 0 are used.",
                 ),
                 widgets.guide(
-                    "A guide that took no part in the optimization, best a SigLIP model. Without "
-                    "it the demo guide's images go to the demo judge.",
+                    "A guide that was not used in the loss, preferably a SigLIP model. Without "
+                    "it, results of the demo guide are scored by the demo judge.",
                     name="judge",
                     optional=True,
                 ),
                 widgets.image(
-                    "The images before the edit: the table then tells what has changed.",
+                    "The images before the edit: the table then shows the change.",
                     name="before",
                     optional=True,
                 ),

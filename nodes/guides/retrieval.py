@@ -33,16 +33,16 @@ class SeedRetrieval(io.ComfyNode):
             node_id="TokenOpt_SeedRetrieval",
             display_name="Seed Retrieval",
             category=f"{CATEGORY}/optimize",
-            description="Chooses for each prompt an image to start from, out of a batch or a "
-            "folder: one that already shows much of the prompt needs fewer steps.",
+            description="For each prompt, selects the image of a batch or folder to start from: "
+            "the closer it is to the prompt, the fewer steps are needed.",
             search_aliases=["find image", "clip search", "best of", "text search"],
             has_intermediate_output=True,
             inputs=[
-                widgets.guide("From Load CLIP Guide; it compares."),
+                widgets.guide("From Load CLIP Guide; used for the comparison."),
                 widgets.prompt(
                     widgets.DEMO_PROMPT,
-                    "One a line; each gets an image. Of a prompt with weights the parts above 0 "
-                    "count.",
+                    "One per line; each gets one image. Of a weighted prompt, only the parts "
+                    "above 0 are used.",
                     name="prompts",
                 ),
                 widgets.image(
@@ -54,7 +54,7 @@ class SeedRetrieval(io.ComfyNode):
                     options=list(CHOICES),
                     default=CHOICES[0],
                     tooltip="best: the most similar image. top percent: one of the most similar, "
-                    "drawn by seed: more variety. random: any, for comparison.",
+                    "drawn with seed, for more variety. random: any, for comparison.",
                 ),
                 *_drawing(),
                 _size_input(),
@@ -64,7 +64,7 @@ class SeedRetrieval(io.ComfyNode):
                 widgets.text_output("scores", "The table: one line per prompt below its head."),
                 widgets.text_output(
                     "chosen",
-                    "The chosen files, or numbers in the batch counted from 0, one a line.",
+                    "The selected files, or indices in the batch counted from 0, one per line.",
                 ),
             ],
         )
@@ -109,12 +109,12 @@ def _drawing() -> list[io.Input]:
             step=1.0,
             round=0.001,
             optional=True,
-            tooltip="For top percent: the share of the images that is drawn from, in percent, one "
-            "image at least. More: more variety, a looser fit.",
+            tooltip="For top percent: the percentage of images to draw from, at least one image. "
+            "More: more variety, a looser match.",
         ),
         widgets.seed(
-            "Chooses the image for top percent and random: prompt k draws with seed + k, so that "
-            "the same prompt on several lines gets several images.",
+            "Seed for top percent and random: prompt k uses seed + k, so the same prompt on "
+            "several lines gets different images.",
             optional=True,
         ),
     ]
@@ -129,9 +129,9 @@ def _size_input() -> io.Input:
             max=SIZES[1],
             step=16,
             optional=True,
-            tooltip="For a folder: the chosen images' central squares are resized to so many "
-            "pixels a side; more than the tokenizer's size brings nothing. Images of a batch keep "
-            "their size.",
+            tooltip="For a folder: selected images are center-cropped and resized to this many "
+            "pixels per side; more than the tokenizer's size has no benefit. Images of a batch "
+            "keep their size.",
         )
     )
 

@@ -41,7 +41,7 @@ def folder_input(name: str = "folder", **more) -> io.Input:
         name,
         default="",
         tooltip="A folder inside ComfyUI's input directory, such as photos/beach; . is the input "
-        f"directory itself. Its {_KINDS} files are used, those of folders in it are not. "
+        f"directory itself. Its {_KINDS} files are used, subfolders are not. "
         "Empty: the connected image instead.",
         **more,
     )

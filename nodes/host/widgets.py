@@ -13,8 +13,8 @@ MOST_WEIGHT = 1000.0
 MOST_MARGIN = 1000  # percent
 ANY_TOKENIZER = "The tokenizer to use, from Load TiTok."
 ITS_TOKENIZER = "The tokenizer that made the tokens, from Load TiTok."
-ANY_TOKENS = "The tokens, from any node that gives some."
-LOOKING_GUIDE = "The model that looks at the images, from Load CLIP Guide."
+ANY_TOKENS = "The tokens, from any node that outputs tokens."
+LOOKING_GUIDE = "The CLIP or SigLIP model that embeds the images, from Load CLIP Guide."
 SOME_POSITIONS = "18, 31 or 0-3, 7"
 DEMO_PROMPT = "a large green star in the middle, plain sky background, bright, sharp"
 
@@ -88,7 +88,7 @@ def filename(default: str, what: str) -> io.Input:
         "filename_prefix",
         default=default,
         tooltip=f"Start of the {what}, in ComfyUI's output folder; a / makes a folder. A counter "
-        "is added, so nothing is ever overwritten.",
+        "is added, so nothing is overwritten.",
     )
 
 

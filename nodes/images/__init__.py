@@ -4,4 +4,4 @@ from .demo_scene import DemoScene
 from .fit import FitImage
 from .paste import PasteBack
 
-__all__ = ["DemoScene", "FitImage", "PasteBack"]
+NODES = [DemoScene, FitImage, PasteBack]

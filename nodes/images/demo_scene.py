@@ -35,13 +35,12 @@ class DemoScene(io.ComfyNode):
             search_aliases=["example image", "test image", "shapes"],
             inputs=[
                 widgets.seed(
-                    "Chooses what is 'random' below, and small changes of place and tint. The same "
-                    "seed draws the same scenes.",
+                    "Seed for everything set to 'random' below, and for small variations in "
+                    "position and tint. The same seed draws the same scenes.",
                     control_after_generate=True,
                 ),
                 widgets.batch_size(
-                    "How many scenes to draw. More: a longer batch, which all nodes behind it work "
-                    "on."
+                    "Number of scenes to draw. More: a larger batch for all following nodes."
                 ),
                 *(
                     io.Combo.Input(
@@ -56,7 +55,9 @@ class DemoScene(io.ComfyNode):
             outputs=[
                 widgets.image_output("The scenes, 64x64 pixels each."),
                 widgets.text_output(
-                    "caption", "What the scenes show, one a line, in words the demo guide knows."
+                    "caption",
+                    "A description of each scene, one per line, in words that the demo "
+                    "guide knows.",
                 ),
             ],
         )

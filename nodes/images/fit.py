@@ -21,17 +21,17 @@ class FitImage(io.ComfyNode):
             node_id="TokenOpt_FitImage",
             display_name="Fit Image",
             category=f"{CATEGORY}/image",
-            description="Makes the tokenizer's square of a picture of any size: a part of it, or "
-            "the surroundings of a mask. Paste Back returns the result into the picture.",
+            description="Crops or resizes an image of any size to the tokenizer's square, or "
+            "takes a square around a mask. Paste Back puts the result back into the image.",
             search_aliases=["crop", "resize", "pad", "any size", "aspect ratio", "inpaint crop"],
             has_intermediate_output=True,
             inputs=[*_fit_inputs(), *_mask_inputs()],
             outputs=[
-                widgets.image_output("The squares, in the tokenizer's size."),
+                widgets.image_output("The squares, at the tokenizer's size."),
                 io.Mask.Output(
                     display_name="mask",
-                    tooltip="The mask's same part, in the same size; without a mask white where "
-                    "the square shows the picture.",
+                    tooltip="The same part of the mask, at the same size; without a mask, white "
+                    "where the square shows the image.",
                 ),
                 FitSocket.Output(
                     display_name="fit", tooltip="Where the squares come from, for Paste Back."
@@ -72,14 +72,14 @@ class FitImage(io.ComfyNode):
 
 def _fit_inputs() -> list[io.Input]:
     return [
-        widgets.tokenizer("From Load TiTok; its size is the square's."),
-        widgets.image("The picture, of any size. Transparency is ignored."),
+        widgets.tokenizer("From Load TiTok; its size is the size of the square."),
+        widgets.image("The image, of any size. Transparency is ignored."),
         io.Combo.Input(
             "mode",
             options=list(MODES),
             default="crop",
-            tooltip="A picture that is not square: crop takes a square part of it, pad adds "
-            "something beside it, stretch squeezes it. The proportions stay with the first two.",
+            tooltip="How to handle an image that is not square: crop takes a square part of it, "
+            "pad adds borders, stretch squeezes it. The first two keep the proportions.",
         ),
         io.Float.Input(
             "position",
@@ -87,16 +87,16 @@ def _fit_inputs() -> list[io.Input]:
             min=0.0,
             max=1.0,
             step=0.05,
-            tooltip="Where a crop lies, or where the picture stands when padded: 0 is at the left "
-            "or top, 0.5 in the middle, 1 at the right or bottom. Unused around a mask.",
+            tooltip="Position of the crop, or of the image when padded: 0 is at the left or top, "
+            "0.5 in the middle, 1 at the right or bottom. Not used around a mask.",
         ),
         advanced(
             io.Combo.Input(
                 "fill",
                 options=list(FILLS),
                 default="edge",
-                tooltip="What pad adds: edge repeats the picture's border; black, grey and white "
-                "are colours.",
+                tooltip="What pad adds: edge repeats the border pixels; black, grey and white are "
+                "colours.",
             )
         ),
     ]
@@ -107,12 +107,12 @@ def _mask_inputs() -> list[io.Input]:
         io.Boolean.Input(
             "around_mask",
             default=True,
-            tooltip="With a mask: take only the surroundings of its white part, so that a small "
-            "part of a large photo is edited in full detail. Off: the whole picture.",
+            tooltip="With a mask: use only a square around its white part, so that a small part "
+            "of a large photo is edited in full detail. Off: the whole image.",
         ),
         widgets.margin(
-            "How much of the surroundings is taken on each side, in percent of the white part's "
-            "longer side. More: the models see more of the scene, in less detail."
+            "How much of the surroundings to include on each side, in percent of the white part's "
+            "longer side. More: more context, less detail."
         ),
-        widgets.mask("White (1) may change. Resized to the picture's size.", optional=True),
+        widgets.mask("White (1) may change. Resized to the size of the image.", optional=True),
     ]

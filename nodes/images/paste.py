@@ -20,19 +20,19 @@ class PasteBack(io.ComfyNode):
             node_id="TokenOpt_PasteBack",
             display_name="Paste Back",
             category=f"{CATEGORY}/image",
-            description="Puts an edited square back into the picture that Fit Image took it from, "
-            "with a soft edge. All other pixels stay what they are, to the last bit.",
+            description="Pastes an edited square back into the image that Fit Image took it from, "
+            "with a soft edge. All other pixels stay identical, bit for bit.",
             search_aliases=["composite", "stitch", "uncrop", "blend", "inpaint stitch"],
             has_intermediate_output=True,
             inputs=[
                 widgets.image(
                     "The edited squares, from Token Optimizer or TiTok Decode. They may be "
-                    "enlarged before, by an upscale model for example."
+                    "upscaled first, for example by an upscale model."
                 ),
                 FitSocket.Input("fit", tooltip="Where the squares come from, from Fit Image."),
                 widgets.image(
-                    "The picture that Fit Image got, or another of that size. Its transparency is "
-                    "kept.",
+                    "The image that went into Fit Image, or another of the same size. Its "
+                    "transparency is kept.",
                     name="original",
                 ),
                 io.Float.Input(
@@ -42,18 +42,18 @@ class PasteBack(io.ComfyNode):
                     max=50.0,
                     step=0.5,
                     round=0.01,
-                    tooltip="Width of the soft transition, in percent of the square's side in the "
-                    "picture: out of the mask's white part, or without a mask at the sides of the "
-                    "square. More hides differences of light better and changes more pixels. 0: a "
-                    "hard edge.",
+                    tooltip="Width of the soft transition, in percent of the side of the square "
+                    "in the image: outside the white part of the mask, or without a mask along "
+                    "the sides of the square. More hides differences in brightness better and "
+                    "changes more pixels. 0: a hard edge.",
                 ),
                 widgets.mask(
-                    "Another mask than the one that Fit Image got: white is replaced. Resized to "
-                    "the picture's size.",
+                    "A mask to use instead of the one that went into Fit Image: white is "
+                    "replaced. Resized to the size of the image.",
                     optional=True,
                 ),
             ],
-            outputs=[widgets.image_output("The pictures, in their own size.")],
+            outputs=[widgets.image_output("The images, at their original size.")],
         )
 
     @classmethod

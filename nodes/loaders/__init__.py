@@ -2,4 +2,4 @@
 
 from .load import LoadGuide, LoadTokenizer
 
-__all__ = ["LoadGuide", "LoadTokenizer"]
+NODES = [LoadTokenizer, LoadGuide]

@@ -17,27 +17,28 @@ class LoadTokenizer(io.ComfyNode):
             node_id="TokenOpt_LoadTokenizer",
             display_name="Load TiTok",
             category=f"{CATEGORY}/loaders",
-            description="Loads an image tokenizer: a model that turns an image into a few tokens "
-            "and tokens into an image.",
+            description="Loads an image tokenizer: a model that encodes an image as a few tokens "
+            "and decodes tokens into an image.",
             search_aliases=["load model", "checkpoint", "image tokenizer", "maskgit", "vae"],
             inputs=[
                 widgets.files(
                     "tokenizer",
                     TOKENIZERS.choices(),
                     default="demo",
-                    tooltip="Which tokenizer. 'demo' ships with this pack (64x64 scenes of simple "
-                    "shapes). A released model (256x256 photographs, 0.2-2.6 GB) is downloaded "
-                    "into models/titok the first time it runs. Your own weights in models/titok, a "
-                    ".safetensors file or a folder with config.json, are listed too. Fewer tokens "
-                    "(32): stronger edits, less detail; more tokens: the reverse.",
+                    tooltip="Which tokenizer. 'demo' is included in this pack (64x64 scenes of "
+                    "simple shapes). A released model (256x256 photographs, 0.2-2.6 GB) is "
+                    "downloaded into models/titok the first time it runs. Your own weights in "
+                    "models/titok, a .safetensors file or a folder with config.json, are listed "
+                    "too. Fewer tokens (32): stronger edits, less detail; more tokens: the "
+                    "reverse.",
                 ),
                 download_input(),
             ],
             outputs=[
                 TokenizerSocket.Output(
                     display_name="tokenizer",
-                    tooltip="The loaded tokenizer, for all nodes that encode, decode or change "
-                    "tokens.",
+                    tooltip="The loaded tokenizer, for all nodes that encode, decode or "
+                    "change tokens.",
                 )
             ],
         )
@@ -60,17 +61,18 @@ class LoadGuide(io.ComfyNode):
             node_id="TokenOpt_LoadGuide",
             display_name="Load CLIP Guide",
             category=f"{CATEGORY}/loaders",
-            description="Loads the model that compares images with text and so guides the edit.",
+            description="Loads the CLIP or SigLIP model that compares images with text and guides "
+            "the edit.",
             search_aliases=["siglip", "open_clip", "load model", "text encoder"],
             inputs=[
                 widgets.files(
                     "model",
                     GUIDES.choices(),
                     default="demo",
-                    tooltip="Which model. 'demo' ships with this pack and knows only the demo "
+                    tooltip="Which model. 'demo' is included in this pack and knows only the demo "
                     "scenes. A released model (0.6-1.7 GB) is downloaded into models/titok_guides "
                     "the first time it runs; ViT-B-32 is the paper's choice. Larger ones are "
-                    "slower and see finer detail. Folders in open_clip layout in "
+                    "slower and capture finer detail. Folders in open_clip layout in "
                     "models/titok_guides are listed too.",
                 ),
                 download_input(),
@@ -78,8 +80,8 @@ class LoadGuide(io.ComfyNode):
             outputs=[
                 GuideSocket.Output(
                     display_name="guide",
-                    tooltip="The loaded model, for CLIP Loss, Judge and all other nodes that "
-                    "compare.",
+                    tooltip="The loaded model, for CLIP Loss, Judge and all other nodes that use "
+                    "a guide.",
                 )
             ],
         )
@@ -99,7 +101,7 @@ def download_input() -> io.Input:
         "download",
         default=True,
         optional=True,
-        tooltip="What happens when a released model is not there. On: this run downloads it, with "
-        "progress in the node; after a cancel the next run goes on from there. Off: the run stops "
-        "and says which file is missing, where it is published and into which folder it belongs.",
+        tooltip="What to do if a released model is missing. On: this run downloads it, with a "
+        "progress bar in the node; after a cancel the next run resumes. Off: the run stops and "
+        "reports which file is missing, where it is published and in which folder to put it.",
     )

@@ -4,11 +4,4 @@ from .clip import ClipLoss, CombineLosses, ImagePromptLoss
 from .masked import MaskedComposite, MaskedL1Loss
 from .pixels import PixelPenalty
 
-__all__ = [
-    "ClipLoss",
-    "CombineLosses",
-    "ImagePromptLoss",
-    "MaskedComposite",
-    "MaskedL1Loss",
-    "PixelPenalty",
-]
+NODES = [ClipLoss, ImagePromptLoss, MaskedL1Loss, MaskedComposite, PixelPenalty, CombineLosses]

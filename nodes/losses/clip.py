@@ -19,7 +19,7 @@ def _crop_inputs() -> list[io.Input]:
             "random_crops",
             default=True,
             tooltip="Compare random crops, mirrored at random: the strongest protection against "
-            "results that please only CLIP. Off: the whole image, once.",
+            "adversarial results. Off: the whole image, once.",
         ),
         io.Int.Input(
             "crops",
@@ -38,7 +38,7 @@ def _mirror_input() -> io.Input:
             "mirror",
             default=True,
             tooltip="Mirror half of the random crops. Off: left and right in the prompt count; "
-            "results please CLIP alone a little more easily.",
+            "results are slightly more often adversarial.",
         )
     )
 
@@ -52,7 +52,7 @@ class ClipLoss(io.ComfyNode):
             node_id="TokenOpt_ClipLoss",
             display_name="CLIP Loss",
             category=f"{CATEGORY}/loss",
-            description="Asks for images that match a text.",
+            description="A loss that makes images match a text.",
             search_aliases=["text edit", "prompt", "inpaint", "text to image", "guidance"],
             has_intermediate_output=True,
             inputs=[
@@ -60,8 +60,8 @@ class ClipLoss(io.ComfyNode):
                 widgets.prompt(
                     widgets.DEMO_PROMPT,
                     "What the whole result should show, not only the change. Several parts: a red "
-                    "fox:1 | blurry:-0.4, for a while: | snow:1@0.5-1. With a batch one line for "
-                    "all images or one line each.",
+                    "fox:1 | blurry:-0.4, for a while: | snow:1@0.5-1. For a batch: one line for "
+                    "all images or one line per image.",
                 ),
                 widgets.prompt(
                     "",
@@ -71,7 +71,7 @@ class ClipLoss(io.ComfyNode):
                 ),
                 *_crop_inputs(),
                 widgets.weight(
-                    "Importance of this loss beside others: 2 counts twice as much as 1."
+                    "Weight of this loss relative to others: 2 counts twice as much as 1."
                 ),
                 advanced(
                     io.Float.Input(
@@ -80,7 +80,7 @@ class ClipLoss(io.ComfyNode):
                         min=0.0,
                         max=10.0,
                         step=0.05,
-                        tooltip="Strength of negative_prompt relative to the prompt. More: further "
+                        tooltip="Weight of negative_prompt relative to the prompt. More: further "
                         "away from it. 0: it is ignored.",
                     )
                 ),
@@ -122,19 +122,19 @@ class ImagePromptLoss(io.ComfyNode):
             node_id="TokenOpt_ImagePromptLoss",
             display_name="Image Prompt Loss",
             category=f"{CATEGORY}/loss",
-            description="Asks for images that show what a given image shows, in CLIP's sense: its "
-            "content and style, not its pixels.",
+            description="A loss that makes images resemble a given image in CLIP's embedding: in "
+            "content and style, not in pixels.",
             search_aliases=["clip", "reference image", "style", "variation"],
             inputs=[
                 widgets.guide(),
                 widgets.image(
-                    "The image to resemble, any size; its central square is looked at. One for all "
+                    "The image to resemble, any size; its central square is used. One for all "
                     "optimized images, or one each."
                 ),
                 *_crop_inputs(),
                 widgets.weight(
-                    "Importance of this loss beside others: 2 counts twice as much as 1. Below 0: "
-                    "away from the image.",
+                    "Weight of this loss relative to others: 2 counts twice as much as 1. Below "
+                    "0: away from the image.",
                     least=-widgets.MOST_WEIGHT,
                 ),
                 _mirror_input(),
@@ -162,7 +162,7 @@ class CombineLosses(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        again = "multiplies the loss's own weight. Below 0: the opposite of what it asks."
+        again = "multiplies the loss's own weight. Below 0: the loss is maximized."
         return schema(
             node_id="TokenOpt_CombineLosses",
             display_name="Combine Losses",
@@ -171,12 +171,12 @@ class CombineLosses(io.ComfyNode):
             search_aliases=["add losses", "weighted sum", "mix losses"],
             inputs=[
                 widgets.loss(
-                    "First loss; its own weight applies. One alone is handed on.",
+                    "First loss; its own weight applies. A single loss is passed through.",
                     name="loss_a",
                     optional=True,
                 ),
                 widgets.loss(
-                    "Second loss; its own weight applies. One alone is handed on.",
+                    "Second loss; its own weight applies. A single loss is passed through.",
                     name="loss_b",
                     optional=True,
                 ),

@@ -24,8 +24,7 @@ def _image_and_mask(image_tooltip: str) -> list[io.Input]:
             "One for all optimized images, or one each."
         ),
         widgets.mask(
-            "1 (white) = may change, 0 (black) = keep. Another size than the image's is resized to "
-            "it."
+            "1 (white) = may change, 0 (black) = keep. Resized to the image if the sizes differ."
         ),
     ]
 
@@ -36,8 +35,8 @@ def _feather_input(**more) -> io.Input:
         default=0,
         min=0,
         max=WIDEST_RIM,
-        tooltip="Softens the mask's edge: a rim of so many pixels around the white part, of the "
-        "tokenizer's image (demo: 64 a side, released models: 256). 0: as painted. Paper: soft "
+        tooltip="Width of a soft edge around the white part of the mask, in pixels of the "
+        "tokenizer's image (demo: 64 per side, released models: 256). 0: as painted. Paper: soft "
         "masks; on the demo world hard ones fill the hole better.",
         **more,
     )
@@ -52,12 +51,12 @@ class MaskedL1Loss(io.ComfyNode):
             node_id="TokenOpt_MaskedL1Loss",
             display_name="L1 Masked Loss",
             category=f"{CATEGORY}/loss",
-            description="Asks for images equal to a given one outside the mask (inpainting).",
+            description="A loss that preserves an image outside the mask (for inpainting).",
             search_aliases=["inpaint", "outpaint", "keep", "preserve"],
             inputs=[
                 *_image_and_mask("The image to keep."),
                 widgets.weight(
-                    "Importance of this loss beside others. More keeps the known part better."
+                    "Weight of this loss relative to others. More keeps the known part better."
                 ),
                 _feather_input(optional=True),
                 io.Combo.Input(
@@ -65,7 +64,7 @@ class MaskedL1Loss(io.ComfyNode):
                     options=list(NORMS),
                     default="L1",
                     optional=True,
-                    tooltip="L1: every difference counts by its size (paper). L2: by its square; "
+                    tooltip="L1: the absolute difference (paper). L2: the squared difference; "
                     "large differences count more, small ones hardly, so use a larger weight.",
                 ),
             ],
@@ -94,12 +93,12 @@ class MaskedComposite(io.ComfyNode):
             node_id="TokenOpt_MaskedComposite",
             display_name="Masked Composite",
             category=f"{CATEGORY}/loss",
-            description="Shows a loss the original outside the mask and the optimized image "
-            "inside, as the finished picture will be. For CLIP Loss when inpainting.",
+            description="Applies a loss to the final composite: the original outside the mask, "
+            "the optimized image inside. For CLIP Loss when inpainting.",
             search_aliases=["inpaint", "fill", "hole"],
             inputs=[
-                widgets.loss("What the put-together picture should satisfy."),
-                *_image_and_mask("The original, seen outside the mask."),
+                widgets.loss("The loss to apply to the composite."),
+                *_image_and_mask("The original, used outside the mask."),
                 _feather_input(),
             ],
             outputs=[widgets.loss_output()],

@@ -23,20 +23,21 @@ class PixelPenalty(io.ComfyNode):
             node_id="TokenOpt_PixelPenalty",
             display_name="Pixel Penalty",
             category=f"{CATEGORY}/loss",
-            description="Penalizes noisy pixels and impossible colours. Combine it with a CLIP "
-            "Loss where results get grainy, or where clamp is off.",
+            description="A loss that penalizes noise and out-of-range pixels. Combine it with a "
+            "CLIP Loss if results get grainy, or if clamp is off.",
             search_aliases=["smooth", "total variation", "denoise", "artifacts"],
             has_intermediate_output=True,
             inputs=[
                 widgets.weight(
-                    "Strength against differences between neighbouring pixels (total variation): "
-                    "less grain, softer edges. Try 0.1 to 1.",
+                    "Weight of the penalty on differences between neighbouring pixels (total "
+                    "variation). More: less noise, softer edges. Try 0.1 to 1.",
                     name="total_variation",
                     default=0.2,
                 ),
                 widgets.weight(
-                    "Strength against pixels outside 0 to 1. Losses see clamped pixels, so it "
-                    "counts only with clamp off in Token Optimizer Options.",
+                    "Weight of the penalty on pixels below 0 or above 1. Pixels are clamped "
+                    "before the losses, so it has an effect only with clamp off in Token "
+                    "Optimizer Options.",
                     name="range",
                     default=0.0,
                 ),

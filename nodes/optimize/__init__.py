@@ -3,4 +3,4 @@
 from .node import Optimize
 from .options import OptimizeOptions
 
-__all__ = ["Optimize", "OptimizeOptions"]
+NODES = [Optimize, OptimizeOptions]

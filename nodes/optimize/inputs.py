@@ -24,22 +24,22 @@ def lr_input() -> io.Input:
         min=0.0,
         max=10.0,
         step=0.01,
-        tooltip="Learning rate of Adam: how far tokens move in one step. More: faster and rougher. "
-        "0: what suits the tokenizer (demo: 0.3 along a cosine; released ones: 0.1, as in the "
-        "paper's code).",
+        tooltip="Learning rate of Adam. More: faster and rougher. 0: the tokenizer's "
+        "recommendation (demo: 0.3 with a cosine schedule; released ones: 0.1, as in the paper's "
+        "code).",
     )
 
 
 def run_seed_input(more: str) -> io.Input:
-    return widgets.seed(f"Chooses crops and noise. {more}", control_after_generate=True)
+    return widgets.seed(f"Seed for crops and noise. {more}", control_after_generate=True)
 
 
 def quantize_input() -> io.Input:
     return io.Boolean.Input(
         "quantize",
         default=True,
-        tooltip="Decode only tokens of the codebook: keeps images natural. Off: tokens move "
-        "freely, which finds lower losses and worse images.",
+        tooltip="Decode only codebook entries, which keeps images natural. Off: tokens are "
+        "continuous; lower losses, less natural images.",
     )
 
 
@@ -51,8 +51,8 @@ def ema_decay_input(more: str = "") -> io.Input:
         max=0.9999,
         step=0.01,
         round=0.0001,
-        tooltip="Memory of the average: 0.95 spans about 20 steps, 0.98 (paper) about 50. "
-        f"More: steadier, and slower to follow.{more}",
+        tooltip="Decay of the running average: 0.95 averages over about 20 steps, 0.98 (paper) "
+        f"over about 50. More: steadier, and slower to follow.{more}",
     )
 
 
@@ -74,8 +74,9 @@ def regularize_input(more: str) -> io.Input:
         "regularize",
         options=list(REGULARIZERS),
         default="none",
-        tooltip="Pull the tokens back: to where they started (seed: stays closer to the image) "
-        f"or to zero (keeps them small, so that late steps still count). none: free. {more}",
+        tooltip="Penalize the distance of the tokens from the start (seed: stays closer to the "
+        "image) or from zero (keeps them small, so that late steps still matter). none: off. "
+        f"{more}",
     )
 
 
@@ -87,7 +88,7 @@ def reg_weight_input() -> io.Input:
         max=100.0,
         step=0.001,
         round=0.0001,
-        tooltip="Strength of that pull (paper: weak, about 0.02). More: smaller changes.",
+        tooltip="Weight of that penalty (paper: weak, about 0.02). More: smaller changes.",
     )
 
 
@@ -97,9 +98,9 @@ def reset_every_input() -> io.Input:
         default=0,
         min=0,
         max=MOST_STEPS,
-        tooltip="Every so many steps, put the known pixels of the L1 Masked Loss back and encode "
-        "again (paper: when inpainting; demo world: no gain shown). 0: never. Needs an L1 Masked "
-        "Loss.",
+        tooltip="Every this many steps, restore the known pixels of the L1 Masked Loss and encode "
+        "the image again (paper: when inpainting; demo world: no gain shown). 0: never. Needs an "
+        "L1 Masked Loss.",
     )
 
 
@@ -109,8 +110,8 @@ def keep_input(average: str, **more) -> io.Input:
         "keep",
         options=list(KEEPS),
         default="average",
-        tooltip=f"What a run returns. average: {average}. best: per image those with the lowest "
-        "smoothed loss. last: the tokens after the last step.",
+        tooltip=f"Which tokens to return. average: {average}. best: for each image, those with the "
+        "lowest smoothed loss. last: the tokens after the last step.",
         **more,
     )
 
@@ -132,10 +133,10 @@ def _sockets() -> list[io.Input]:
     return [
         widgets.tokenizer(),
         widgets.tokens(
-            "Where to start: TiTok Encode (edit an image), Random Tokens (from nothing), or the "
+            "The starting point: TiTok Encode (edit an image), Random Tokens (generate), or the "
             "tokens of another Token Optimizer (continue)."
         ),
-        widgets.loss("The aim: CLIP Loss, L1 Masked Loss or both combined."),
+        widgets.loss("The loss to minimize: CLIP Loss, L1 Masked Loss or both combined."),
     ]
 
 
@@ -143,17 +144,17 @@ def _everyday() -> list[io.Input]:
     return [
         steps_input(
             200,
-            "Number of steps. More: closer to the loss's wish and further from the start (paper: "
-            "300 for edits, 400 from random tokens).",
+            "Number of steps. More: lower loss, further from the start (paper: 300 for edits, 400 "
+            "from random tokens).",
         ),
         lr_input(),
-        run_seed_input("In a batch the images have seed, seed + 1, ..."),
+        run_seed_input("The images of a batch use seed, seed + 1, ..."),
         quantize_input(),
         io.Boolean.Input(
             "ema",
             default=True,
-            tooltip="Return a running average of the tokens: steadier. Off: the last tokens as "
-            "they are.",
+            tooltip="Return a running average of the tokens, which is steadier. Off: the last "
+            "tokens.",
         ),
         advanced(ema_decay_input()),
     ]
@@ -165,13 +166,13 @@ def _tweaks() -> list[io.Input]:
             "token_noise",
             default=False,
             tooltip="Add noise to the tokens in the first two thirds of the run, fading out. Off: "
-            "none. Paper: from random tokens and when inpainting. Demo world: no gain shown, for "
-            "edits neither.",
+            "none. Paper: from random tokens and when inpainting. Demo world: no gain shown, nor "
+            "for edits.",
         ),
         advanced(noise_scale_input(0.1, "Used when token_noise is on.")),
         regularize_input(
-            "Paper: weakly, from random tokens and when inpainting. Demo world: seed spoils "
-            "inpainting, for what a hole starts from is the hole."
+            "Paper: weakly, from random tokens and when inpainting. Demo world: seed harms "
+            "inpainting, because it pulls towards the start, which still has the hole."
         ),
         advanced(reg_weight_input()),
         advanced(reset_every_input()),
@@ -181,8 +182,8 @@ def _tweaks() -> list[io.Input]:
                 default=5,
                 min=0,
                 max=1000,
-                tooltip="Show the image in the node every so many steps. More: seldom, which saves "
-                "a little time. 0: only a progress bar.",
+                tooltip="Update the preview in the node every this many steps. More: less often, "
+                "which saves a little time. 0: only a progress bar.",
             )
         ),
     ]
@@ -191,5 +192,5 @@ def _tweaks() -> list[io.Input]:
 def _added_later() -> list[io.Input]:
     return [
         options_input(),
-        keep_input("the running average when ema is on, else the last tokens", optional=True),
+        keep_input("the running average if ema is on, otherwise the last tokens", optional=True),
     ]

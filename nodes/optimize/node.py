@@ -25,8 +25,8 @@ class Optimize(io.ComfyNode):
             node_id="TokenOpt_Optimize",
             display_name="Token Optimizer",
             category=f"{CATEGORY}/optimize",
-            description="Changes the tokens step by step until the image that they decode to "
-            "satisfies the loss. Shows the image while it changes.",
+            description="Optimizes tokens by gradient descent so that the decoded image minimizes "
+            "a loss. Shows the image as it changes.",
             search_aliases=[
                 "edit image",
                 "text edit",
@@ -38,21 +38,22 @@ class Optimize(io.ComfyNode):
             has_intermediate_output=True,
             inputs=optimizer_inputs(),
             outputs=[
-                widgets.image_output("The result, in the tokenizer's own size."),
+                widgets.image_output("The result, at the tokenizer's size."),
                 widgets.tokens_output("The result's tokens, to continue from or to copy."),
                 widgets.image_output("The loss and each of its terms over the steps.", "chart"),
                 widgets.image_output(
                     "Frames from the start to the result, for an animation (Save Animated WEBP). "
-                    "Of a batch the first four images, side by side.",
+                    "For a batch, the first four images side by side.",
                     "trajectory",
                 ),
                 widgets.text_output(
-                    "codes", "For each image the codes before and after, and which have changed."
+                    "codes",
+                    "For each image, the codes before and after, and the positions that changed.",
                 ),
                 widgets.text_output(
                     "record",
-                    "Everything about the run as JSON: seeds, settings, curves, times, versions. "
-                    "Save Image with Record puts it into the file.",
+                    "The run as JSON: seeds, settings, loss curves, timings, versions. Save Image "
+                    "with Record writes it into the file.",
                 ),
             ],
         )

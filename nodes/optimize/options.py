@@ -22,8 +22,8 @@ class OptimizeOptions(io.ComfyNode):
             node_id="TokenOpt_OptimizeOptions",
             display_name="Token Optimizer Options",
             category=f"{CATEGORY}/optimize",
-            description="Everything about a run that an everyday edit does not need: learning rate "
-            "schedule, when to stop early, tokens that may not move, precision, frames.",
+            description="Settings that most edits do not need: learning rate schedule, early "
+            "stopping, locked tokens, precision, frames.",
             search_aliases=["settings", "schedule", "early stopping", "precision", "lock tokens"],
             inputs=[*_movement(), *_stopping(), *_rest()],
             outputs=[
@@ -64,17 +64,17 @@ def _movement() -> list[io.Input]:
             "lr_schedule",
             options=list(LR_SCHEDULES),
             default=AUTO,
-            tooltip="How lr changes over the run. cosine: it falls to almost 0 at the last step, "
-            "so the result settles. constant: it stays. auto: constant, and with an lr of 0 what "
-            "suits the tokenizer.",
+            tooltip="How lr changes during the run. cosine: it decays to almost 0 at the last "
+            "step, so the result settles. constant: no decay. auto: constant, or with an lr of 0 "
+            "the tokenizer's recommendation.",
         ),
         io.Int.Input(
             "warmup",
             default=0,
             min=0,
             max=10000,
-            tooltip="Number of first steps in which the learning rate grows to its value. More: a "
-            "gentler start. 0: none.",
+            tooltip="Number of steps at the start in which the learning rate rises to its value. "
+            "More: a gentler start. 0: none.",
         ),
         io.Float.Input(
             "max_grad_norm",
@@ -83,13 +83,13 @@ def _movement() -> list[io.Input]:
             max=1000.0,
             step=0.01,
             round=0.0001,
-            tooltip="Shorten each image's gradient to this length where it is longer: tames sudden "
-            "jumps. Smaller: tamer. 0: no limit.",
+            tooltip="Clip each image's gradient to this norm, which prevents sudden jumps. "
+            "Smaller: stronger clipping. 0: no limit.",
         ),
         widgets.positions(
             "",
-            "Tokens that may not move: numbers from 0 and ranges, separated by commas. Keeps what "
-            "they carry, such as the light or the background. Empty: none.",
+            "Tokens that are not optimized: numbers from 0 and ranges, separated by commas. Keeps "
+            "the properties that they carry, such as lighting or background. Empty: none.",
             name="locked",
         ),
     ]
@@ -102,8 +102,8 @@ def _stopping() -> list[io.Input]:
             default=0,
             min=0,
             max=10000,
-            tooltip="Stop an image after so many steps without a gain; saves the steps that bring "
-            "nothing. More: waits longer; 50 to 100 is usual. 0: never.",
+            tooltip="Stop an image after this many steps without a gain. More: waits longer; 50 "
+            "to 100 is usual. 0: never.",
         ),
         io.Float.Input(
             "min_gain",
@@ -112,15 +112,15 @@ def _stopping() -> list[io.Input]:
             max=100.0,
             step=0.0001,
             round=0.00001,
-            tooltip="What counts as a gain for patience: so much of the smoothed loss. More: stops "
-            "sooner.",
+            tooltip="Decrease of the smoothed loss that counts as a gain for patience. More: "
+            "stops sooner.",
         ),
         io.String.Input(
             "target",
             default="",
             placeholder="none",
-            tooltip="Stop an image as soon as its smoothed loss is this number or lower, for "
-            "example -0.35 with CLIP Loss. See the chart for usual values. Empty: no target.",
+            tooltip="Stop an image as soon as its smoothed loss reaches this value or less, for "
+            "example -0.35 with CLIP Loss. The chart shows typical values. Empty: no target.",
         ),
         io.Float.Input(
             "seconds",
@@ -128,8 +128,8 @@ def _stopping() -> list[io.Input]:
             min=0.0,
             max=86400.0,
             step=1.0,
-            tooltip="Time budget: the run ends after so many seconds with what it has; results "
-            "then depend on the machine's speed. 0: no limit.",
+            tooltip="Time limit: the run ends after this many seconds with its current result, "
+            "which then depends on the machine's speed. 0: no limit.",
         ),
     ]
 
@@ -140,28 +140,29 @@ def _rest() -> list[io.Input]:
             "precision",
             options=list(PRECISIONS),
             default=AUTO,
-            tooltip="Numbers in which the models compute. auto: 16 bits on a graphics card, and "
-            "for large models on a CPU that is clearly faster with them; else 32. float32, "
-            "bfloat16, float16: always that one. The search itself is always 32 bits.",
+            tooltip="Precision of the models. auto: 16 bits on a GPU, and for large models on a "
+            "CPU that is clearly faster with them; otherwise 32. float32, bfloat16, float16: "
+            "always that one. The optimization itself always uses 32 bits.",
         ),
         io.Boolean.Input(
             "clamp",
             default=True,
-            tooltip="Show the loss only pixels from 0 to 1. Off: it sees what the decoder gives; "
-            "then add Pixel Penalty, or colours beyond white and black cheat the loss.",
+            tooltip="Clamp pixels to 0 to 1 before the loss. Off: the loss gets the decoder's raw "
+            "output; then add Pixel Penalty, or out-of-range colours can fool the loss.",
         ),
         io.Boolean.Input(
             "warm_restart",
             default=False,
-            tooltip="Go on exactly where the Token Optimizer that gave the tokens ended, with its "
-            "momentum and average: 50 steps and 50 more are 100. Off: start afresh from them.",
+            tooltip="Continue exactly where the Token Optimizer that made the tokens ended, with "
+            "its Adam state and average: 50 steps and 50 more equal 100. Off: start fresh from "
+            "the tokens.",
         ),
         io.Int.Input(
             "trajectory_frames",
             default=FRAMES,
             min=0,
             max=MOST_FRAMES,
-            tooltip="How many images of the run the trajectory output has, evenly spaced from the "
-            "start to the result. 0: only the result.",
+            tooltip="Number of frames of the trajectory output, evenly spaced from the start to "
+            "the result. 0: only the result.",
         ),
     ]

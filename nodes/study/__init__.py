@@ -4,4 +4,4 @@ from .importance.node import TokenImportance
 from .influence import PixelInfluence
 from .perturb.node import PerturbSearch
 
-__all__ = ["PerturbSearch", "PixelInfluence", "TokenImportance"]
+NODES = [TokenImportance, PixelInfluence, PerturbSearch]

@@ -34,21 +34,21 @@ class PixelInfluence(io.ComfyNode):
             node_id="TokenOpt_PixelInfluence",
             display_name="Pixel Influence",
             category=f"{CATEGORY}/editing",
-            description="Shows where in the image each token acts: gives it other random codes and "
-            "measures how much every pixel changes.",
+            description="Shows where in the image each token acts: replaces it by random codes "
+            "and measures how much every pixel changes.",
             search_aliases=["heatmap", "saliency", "receptive field", "where"],
             inputs=[
                 widgets.tokenizer("The tokenizer to use, from Load TiTok; not a VAE."),
-                widgets.tokens("Tokens of one image, or of several: the maps are then their mean."),
+                widgets.tokens("Tokens of one image, or of several, whose maps are averaged."),
                 io.Int.Input(
                     "samples",
                     default=16,
                     min=1,
                     max=MOST_SAMPLES,
-                    tooltip="How many other codes each token gets. More: smoother maps, longer "
-                    "wait; every sample decodes one image for each token.",
+                    tooltip="Number of random codes per token. More: smoother maps, longer wait; "
+                    "every sample decodes one image for each token.",
                 ),
-                widgets.seed("Chooses the codes. Image k of a batch has seed + k."),
+                widgets.seed("Seed for the codes. Image k of a batch uses seed + k."),
             ],
             outputs=[
                 widgets.image_output("All maps with their positions, on one scale.", "sheet"),

@@ -2,4 +2,4 @@
 
 from .node import Sweep
 
-__all__ = ["Sweep"]
+NODES = [Sweep]

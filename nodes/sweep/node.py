@@ -51,9 +51,9 @@ class Sweep(io.ComfyNode):
             has_intermediate_output=True,
             inputs=[*_sockets(), *_settings(), *_base(), *_rest()],
             outputs=[
-                widgets.image_output("All results with their values, as one picture.", "grid"),
+                widgets.image_output("All results with their values, as one image.", "grid"),
                 widgets.image_output(
-                    "The results in the tokenizer's own size, row by row, without those not run.",
+                    "The results at the tokenizer's size, row by row, without those not run.",
                     "images",
                 ),
                 widgets.text_output(
@@ -97,21 +97,21 @@ class Sweep(io.ComfyNode):
 def _sockets() -> list[io.Input]:
     return [
         widgets.tokenizer(),
-        widgets.tokens("Where every run starts: TiTok Encode or Random Tokens."),
-        widgets.loss("The aim, as for the Token Optimizer."),
+        widgets.tokens("The starting point of every run: TiTok Encode or Random Tokens."),
+        widgets.loss("The loss to minimize, as for the Token Optimizer."),
     ]
 
 
 def _settings() -> list[io.Input]:
     """The two axes of the grid."""
-    values = "Its values with ; between them, or one a line"
+    values = "Its values, separated by ; or one per line"
     return [
         io.Combo.Input(
             "setting_1",
             options=list(SETTINGS),
             default="lr",
-            tooltip="What changes from column to column. prompt, crops and the weights change the "
-            "connected loss, all else the run.",
+            tooltip="The setting that varies across the columns. prompt, crops and the weights "
+            "change the connected loss, all others the run.",
         ),
         io.String.Input(
             "values_1",
@@ -123,7 +123,7 @@ def _settings() -> list[io.Input]:
             "setting_2",
             options=[NONE, *SETTINGS],
             default=NONE,
-            tooltip="What changes from row to row; none: one setting only.",
+            tooltip="The setting that varies across the rows; none: only one setting.",
         ),
         io.String.Input(
             "values_2",
@@ -137,7 +137,7 @@ def _settings() -> list[io.Input]:
 def _base() -> list[io.Input]:
     """Everyday settings of the runs."""
     return [
-        steps_input(100, "Steps of each run. Fewer than for a final result often show enough."),
+        steps_input(100, "Steps of each run. Fewer than for a final result are often enough."),
         lr_input(),
         run_seed_input("The same for every run, so that only the swept settings differ."),
     ]
@@ -148,9 +148,9 @@ def _rest() -> list[io.Input]:
         quantize_input(),
         ema_decay_input(" 0: no average."),
         noise_scale_input(0.0, "0: none."),
-        regularize_input("A swept reg_weight pulls to the start where this is none."),
+        regularize_input("A swept reg_weight pulls towards the start if this is none."),
         reg_weight_input(),
         reset_every_input(),
-        keep_input("the running average, or the last tokens where ema_decay is 0"),
+        keep_input("the running average, or the last tokens if ema_decay is 0"),
     ]
     return [*map(advanced, more), options_input()]

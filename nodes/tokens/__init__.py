@@ -3,4 +3,4 @@
 from .codec import Decode, Encode, Quantize
 from .random_tokens import RandomTokens
 
-__all__ = ["Decode", "Encode", "Quantize", "RandomTokens"]
+NODES = [Encode, Quantize, Decode, RandomTokens]

@@ -19,13 +19,13 @@ def _sampling() -> list[io.Input]:
                 "sample",
                 default=False,
                 optional=True,
-                tooltip="Only for a VAE: draw from what the encoder finds likely; slightly "
+                tooltip="Only for a VAE: sample from the encoder's distribution; slightly "
                 "different images for each seed. Off: its mean, always the same.",
             )
         ),
         advanced(
             widgets.seed(
-                "Chooses the sample; image k of a batch has sample_seed + k.",
+                "Seed for the sample; image k of a batch uses sample_seed + k.",
                 name="sample_seed",
                 optional=True,
             )
@@ -42,12 +42,12 @@ class Encode(io.ComfyNode):
             node_id="TokenOpt_Encode",
             display_name="TiTok Encode",
             category=f"{CATEGORY}/tokens",
-            description="Turns images into tokens (not yet quantized).",
+            description="Encodes images as tokens (not yet quantized).",
             search_aliases=["image to tokens", "vae encode"],
             inputs=[
                 widgets.tokenizer(),
                 widgets.image(
-                    "Any size: the central square is used, resized to the tokenizer's own size "
+                    "Any size: center-cropped to a square and resized to the tokenizer's size "
                     "(demo 64x64, released models 256x256). Transparency is ignored."
                 ),
                 *_sampling(),
@@ -81,19 +81,21 @@ class Quantize(io.ComfyNode):
             node_id="TokenOpt_Quantize",
             display_name="TiTok Quantize",
             category=f"{CATEGORY}/tokens",
-            description="Replaces each token by the nearest of the tokenizer's codebook and tells "
-            "the codes. TiTok Decode and Token Optimizer do the same on their own.",
+            description="Replaces each token by the nearest entry of the tokenizer's codebook and "
+            "outputs the codes. TiTok Decode and Token Optimizer do the same automatically.",
             search_aliases=["codes", "codebook", "round"],
             inputs=[
                 widgets.tokenizer(),
                 widgets.tokens(),
             ],
             outputs=[
-                widgets.tokens_output("The same tokens, each replaced by its nearest code's."),
+                widgets.tokens_output(
+                    "The quantized tokens: each replaced by its nearest codebook entry."
+                ),
                 widgets.text_output(
                     "codes",
-                    "The integers, separated by spaces, one image a line. Empty for a VAE, which "
-                    "has no codebook.",
+                    "The codes as integers, separated by spaces, one image per line. Empty for a "
+                    "VAE, which has no codebook.",
                 ),
             ],
         )
@@ -117,15 +119,13 @@ class Decode(io.ComfyNode):
             node_id="TokenOpt_Decode",
             display_name="TiTok Decode",
             category=f"{CATEGORY}/tokens",
-            description="Turns tokens into images; quantizes them first where needed.",
+            description="Decodes tokens into images; quantizes them first if needed.",
             search_aliases=["tokens to image", "vae decode"],
             inputs=[
                 widgets.tokenizer(),
                 widgets.tokens(),
             ],
-            outputs=[
-                widgets.image_output("One image per set of tokens, in the tokenizer's own size.")
-            ],
+            outputs=[widgets.image_output("One image per set of tokens, at the tokenizer's size.")],
         )
 
     @classmethod

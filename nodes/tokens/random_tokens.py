@@ -30,18 +30,18 @@ class RandomTokens(io.ComfyNode):
             node_id="TokenOpt_RandomTokens",
             display_name="Random Tokens",
             category=f"{CATEGORY}/tokens",
-            description="Random tokens to start from when there is no image to edit.",
+            description="Random tokens as a start when there is no image to edit.",
             search_aliases=["noise", "generate", "text to image", "empty latent", "seed"],
             inputs=[
                 widgets.tokenizer(),
                 widgets.seed(
-                    "Chooses the random numbers: the same seed gives the same tokens on every "
-                    "machine. In a batch the images have seed, seed + 1, ...",
+                    "Seed for the random numbers: the same seed gives the same tokens on every "
+                    "machine. The images of a batch use seed, seed + 1, ...",
                     control_after_generate=True,
                 ),
                 widgets.batch_size(
-                    "How many images to start. More: all are optimized side by side, which takes "
-                    "time and memory."
+                    "Number of images. More: all are optimized together, which takes time and "
+                    "memory."
                 ),
                 advanced(
                     io.Float.Input(
@@ -51,8 +51,9 @@ class RandomTokens(io.ComfyNode):
                         max=100.0,
                         step=0.05,
                         tooltip="Standard deviation of the random numbers. For tokenizers with "
-                        "normalized codes (demo, L-32, B-64, S-128) it does not change the first "
-                        "image, only how far one optimizer step moves: more: slower, steadier.",
+                        "a normalized codebook (demo, L-32, B-64, S-128) it does not change the "
+                        "first image, only how far one optimizer step moves the tokens. More: "
+                        "slower, steadier.",
                     )
                 ),
                 *_added_later(),
@@ -106,10 +107,12 @@ def _added_later() -> list[io.Input]:
             min=1,
             max=MOST_STARTS,
             optional=True,
-            tooltip="Draw so many starts for each image and keep the one with the lowest loss; "
-            "needs a loss. Each costs one decoded image and no gradient. 1: just one start.",
+            tooltip="Draw this many starts per image and keep the one with the lowest loss; needs "
+            "a loss. Each costs one decoded image and no gradient. 1: just one start.",
         ),
-        widgets.loss("What best_of chooses by: the Token Optimizer's loss.", optional=True),
+        widgets.loss(
+            "Criterion for best_of: the same loss as for the Token Optimizer.", optional=True
+        ),
     ]
 
 

@@ -12,7 +12,7 @@ NUMBERS = ("INT", "FLOAT")
 # A number's explanation says what more of it does, or what it counts or chooses.
 DIRECTIONS = re.compile(
     r"\b(more|less|fewer|larger|smaller|higher|lower|longer|wider|stronger|tamer|above|below)\b"
-    r"|\b(chooses|how many|how far|0:|1:|0 is|image k)",
+    r"|\b(chooses|seed for|how many|how far|0:|1:|0 is|image k)",
     re.IGNORECASE,
 )
 FEW = 4  # options that are all explained

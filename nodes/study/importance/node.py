@@ -36,22 +36,22 @@ class TokenImportance(io.ComfyNode):
             node_id="TokenOpt_Importance",
             display_name="Token Importance",
             category=f"{CATEGORY}/editing",
-            description="Finds the tokens that carry a property: CLIP sorts images by prompts such "
-            "as bright and dark, and the positions whose tokens differ most between them win.",
+            description="Finds the tokens that carry a property: CLIP sorts images by prompts "
+            "such as bright and dark, and the positions whose tokens differ most between them are "
+            "selected.",
             search_aliases=["which token", "explain", "clip", "attribution"],
             has_intermediate_output=True,
             inputs=[
                 widgets.tokenizer(),
-                widgets.guide("From Load CLIP Guide; it sorts the images."),
+                widgets.guide("From Load CLIP Guide; used to sort the images."),
                 widgets.prompt(
                     PROMPTS,
-                    "Two or more, one a line; each image goes to the one it fits best. An empty "
-                    "line starts another comparison of the same images.",
+                    "Two or more, one per line; each image is assigned to the one it matches "
+                    "best. An empty line starts another comparison of the same images.",
                     name="prompts",
                 ),
                 widgets.image(
-                    "The images to learn from, 30 or more of each kind if you can; or name a "
-                    "folder.",
+                    "The images to analyse, 30 or more of each kind if possible; or name a folder.",
                     optional=True,
                 ),
                 folder_input(optional=True),
@@ -61,8 +61,8 @@ class TokenImportance(io.ComfyNode):
                     min=1,
                     max=MOST_BEST,
                     optional=True,
-                    tooltip="How many positions of each comparison go into the output positions. "
-                    "More: a stronger, less selective effect.",
+                    tooltip="Number of positions of each comparison to output. More: a stronger, "
+                    "less selective effect.",
                 ),
                 io.Combo.Input(
                     "effect",
@@ -70,8 +70,8 @@ class TokenImportance(io.ComfyNode):
                     default=OFF,
                     optional=True,
                     tooltip="Also measures what a token does: replaces it by the images' mean, or "
-                    "by random codes (not for a VAE), and looks whether the image still fits its "
-                    "prompt. Decodes every image once for each position. off: not measured.",
+                    "by random codes (not for a VAE), and checks whether the image still matches "
+                    "its prompt. Decodes every image once for each position. off: not measured.",
                 ),
                 *_advanced(),
             ],
@@ -82,7 +82,7 @@ class TokenImportance(io.ComfyNode):
                 widgets.text_output(
                     "positions", "The best positions, for the positions input of Token Copy."
                 ),
-                widgets.text_output("table", "The figures of every position, as columns of text."),
+                widgets.text_output("table", "The values for every position, as columns of text."),
             ],
         )
 
@@ -139,11 +139,11 @@ def _advanced() -> list[io.Input]:
                 min=1,
                 max=MOST_IMAGES,
                 optional=True,
-                tooltip="On how many of the images the effect is measured, spread over all. More: "
-                "surer figures, longer wait.",
+                tooltip="Number of images to measure the effect on, spread over all. More: more "
+                "reliable figures, longer wait.",
             )
         ),
-        advanced(widgets.seed("Chooses the random codes of the effect random.", optional=True)),
+        advanced(widgets.seed("Seed for the random codes of the effect random.", optional=True)),
     ]
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from devtools.pages import messages
 from tokenopt_core.guides.files import KNOWN_GUIDES
 from tokenopt_core.tokenizers.registry import RELEASES
 from tokenopt_core.tokenizers.titok import TiTok
@@ -41,38 +40,6 @@ def test_every_template_is_listed_with_its_thumbnail():
         assert thumbnail == f"![](../workflows/{name}.jpg)"
         assert what
         assert change
-
-
-def test_every_message_of_the_pack_has_its_cure():
-    there = set(messages.messages())
-    page = messages.explained(messages.PAGE.read_text(encoding="utf-8"))
-    assert len(there) > 250
-    assert there - set(page) == set(), "`python -m devtools.pages.messages` prints these lines"
-    assert set(page) - there == set(), "no code says these any more"
-    assert [text for text, cure in page.items() if not cure] == []
-
-
-def test_messages_are_read_from_the_source(tmp_path):
-    (tmp_path / "tokenopt_core").mkdir()
-    (tmp_path / "nodes").mkdir()
-    (tmp_path / "nodes" / "some.py").write_text(
-        "def check(name):\n"
-        "    said = f'{name} is wrong: '\n"
-        "    raise ValueError(said + ('try again.' if name else 'give a name.'))\n"
-        "def stop():\n"
-        "    log.warning('%s of %d', 1, 2)\n"
-        "    log.info('no trouble')\n"
-        "    raise broken('it')\n"
-        "def broken(what):\n"
-        "    return OSError(f'{what} broke')\n"
-    )
-    gap = messages.GAP
-    assert messages.messages(tmp_path) == {
-        f"{gap} is wrong: try again.": ["nodes/some.py:3"],
-        f"{gap} is wrong: give a name.": ["nodes/some.py:3"],
-        f"{gap} of {gap}": ["nodes/some.py:5"],
-        f"{gap} broke": ["nodes/some.py:7"],
-    }
 
 
 def test_every_model_is_listed_as_it_is():

@@ -24,7 +24,7 @@ def test_the_code_runs_and_the_text_gives_the_image_again():
 
 
 def test_every_node_of_the_table_exists():
-    (table,) = re.findall(r"^## What to do with them\n+(.*?)\n\n", PAGE, flags=re.S | re.M)
+    (table,) = re.findall(r"^## What you can do with tokens\n+(.*?)\n\n", PAGE, flags=re.S | re.M)
     named = re.findall(r"(?:Token|TiTok|Save|Load|Text|Tokens)(?: (?:to|of a|[A-Z]\w+))+", table)
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "nodes").rglob("*.py"))
     shown = set(re.findall(r'display_name="([^"]+)",\n            category', sources))

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from devtools.pages.locales import TRANSLATED
+from devtools.release.contract import CONTRACT
 
-PAGES = sorted((Path(__file__).parents[3] / "web" / "docs").glob("TokenOpt_*.md"))
+DOCS = Path(__file__).parents[3] / "web" / "docs"
+PAGES = sorted(DOCS / f"{node}.md" for node in CONTRACT)
 BORDER = re.compile(r"(?<!\\)\|")
 KIND = re.compile(r"(#+ |- |!\[)?")
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
@@ -45,9 +47,8 @@ def input_names(page: str) -> list[str]:
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_every_page_is_translated_and_no_other(language):
-    folder = PAGES[0].parent
-    found = {path.parent.name for path in folder.glob(f"*/{language}.md")}
-    assert found == {path.stem for path in PAGES}
+    found = {path.parent.name for path in DOCS.glob(f"*/{language}.md")}
+    assert found == set(CONTRACT)
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
