@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ....tokenopt_core.study.perturb import METHODS, SearchConfig
+from ....tokenopt_core.study.perturb import FORMER_METHODS, METHODS, SearchConfig
 from ....tokenopt_core.tokens.positions import parse_positions
 from ...host.compat import CATEGORY, io, schema
 from ...host.images import from_images, to_masks
@@ -14,6 +14,7 @@ from ...host.sockets import (
     Tokens,
 )
 from ...host.widgets import (
+    former_choices,
     image_output,
     loss_input,
     mask_input,
@@ -63,6 +64,10 @@ class PerturbSearch(io.ComfyNode):
     @classmethod
     def needs_codebook(cls, **inputs) -> bool:
         return True
+
+    @classmethod
+    def validate_inputs(cls, search: str) -> bool:
+        return True  # former methods are not in the menu; the guard refuses unknown ones
 
     @classmethod
     def execute(
@@ -116,12 +121,15 @@ def _sockets() -> list[io.Input]:
 
 def _settings() -> list[io.Input]:
     return [
-        io.Combo.Input(
-            "search",
-            options=list(METHODS),
-            default=METHODS[1],
-            tooltip="exact: decodes every code. guided: decodes a share and learns from it where "
-            "to look. gradient: chooses the share by gradients at a few codes.",
+        former_choices(
+            FORMER_METHODS,
+            io.Combo.Input(
+                "search",
+                options=list(METHODS),
+                default=METHODS[1],
+                tooltip="exact: decodes every code. guided: decodes a share and learns from it "
+                "where to look.",
+            ),
         ),
         io.Float.Input(
             "share",
@@ -130,8 +138,8 @@ def _settings() -> list[io.Input]:
             max=1.0,
             step=0.01,
             round=0.0001,
-            tooltip="Part of the codebook that guided and gradient decode. More: slower, and the "
-            "best is found more often. Not used by exact.",
+            tooltip="Part of the codebook that guided decodes. More: slower, and the best is found "
+            "more often. Not used by exact.",
         ),
         io.Combo.Input(
             "direction",

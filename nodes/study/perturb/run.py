@@ -63,7 +63,7 @@ def run_search(
     """
     model_management.throw_exception_if_processing_interrupted()
     size, module = tokenizer.spec.image_size, tokenizer.module
-    each = _candidate_bytes(size, loss, gradients=config.method == "gradient")
+    each = _candidate_bytes(size, loss)
     batch = _wanted_batch(tokenizer.patcher.load_device, size, each)
     guides = loss.guides if loss else ()
     with gradient_scope(tokenizer, *guides, memory=batch * each) as device:
@@ -146,16 +146,13 @@ def _square(mask: Tensor, size: int) -> Tensor:
     return fit_images(mask.expand(-1, 3, -1, -1), size)[:, :1]
 
 
-def _candidate_bytes(size: int, loss: LossRecipe | None, *, gradients: bool) -> int:
-    """Bytes that one candidate needs besides the weights: to be decoded, and looked at by guides.
-
-    Gradients are taken of a quarter of a batch at a time, and need six times the memory.
-    """
-    plain = activation_bytes(size, 1, gradients=False)
+def _candidate_bytes(size: int, loss: LossRecipe | None) -> int:
+    """Bytes that one candidate needs besides the weights: to be decoded, and embedded by guides."""
+    total = activation_bytes(size, 1, gradients=False)
     for term in loss.every_term() if loss else ():
         if term.weight and hasattr(term, "guide"):
-            plain += guide_bytes(term.guide, max(1, term.crops))
-    return plain * 3 // 2 if gradients else plain
+            total += guide_bytes(term.guide, max(1, term.crops))
+    return total
 
 
 def _wanted_batch(device: torch.device, size: int, each: int) -> int:
