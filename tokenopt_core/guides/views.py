@@ -15,7 +15,7 @@ from ..checks import python_numbers
 from ..compute.gradients import require_normal_weights
 from ..compute.memory import in_chunks
 from ..compute.seeds import CROP_STREAM, generators
-from ..images.crops import crop_side, draw_crops, resize, take_crops
+from ..images.crops import crop_side, draw_crops, squash, take_crops
 from .guide import Guide
 
 
@@ -86,7 +86,7 @@ class Views:
 
     def embed_whole(self, images: Tensor) -> Tensor:
         """Unit-length features (b, e) of the whole images, squashed to the guide's square."""
-        return self._seen(resize(images, self.guide.image_size))
+        return self._seen(squash(images, self.guide.image_size))
 
     def _seen(self, pictures: Tensor) -> Tensor:
         """Unit-length features (., e) of pictures of the guide's size."""

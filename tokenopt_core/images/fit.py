@@ -12,14 +12,15 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..checks import check_images, python_numbers
 from .masks import check_mask
+from .resize import resize
 
 MODES = ("crop", "pad", "stretch")
 FILLS = {"edge": None, "black": 0.0, "grey": 0.5, "white": 1.0}
 SEEN = 0.5 / 255  # less of a mask is black to 8 bits
+LARGEST = 1e4  # of a pixel: whatever is in an image, networks overflow far beyond
 FAINT = 0.05  # what JPEG and removers of backgrounds leave of black is less
 
 
@@ -192,9 +193,6 @@ def _check(picture: tuple[int, int], size: int, mode: str, position: float, fill
         raise ValueError(f"position is {position!r}: expected a number from 0 to 1.")
 
 
-LARGEST = 1e4  # of a pixel: whatever is in a picture, networks overflow far beyond
-
-
 def fit_images(images: Tensor, size: int) -> Tensor:
     """Images (b, 3, size, size): the central square of `images`, resized with antialiasing."""
     check_images(images)
@@ -202,6 +200,16 @@ def fit_images(images: Tensor, size: int) -> Tensor:
         raise ValueError(f"images have type {images.dtype}, expected floating point in [0, 1].")
     if images.numel() and not images.abs().amax() <= LARGEST:  # NaN too; its codes mean nothing
         raise ValueError("images have NaN, infinite or huge numbers, expected those from 0 to 1.")
+    return _central_square(images, size)
+
+
+def fit_masks(masks: Tensor, size: int) -> Tensor:
+    """Masks (b, 1, size, size) of masks (b, 1, h, w) in [0, 1]: what `fit_images` shows of them."""
+    check_mask(masks)
+    return _central_square(masks, size)
+
+
+def _central_square(images: Tensor, size: int) -> Tensor:
     height, width = images.shape[2:]
     if (height, width) == (size, size):
         return images
@@ -209,10 +217,4 @@ def fit_images(images: Tensor, size: int) -> Tensor:
     if side == 0:
         raise ValueError(f"images have shape {tuple(images.shape)}, expected at least one pixel.")
     top, left = (height - side) // 2, (width - side) // 2
-    square = images[:, :, top : top + side, left : left + side].float()
-    if side == size:
-        return square
-    resized = F.interpolate(
-        square, (size, size), mode="bicubic", align_corners=False, antialias=True
-    )
-    return resized.clamp(0, 1)
+    return resize(images[:, :, top : top + side, left : left + side].float(), (size, size))

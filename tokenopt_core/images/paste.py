@@ -6,7 +6,6 @@ Axes: b images, c channels, h x w pixels of the picture, s x s of the square.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 from ..checks import python_numbers
 from .fit import FILLS, Box, Fit, Place, white_part, without_faint
 from .masks import check_mask, feather
+from .resize import resize
 
 WIDEST_STEP = 16  # pixels of a rim; wider ones are made of a smaller mask, or they take seconds
 
@@ -30,7 +30,7 @@ def into_square(images: Tensor, fit: Fit) -> Tensor:
     made = []
     for index in range(count):
         place = fit.place(index)
-        shown = resized(place.picture.of(_one(images, index)), place.square[2:])
+        shown = resize(place.picture.of(_one(images, index)), place.square[2:])
         made.append(_filled(shown, place.square, fit.size, FILLS[fit.fill]))
     return torch.cat(made)
 
@@ -44,7 +44,7 @@ def mask_into_square(masks: Tensor, fit: Fit) -> Tensor:
     made = []
     for index in range(count):
         place = fit.place(index)
-        shown = resized(place.picture.of(_one(masks, index)), place.square[2:], "bilinear")
+        shown = resize(place.picture.of(_one(masks, index)), place.square[2:], "bilinear")
         made.append(_filled(shown, place.square, fit.size, 0.0))
     return torch.cat(made)
 
@@ -97,14 +97,6 @@ def paste(
     return result
 
 
-def resized(images: Tensor, size: Sequence[int], how: str = "bicubic") -> Tensor:
-    """Images (b, c, *size) in [0, 1], with antialiasing; the same ones if that is their size."""
-    if tuple(images.shape[2:]) == tuple(size):
-        return images
-    made = F.interpolate(images, tuple(size), mode=how, align_corners=False, antialias=True)
-    return made.clamp(0, 1)
-
-
 def _filled(images: Tensor, box: Box, size: int, value: float | None) -> Tensor:
     """Images in their box of a square; None repeats their border."""
     beside = (box.left, size - box.left - box.width, box.top, size - box.top - box.height)
@@ -120,7 +112,7 @@ def _shown(image: Tensor, place: Place, size: int) -> Tensor:
     box = place.square.scaled(image.shape[2] / size, image.shape[3] / size)
     top = min(box.top, image.shape[2] - 1)
     left = min(box.left, image.shape[3] - 1)
-    return resized(Box(top, left, *box[2:]).of(image), place.picture[2:])
+    return resize(Box(top, left, *box[2:]).of(image), place.picture[2:])
 
 
 def _share(box: Box, picture: Box, mask: Tensor | None, soft: float) -> Tensor:

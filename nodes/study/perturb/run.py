@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ....tokenopt_core.images.fit import fit_images
+from ....tokenopt_core.images.fit import fit_masks
 from ....tokenopt_core.losses.base import Loss, WeightedSum
 from ....tokenopt_core.optimize.config import OptimizeConfig
 from ....tokenopt_core.optimize.precision import compute_dtype
@@ -78,7 +78,7 @@ def run_search(
             positions,
             config,
             loss=_losses(loss, device, size, len(tokens)) if loss else None,
-            mask=None if mask is None else _square(mask, size).to(device),
+            mask=None if mask is None else fit_masks(mask, size).to(device),
             seeds=LOOK_SEED,
             progress=BatchProgress(draw=_new_results(found, draw), size=PREVIEW_SIZE),
         )
@@ -139,11 +139,6 @@ def _of_image(recipe: LossRecipe, image: int, count: int) -> LossRecipe:
         return replace(term, **changes)
 
     return recipe.changed(own) if count > 1 else recipe
-
-
-def _square(mask: Tensor, size: int) -> Tensor:
-    """The mask (b, 1, size, size) as the tokenizer sees the image that it was painted on."""
-    return fit_images(mask.expand(-1, 3, -1, -1), size)[:, :1]
 
 
 def _candidate_bytes(size: int, loss: LossRecipe | None) -> int:
