@@ -87,16 +87,16 @@ class PerturbSearch(io.ComfyNode):
         _check_size(len(tokens), len(chosen), min(top_k, tokenizer.spec.codebook_size - 1))
         recipe = None if loss is None else recipe_of(loss)
         mask = None if mask is None else _mask(mask)
-        outcome = run_search(
+        results = run_search(
             tokenizer, tokens, chosen, config, loss=recipe, mask=mask, draw=live_sheet
         )
-        scores, pages = table(outcome.found), sheets(outcome.found)
+        scores, pages = table(results.replacements), sheets(results.replacements)
         codebook_size = tokenizer.spec.codebook_size
-        remarks = notes(outcome.found, config, codebook_size, recipe is not None, len(pages))
+        remarks = notes(results.replacements, config, codebook_size, recipe is not None, len(pages))
         return io.NodeOutput(
-            from_images(torch.cat([result.images for result in outcome.found])),
-            Tokens(outcome.values, True, tokenizer.name),
-            codes_text(outcome.codes),
+            from_images(torch.cat([result.images for result in results.replacements])),
+            Tokens(results.values, True, tokenizer.name),
+            codes_text(results.codes),
             scores,
             from_images(pages),
             ui={"tokenopt_notes": [scores, *remarks]},

@@ -28,19 +28,19 @@ from ...losses.recipe import LossRecipe
 from ...losses.terms import Term
 
 CPU_BATCH, MOST_AT_ONCE = 16, 128  # a CPU is as fast with 8 as with 256
-PREVIEW_SIZE, REDRAW = 1024, 0.5  # seconds between two pictures: each shows all results so far
-LOOK_SEED = 0  # of random crops: the same for every code, so that codes are compared, not crops
+PREVIEW_SIZE, REDRAW = 1024, 0.5  # seconds between two previews, of all results so far
+CROP_SEED = 0  # of random crops: the same for every code, so that codes are compared, not crops
 
 
-class Outcome(NamedTuple):
-    """What a search gives, on the CPU; the r results by image, position and rank.
+class SearchResults(NamedTuple):
+    """The best replacements of all positions, and the r edited images by image, position and rank.
 
     Args:
-        codes: (r, n), of the edited images.
-        values: (r, n, d), their tokens.
+        codes: (r, n), of the edited images, on the CPU.
+        values: (r, n, d), their tokens, on the CPU.
     """
 
-    found: list[Found]
+    replacements: list[Found]
     codes: Tensor
     values: Tensor
 
@@ -54,12 +54,12 @@ def run_search(
     loss: LossRecipe | None,
     mask: Tensor | None,
     draw: Callable[[list[Found]], Image.Image],
-) -> Outcome:
-    """What was found; loads what it needs and leaves inference mode.
+) -> SearchResults:
+    """The results; loads the models and leaves inference mode.
 
     Args:
         mask: (1 | b, 1, h, w), cropped and resized like the images.
-        draw: a picture of all results so far, shown in the node.
+        draw: an image of all replacements so far, shown in the node.
     """
     model_management.throw_exception_if_processing_interrupted()
     size, module = tokenizer.spec.image_size, tokenizer.module
@@ -71,7 +71,7 @@ def run_search(
             codes = module.quantize(tokens.values.to(device)).codes
         dtype = compute_dtype(OptimizeConfig(), device, module)
         config = replace(config, batch=_fitting_batch(device, batch, each), dtype=dtype)
-        found: list[Found] = []
+        replacements: list[Found] = []
         search = perturb_search(
             module,
             codes,
@@ -79,45 +79,45 @@ def run_search(
             config,
             loss=_losses(loss, device, size, len(tokens)) if loss else None,
             mask=None if mask is None else fit_masks(mask, size).to(device),
-            seeds=LOOK_SEED,
-            progress=BatchProgress(draw=_new_results(found, draw), size=PREVIEW_SIZE),
+            seeds=CROP_SEED,
+            progress=BatchProgress(draw=_new_results(replacements, draw), size=PREVIEW_SIZE),
         )
-        for result in search:
-            found.append(result)
-        rows = edited_codes(codes.cpu(), found)
+        for each_position in search:  # one by one: the preview draws them meanwhile
+            replacements.append(each_position)
+        rows = edited_codes(codes.cpu(), replacements)
         values = module.lookup(rows.to(device)).float().cpu()
-        return Outcome(found, rows, values)
+        return SearchResults(replacements, rows, values)
 
 
 def _new_results(
-    found: list[Found], draw: Callable[[list[Found]], Image.Image]
+    replacements: list[Found], draw: Callable[[list[Found]], Image.Image]
 ) -> Callable[[], Image.Image | None]:
     """Draws all results so far, where there are new ones, with a pause between two images."""
     drawn, due = 0, 0.0
 
     def image_of_new() -> Image.Image | None:
         nonlocal drawn, due
-        if len(found) == drawn or time.monotonic() < due:
+        if len(replacements) == drawn or time.monotonic() < due:
             return None
-        image = draw(found)
-        drawn, due = len(found), time.monotonic() + REDRAW
+        image = draw(replacements)
+        drawn, due = len(replacements), time.monotonic() + REDRAW
         return image
 
     return image_of_new
 
 
-def edited_codes(codes: Tensor, found: list[Found]) -> Tensor:
-    """The codes (r, n) of all results, in their order."""
+def edited_codes(codes: Tensor, replacements: list[Found]) -> Tensor:
+    """The codes (r, n) of all edited images, in their order."""
     rows = []
-    for result in found:
-        own = codes[result.image].repeat(len(result.codes), 1)
-        own[:, result.position] = result.codes
-        rows.append(own)
+    for each in replacements:
+        edited = codes[each.image].repeat(len(each.codes), 1)
+        edited[:, each.position] = each.codes
+        rows.append(edited)
     return torch.cat(rows)
 
 
 def _losses(recipe: LossRecipe, device: torch.device, size: int, count: int) -> list[Loss]:
-    """A loss for each image, which can look at any number of its candidates."""
+    """A loss for each image, which takes any number of its candidates."""
     recipe.build(device, size, count)  # its messages speak of all images
     losses = []
     for image in range(count):
