@@ -106,8 +106,7 @@ def _cases(name: str, model: Model, folder: Path) -> Iterator[Case]:
             print(path.name, file=sys.stderr, flush=True)
         for row, position in enumerate(model.positions):
             losses = {kind: table[row] for kind, table in tables.items()}
-            prompt = model.prompts[image] if model.prompts else None
-            yield Case(model.tokenizer, codes, position, model.pool, losses, prompt)
+            yield Case(model.tokenizer, codes, position, model.pool, losses)
 
 
 @torch.no_grad()

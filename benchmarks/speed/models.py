@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tokenopt_core import Guide, Tokenizer, TokenizerSpec, load_guide, load_tokenizer
-from tokenopt_core.guides.words import PromptTokenizer
+from tokenopt_core.guides.prompt_tokenizer import PromptTokenizer
 from tokenopt_core.tokenizers import PixelStage, ViTSize, build_tokenizer
 from tokenopt_core.tokenizers.registry import RELEASES
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...tokenopt_core.guides.cache import EmbeddingCache, content_key
+from ...tokenopt_core.guides.embedding_cache import EmbeddingCache, content_key
 from ...tokenopt_core.guides.guide import Guide
 from ...tokenopt_core.guides.retrieval import CHUNK, embed_images
 from ..host.compat import folder_paths

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.nn import functional as F
 
 from ...tokenopt_core.checks import shown, writable
+from ...tokenopt_core.images.resize import resize_bands
 from .compat import folder_paths, io, model_management
 from .file_names import stays_inside
 
@@ -120,17 +120,22 @@ def decode_image(content: bytes, name: str, size: int) -> Tensor:
 def _square(image: Image.Image, size: int) -> Tensor:
     """The central square (3, size, size) in [0, 1] of an image, as `fit_images` makes it.
 
-    The width is reduced first, a band of rows at a time, so that a large image is never in memory
-    as floating point numbers.
+    It is read a band of rows at a time, so that a large image is never in memory as floating point
+    numbers.
     """
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    bands = []
-    for row in range(0, side, rows := max(1, BAND // side)):
-        box = (left, top + row, left + side, top + min(row + rows, side))
-        band = torch.from_numpy(_rgb(image.crop(box))).movedim(2, 0)[None].float() / 255
-        bands.append(_resized(band, band.shape[2], size))
-    return _resized(torch.cat(bands, 2), size, size)[0].clamp(0, 1).contiguous()
+    rows = max(1, BAND // side)
+    bands = (
+        _tensor(image.crop((left, top + row, left + side, top + min(row + rows, side))))
+        for row in range(0, side, rows)
+    )
+    return resize_bands(bands, (size, size))[0].contiguous()
+
+
+def _tensor(image: Image.Image) -> Tensor:
+    """(1, 3, h, w) in [0, 1]."""
+    return torch.from_numpy(_rgb(image)).movedim(2, 0)[None].float() / 255
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
@@ -139,14 +144,6 @@ def _rgb(image: Image.Image) -> np.ndarray:
         grey = (np.asarray(image) // 257).clip(0, 255).astype("uint8")
         image = Image.fromarray(grey)
     return np.array(image.convert("RGB"))
-
-
-def _resized(images: Tensor, height: int, width: int) -> Tensor:
-    if tuple(images.shape[2:]) == (height, width):
-        return images
-    return F.interpolate(
-        images, (height, width), mode="bicubic", align_corners=False, antialias=True
-    )
 
 
 def readable_images(

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
+from ...tokenopt_core.images.resize import resize
 from .compat import model_management
 
 WRONG_SCALE, WRONG_MEAN = 16, 4  # no image whose white is 1
@@ -49,10 +49,7 @@ def to_masks(mask: Tensor, size: tuple[int, int], name: str = "mask") -> Tensor:
             "with at least one pixel; connect a MASK output."
         )
     masks = _copy(mask.reshape(-1, 1, *mask.shape[-2:]), name)
-    if tuple(masks.shape[2:]) == size:
-        return masks
-    resized = F.interpolate(masks, size, mode="bilinear", align_corners=False, antialias=True)
-    return resized.clamp(0, 1)
+    return resize(masks, size, "bilinear")
 
 
 def from_images(images: Tensor) -> Tensor:

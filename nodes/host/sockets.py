@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...tokenopt_core.images.fit import FAINT, SEEN, Fit, without_faint
+from ...tokenopt_core.images.fit import BLACK, NEARLY_BLACK, Fit, without_nearly_black
 from ...tokenopt_core.optimize.state import RunState
 from ...tokenopt_core.tokenizers.spec import TokenizerSpec
 from ...tokenopt_core.tokens.positions import parse_positions
@@ -126,13 +126,14 @@ class FittedImages:
         if self.mask is None:
             return []
         lowest = self.mask.amin((1, 2, 3))
-        grey = self.mask[(lowest > SEEN) & (lowest < HALF)]
+        grey = self.mask[(lowest > BLACK) & (lowest < HALF)]
         if not len(grey):
             return []
         mask = grey[grey.amin((1, 2, 3)).argmax()][None]
         darkest = float(mask.amin())
-        nearly = not without_faint(mask).all()
-        done = f"what is {FAINT:g} or less counts as black" if nearly else "so all of it may change"
+        nearly = not without_nearly_black(mask).all()
+        black = f"what is {NEARLY_BLACK:g} or less counts as black"
+        done = black if nearly else "so all of it may change"
         return [
             f"mask is nowhere 0 (black): its darkest value is {darkest:.2g}, {done}; make it black "
             "where nothing may change"

@@ -74,7 +74,8 @@ def checked_value(name: str, value: object, widget: io.Input | None) -> object:
     if not isinstance(value, kind):
         found = "null" if value is None else _described(value)
         raise ValueError(f"{name} is {found}, expected {expected}; see what is connected to it.")
-    if io_type == io.Combo.io_type and not lists_files(widget):
+    former = getattr(widget, "former_choices", ())
+    if io_type == io.Combo.io_type and not lists_files(widget) and value not in former:
         _check_choice(name, value, widget.options)
     if kind is str and _HALF.search(value):
         raise ValueError(

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .compat import io
 from .sockets import GuideSocket, LossSocket, TokenizerSocket, TokensSocket
 
@@ -103,6 +105,12 @@ def files(name: str, options: list[str], tooltip: str, **more) -> io.Input:
 def lists_files(widget: io.Input) -> bool:
     """Whether it is a `files`."""
     return getattr(widget, "lists_files", False)
+
+
+def former_choices(values: Sequence[str], widget: io.Input) -> io.Input:
+    """The menu, which also takes `values` that it no longer shows: saved workflows have them."""
+    widget.former_choices = tuple(values)
+    return widget
 
 
 def loss_output() -> io.Output:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ...tokenopt_core.images.fit import (
+    bounding_box,
     fit_around,
     fit_whole,
-    white_part,
 )
 from ...tokenopt_core.images.paste import into_square, mask_into_square, paste
 from ..host.images import from_images, to_images, to_masks
@@ -53,7 +53,7 @@ def fitted_images(
 
 def squares_of(images: Tensor, fitted: FittedImages) -> tuple[Tensor, Tensor]:
     """Squares (b, 3, s, s) of images, and the masks (1 or b, 1, s, s) of what may change."""
-    masks = images.new_ones(1, 1, *fitted.fit.picture) if fitted.mask is None else fitted.mask
+    masks = images.new_ones(1, 1, *fitted.fit.image_size) if fitted.mask is None else fitted.mask
     return into_square(images, fitted.fit), mask_into_square(masks, fitted.fit)
 
 
@@ -70,10 +70,11 @@ def pasted_back(
     """
     images = to_images(original, "original")
     height, width = images.shape[2:]
-    if (height, width) != fitted.fit.picture:
+    fitted_height, fitted_width = fitted.fit.image_size
+    if (height, width) != (fitted_height, fitted_width):
         raise ValueError(
             f"original has {width} x {height} pixels, but Fit Image got an image of "
-            f"{fitted.fit.picture[1]} x {fitted.fit.picture[0]}; connect the same image to both."
+            f"{fitted_width} x {fitted_height}; connect the same image to both."
         )
     numbers = {"image": len(squares), "original": len(images), "fit": len(fitted.fit.places)}
     numbers |= {} if fitted.mask is None else {"mask": len(fitted.mask)}
@@ -93,7 +94,7 @@ def _check_masks(masks: Tensor, images: int) -> None:
         raise ValueError(
             f"mask has a batch of {len(masks)} and image one of {images}; expected as many, or one."
         )
-    if any(white_part(mask) is None for mask in masks):
+    if any(bounding_box(mask) is None for mask in masks):
         raise ValueError(
             "mask is 0 everywhere, so nothing may change; expected 1 (white) where the image may "
             "change. Paint it with Open in MaskEditor, or in Fit Image disconnect it."

@@ -66,7 +66,7 @@ class PasteBack(io.ComfyNode):
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
         if mask is not None:
-            fit = FittedImages(fit.fit, to_masks(mask, fit.fit.picture))
+            fit = FittedImages(fit.fit, to_masks(mask, fit.fit.image_size))
         image = pasted_back(to_images(image), fit, original, soft_edge)
         notes = [] if mask is None else fit.remarks  # of its own mask Fit Image shows them
         return io.NodeOutput(image, ui={"tokenopt_notes": notes})

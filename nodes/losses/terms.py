@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ...tokenopt_core.images.fit import fit_images
+from ...tokenopt_core.images.fit import fit_images, fit_masks
 from ...tokenopt_core.images.masks import feather
 from ...tokenopt_core.losses.base import LossFunction
 from ...tokenopt_core.losses.clip import ClipImageLoss, ClipLoss
@@ -138,5 +138,5 @@ def fitted(
     target: Tensor, mask: Tensor, rim: int, size: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Target and feathered mask as the tokenizer sees them, (1 | b, 3 and 1, size, size)."""
-    square = fit_images(mask.expand(-1, 3, -1, -1), size)[:, :1]
-    return fit_images(target, size).to(device), feather(square, rim).to(device)
+    square = feather(fit_masks(mask, size), rim)
+    return fit_images(target, size).to(device), square.to(device)

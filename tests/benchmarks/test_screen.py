@@ -20,9 +20,7 @@ def cases() -> list[Case]:
     for result in perturb_search(tokenizer, codes[None], [1, 4], SearchConfig(top_k=63)):
         losses = torch.zeros(64)
         losses[result.codes] = result.losses
-        known.append(
-            Case(tokenizer, codes, result.position, torch.arange(64), {"l1": losses}, None)
-        )
+        known.append(Case(tokenizer, codes, result.position, torch.arange(64), {"l1": losses}))
     return known
 
 

@@ -121,6 +121,13 @@ def test_a_mask_says_where_changes_count(client, search):
     assert all(float(r["loss"]) > 0 for r in told)
 
 
+def test_a_saved_workflow_with_the_former_method_gradient_runs_as_guided(client, search):
+    search["5"]["inputs"].update(search="gradient", top_k=2)
+    old = rows(succeed(client, search))
+    search["5"]["inputs"]["search"] = "guided"
+    assert rows(succeed(client, search)) == old
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [

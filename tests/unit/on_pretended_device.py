@@ -115,7 +115,7 @@ def computations(device: str, clip: Path) -> Iterator[tuple[str, Callable[[], Te
     yield "search", search
     yield "search a region by a loss", lambda: search(loss=one, mask=mask)
     yield "guided search", lambda: search("guided", loss=one)
-    yield "search by gradients", lambda: search("gradient", torch.float16, loss=one, mask=mask)
+    yield "search in float16", lambda: search("guided", torch.float16, loss=one, mask=mask)
     yield "best of", lambda: tc.best_of(tokenizer, loss, features[:, None].repeat(1, 2, 1, 1))[0]
     yield "random codes", lambda: tc.random_codes(tokenizer, [1, 2])[1]
     yield "influence", lambda: tc.pixel_influence(tokenizer, quantized.tokens, samples=1)

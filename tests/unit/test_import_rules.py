@@ -20,8 +20,9 @@ OWN = {"nodes", "tokenopt_core"}
 LAYERS = {
     "tokenopt_core": (
         "checks",
-        "compute demo files",
+        "compute files",
         "hub images",
+        "demo",
         "guides tokenizers",
         "losses tokens",
         "optimize study",

@@ -65,7 +65,7 @@ core.embed_images(guide, images)
 pixel_influence(tokenizer, tokens.tokens[:1], samples=1)
 importance(tokens.tokens, torch.tensor([0, 1, 0, 1]), 2)
 responses(tokenizer, tokens.tokens[:1], lambda images: images.mean((2, 3)))
-for method in ("guided", "gradient"):
+for method in ("exact", "guided"):
     config = SearchConfig(method=method, share=0.01)
     list(perturb_search(tokenizer, tokens.codes[:1], [3], config, loss=loss))
 same(before, "searches")

@@ -1,1 +1,1 @@
-"""How the networks run: attention, norms, mixed precision, gradients, memory and seeds."""
+"""Computation of the networks: attention, norms, mixed precision, gradients, memory and seeds."""

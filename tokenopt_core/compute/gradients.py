@@ -1,4 +1,4 @@
-"""What a backward pass through frozen models needs: normal tensors, and pixels that cannot cheat.
+"""Requirements of a backward pass through frozen models: normal tensors, and clamped pixels.
 
 A tensor made under `torch.inference_mode()` can never be saved for a backward pass, not even when
 the mode is off again. ComfyUI runs every node under that mode, so weights that were loaded or moved

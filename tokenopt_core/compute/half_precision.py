@@ -28,20 +28,20 @@ def half_copy(module: Module, dtype: torch.dtype, device: torch.device | None = 
     def copied(tensors: dict[str, Tensor | None]) -> dict[str, Tensor | None]:
         return {name: _rounded(value, dtype, device) for name, value in tensors.items()}
 
-    twin = shallow_copy(module)
-    twin._parameters, twin._buffers = copied(twin._parameters), copied(twin._buffers)
-    twin._modules = {
+    copy = shallow_copy(module)
+    copy._parameters, copy._buffers = copied(copy._parameters), copied(copy._buffers)
+    copy._modules = {
         name: None if child is None else _for_the_cpu(half_copy(child, dtype, device))
-        for name, child in twin._modules.items()
+        for name, child in copy._modules.items()
     }
-    return twin
+    return copy
 
 
 def shallow_copy(module: Module) -> Module:
     """Another module of the same type with the same attributes; torch's parts are still shared."""
-    twin = type(module).__new__(type(module))
-    twin.__dict__ = dict(module.__dict__)
-    return twin
+    copy = type(module).__new__(type(module))
+    copy.__dict__ = dict(module.__dict__)
+    return copy
 
 
 class _SelfAttention(nn.Module):

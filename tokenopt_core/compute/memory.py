@@ -1,4 +1,4 @@
-"""Work that fits into less memory: fewer images at once when it runs out, or one after the other.
+"""Computation in chunks: fewer images at once when memory runs out, or one after the other.
 
 Images do not depend on those beside them, so what comes out is the same up to the rounding of the
 last digits, which differs with the size of a batch.
@@ -48,20 +48,17 @@ class Chunks:
     def __init__(self, most: int):
         self.most = most
 
-    def parts(
-        self, total: int, work: Callable[[slice], T], share: int = 1
-    ) -> Iterator[tuple[slice, T]]:
-        """Which of `total` rows, and what `work` makes of them, a part at a time and in order.
+    def parts(self, total: int, work: Callable[[slice], T]) -> Iterator[tuple[slice, T]]:
+        """Which of `total` rows, and what `work` makes of them, a chunk at a time and in order.
 
         What `work` raises ends it; running out of memory does so with a single row only.
 
         Args:
             work: is called again with the first half of the rows where memory did not suffice.
-            share: a part is divided by it, for work that needs so many times the memory.
         """
         first = 0
         while first < total:
-            rows = slice(first, min(first + max(1, self.most // share), total))
+            rows = slice(first, min(first + self.most, total))
             try:
                 result = work(rows)
             except Exception as error:
@@ -73,40 +70,39 @@ class Chunks:
                 del result  # or it would be there beside the next one
                 continue
             # Not inside `except`: the error holds all that `work` had made.
-            self._halve(rows.stop - rows.start, share)
+            self._halve(rows.stop - rows.start)
 
-    def _halve(self, tried: int, share: int) -> None:
-        fewer = max(1, tried // 2)
-        self.most = fewer * share
+    def _halve(self, tried: int) -> None:
+        self.most = max(1, tried // 2)
         log.warning(
             "Memory did not suffice for %d images at once: going on with %d, which gives the same "
             "result.",
             tried,
-            fewer,
+            self.most,
         )
 
 
 def in_chunks(work: Callable[..., Tensor], chunk_size: int, *rows: Tensor) -> Tensor:
-    """`work(*rows)`, made from so many rows at a time.
+    """`work(*rows)`, computed for so many rows at a time.
 
-    Where a gradient is asked for, each part is computed again in the backward pass, so that no more
-    than one part's activations are ever in memory. That costs a second forward pass.
+    Where a gradient is asked for, each chunk is computed again in the backward pass, so that no
+    more than one chunk's activations are ever in memory. That costs a second forward pass.
 
     Args:
         work: one row of the result for each row, and no random numbers in it.
-        chunk_size: rows of a part; 0 is all, in one plain call.
+        chunk_size: rows of a chunk; 0 is all, in one plain call.
         rows: tensors of the same length.
     """
     if not chunk_size:
         return work(*rows)
     recompute = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in rows)
-    made = []
-    for part in zip(*(tensor.split(chunk_size) for tensor in rows), strict=True):
-        made.append(_computed_again(work, *part) if recompute else work(*part))
-    return torch.cat(made)
+    results = []
+    for chunk in zip(*(tensor.split(chunk_size) for tensor in rows), strict=True):
+        results.append(_checkpointed(work, *chunk) if recompute else work(*chunk))
+    return torch.cat(results)
 
 
-def _computed_again(work: Callable[..., Tensor], *rows: Tensor) -> Tensor:
+def _checkpointed(work: Callable[..., Tensor], *rows: Tensor) -> Tensor:
     from torch.utils.checkpoint import checkpoint
 
     return checkpoint(work, *rows, use_reentrant=False, preserve_rng_state=False)

@@ -43,7 +43,7 @@ class _NormSilu(torch.autograd.Function):
         x, weight, *_ = inputs
         _, *others = output
         ctx.mark_non_differentiable(*others)
-        ctx.set_materialize_grads(False)  # else zeros are made for them at each backward pass
+        ctx.set_materialize_grads(False)  # otherwise zeros are made for them at each backward pass
         ctx.save_for_backward(x, *others, weight)
 
     @staticmethod

@@ -74,12 +74,12 @@ def mentioned(text: str) -> dict[str, str]:
         for phrase in (value, *_PHRASES.get(name, {}).get(value, ()))
     ]
     words.sort(key=lambda word: -len(word[0]))  # the longest first: it may hold a shorter one
-    left, found = text.lower(), []
+    rest, matches = text.lower(), []
     for phrase, name, value in words:
-        for match in re.finditer(rf"\b{re.escape(phrase)}\b", left):
-            found.append((match.start(), name, value))
-        left = re.sub(rf"\b{re.escape(phrase)}\b", lambda match: " " * len(match[0]), left)
-    return {name: value for _, name, value in sorted(found, reverse=True)}
+        for match in re.finditer(rf"\b{re.escape(phrase)}\b", rest):
+            matches.append((match.start(), name, value))
+        rest = re.sub(rf"\b{re.escape(phrase)}\b", lambda match: " " * len(match[0]), rest)
+    return {name: value for _, name, value in sorted(matches, reverse=True)}
 
 
 def vocabulary() -> list[str]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..images.resize import resize
 from .world import ATTRIBUTES, IMAGE_SIZE, Attributes
 
 WEIGHTS = Path(__file__).parent / "judge" / "model.safetensors"
@@ -80,10 +81,7 @@ def judge(images: Tensor) -> Judgement:
             "in [0, 1]: permute or convert them first."
         )
     images = images.detach().float().cpu().clamp(0, 1)
-    if images.shape[-2:] != (IMAGE_SIZE, IMAGE_SIZE):
-        images = functional.interpolate(
-            images, (IMAGE_SIZE, IMAGE_SIZE), mode="bilinear", antialias=True
-        )
+    images = resize(images, (IMAGE_SIZE, IMAGE_SIZE), "bilinear")
     with torch.no_grad():
         logits = _network()(images)
     probabilities = tuple(values.softmax(dim=1) for values in logits[1:])

@@ -1,4 +1,4 @@
-"""Where a guide's files are: looked at before open_clip gets them, and downloaded if need be.
+"""Files of a guide: found or downloaded, and checked before open_clip gets them.
 
 open_clip and transformers ask the network for what a configuration names, and may offer to run
 code that comes with a model. A folder of the user's may do neither.
@@ -17,7 +17,7 @@ from ..checks import nearest, shown
 from ..files.small import read_json
 from ..files.weights import read_weights
 from ..hub import HubFile, Progress, fetch_files
-from .checks import check_numbers, check_room
+from .file_checks import check_numbers, check_room
 
 DEMO_GUIDE = Path(__file__).parents[1] / "demo" / "clip"
 SIZES = {  # about the bytes of the weights: four for each parameter
@@ -42,6 +42,7 @@ LOCAL_WEIGHTS = (
     "pytorch_model.pth",
     "model.pth",
 )
+TOWERS = ("vision_cfg", "text_cfg")
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 MORE_TOKENIZER = ("special_tokens_map.json", "vocab.txt", "spiece.model")
 
@@ -107,7 +108,7 @@ def _released(name: str, models_dir: str | Path | None, fetch: Fetch) -> GuideFi
 
 
 def _from_hub(repo: str, models_dir: str | Path | None, fetch: Fetch) -> GuideFiles:
-    """A repository in open_clip layout: its configuration is fetched, looked at, then the rest."""
+    """A repository in open_clip layout: its configuration is fetched and checked, then the rest."""
     folder = Path(models_dir) / repo if models_dir else None
     (config,) = fetch(repo, [HubFile(repo, (CONFIG,))], folder)
     text = _checked_text(config)
@@ -159,11 +160,11 @@ def _weights_in(folder: Path) -> Path:
     for name in LOCAL_WEIGHTS:
         if name in files:
             return files[name]
-    found = sorted(n for n in files if n.endswith((".safetensors", ".bin", ".pth")))
-    if len(found) == 1:
-        return files[found[0]]
+    others = sorted(n for n in files if n.endswith((".safetensors", ".bin", ".pth")))
+    if len(others) == 1:
+        return files[others[0]]
     raise FileNotFoundError(
-        f"guide folder {folder} has {', '.join(found) or 'no weights'}: put {WEIGHTS[0]} there."
+        f"guide folder {folder} has {', '.join(others) or 'no weights'}: put {WEIGHTS[0]} there."
     )
 
 
@@ -192,9 +193,6 @@ def _checked_text(config: Path) -> Mapping[str, Any]:
             "leads elsewhere: expected the name of an architecture of timm."
         )
     return text
-
-
-TOWERS = ("vision_cfg", "text_cfg")
 
 
 def _check_tokenizer(folder: Path) -> None:

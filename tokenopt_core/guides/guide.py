@@ -1,4 +1,4 @@
-"""CLIP and SigLIP models that say how well an image fits a text, loaded through open_clip.
+"""Guides: CLIP and SigLIP models with a common embedding of images and texts, by open_clip.
 
 Size, mean and std come from the model's own configuration, and so does its text tokenizer.
 
@@ -22,7 +22,7 @@ from ..checks import check_dtype, check_tensor, needs_packages, writable
 from ..compute.half_precision import autocast, half_copy, shallow_copy
 from ..compute.memory import is_out_of_memory
 from ..hub import Progress
-from .checks import (
+from .file_checks import (
     check_ids,
     check_model,
     check_statistics,
@@ -31,13 +31,12 @@ from .checks import (
     reason,
 )
 from .files import DEMO_GUIDE, KNOWN_GUIDES, GuideFiles, find_guide
-from .words import PromptTokenizer
+from .prompt_tokenizer import PromptTokenizer
 
 if TYPE_CHECKING:
     from open_clip import CLIP, CustomTextCLIP
 
 __all__ = ["DEMO_GUIDE", "KNOWN_GUIDES", "Guide", "load_guide"]
-
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +62,7 @@ class Guide(nn.Module):
         self.tokenizer = tokenizer
         self.visual = model.visual
         del model.visual
-        self._lowered: WeakValueDictionary[tuple, Guide] = WeakValueDictionary()
+        self._casts: WeakValueDictionary[tuple, Guide] = WeakValueDictionary()
         self._texts = (model,)  # in a tuple, so that it is not a submodule
         self.register_buffer("_mean", torch.tensor(self.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(self.std).view(3, 1, 1), persistent=False)
@@ -100,16 +99,16 @@ class Guide(nn.Module):
         The same one for as long as somebody holds it: the terms of a loss share it.
 
         Args:
-            device: where to look at images; None is where this guide is.
+            device: where to embed images; None is where this guide is.
         """
-        twin = self._lowered.get((dtype, device))
-        if twin is None:
-            twin = shallow_copy(self)
-            twin._modules = {"visual": half_copy(self.visual, dtype, device)}
+        guide = self._casts.get((dtype, device))
+        if guide is None:
+            guide = shallow_copy(self)
+            guide._modules = {"visual": half_copy(self.visual, dtype, device)}
             if device is not None:
-                twin._buffers = {name: value.to(device) for name, value in self._buffers.items()}
-            self._lowered[dtype, device] = twin
-        return twin
+                guide._buffers = {name: value.to(device) for name, value in self._buffers.items()}
+            self._casts[dtype, device] = guide
+        return guide
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:

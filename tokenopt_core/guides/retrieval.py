@@ -1,4 +1,4 @@
-"""Which image of a pool to start from: seed association by CLIP (arXiv 2506.08257, section 5.2).
+"""Seed association by CLIP: the image of a pool to start from (arXiv 2506.08257, section 5.2).
 
 Axes: p prompts, i images, e embedding size, h and w pixels.
 """

@@ -64,8 +64,8 @@ def take_crops(images: Tensor, crops: Tensor, sides: tuple[int, int], size: int)
     return flat.view(b, n, size, c, size).transpose(2, 3)
 
 
-def resize(images: Tensor, size: int) -> Tensor:
-    """The whole images at (b, c, size, size) by the same maps: squashed, never cut."""
+def squash(images: Tensor, size: int) -> Tensor:
+    """The whole images (b, c, size, size), resized by the same maps: squeezed, never cropped."""
     whole = torch.zeros(len(images), 1, 3, dtype=torch.int64)
     return take_crops(images, whole, tuple(images.shape[2:]), size)[:, 0]
 

@@ -1,108 +1,96 @@
-"""Pictures into the square that a tokenizer takes, and squares back into their pictures.
+"""Images into the tokenizer's squares, and squares back into their images.
 
-Axes: b images, c channels, h x w pixels of the picture, s x s of the square.
+Axes: b images, c channels, h x w pixels of the image, s x s of the square.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..checks import python_numbers
-from .fit import FILLS, Box, Fit, Place, white_part, without_faint
+from .fit import FILLS, Box, Fit, Place, bounding_box, without_nearly_black
 from .masks import check_mask, feather
+from .resize import resize
 
 WIDEST_STEP = 16  # pixels of a rim; wider ones are made of a smaller mask, or they take seconds
 
 
 def into_square(images: Tensor, fit: Fit) -> Tensor:
-    """The squares (b, c, s, s) of pictures (1 or b, c, h, w) in [0, 1], resized with antialiasing.
+    """The squares (b, c, s, s) of images (1 or b, c, h, w) in [0, 1], resized with antialiasing.
 
-    b is the larger of the number of pictures and the number of places. Where nothing has to be
+    b is the larger of the number of images and the number of places. Where nothing has to be
     resized, pixels stay what they are.
     """
     _check_size(images, fit, "images")
-    count = _common("images", len(images), "places", len(fit.places))
-    made = []
-    for index in range(count):
-        place = fit.place(index)
-        shown = resized(place.picture.of(_one(images, index)), place.square[2:])
-        made.append(_filled(shown, place.square, fit.size, FILLS[fit.fill]))
-    return torch.cat(made)
+    return _squares("images", images, fit, "bicubic", FILLS[fit.fill])
 
 
 def mask_into_square(masks: Tensor, fit: Fit) -> Tensor:
-    """The same for masks (1 or b, 1, h, w); what is nearly black in them (see `without_faint`) and
-    what lies beside the picture is 0, may not change."""
-    check_mask(masks, fit.picture)
-    masks = without_faint(masks)
-    count = _common("masks", len(masks), "places", len(fit.places))
-    made = []
-    for index in range(count):
-        place = fit.place(index)
-        shown = resized(place.picture.of(_one(masks, index)), place.square[2:], "bilinear")
-        made.append(_filled(shown, place.square, fit.size, 0.0))
-    return torch.cat(made)
+    """The same for masks (1 or b, 1, h, w): 0, may not change, where they are nearly black (see
+    `without_nearly_black`) and beside the image."""
+    check_mask(masks, fit.image_size)
+    return _squares("masks", without_nearly_black(masks), fit, "bilinear", 0.0)
 
 
 @python_numbers
 def paste(
-    images: Tensor,
+    squares: Tensor,
     fit: Fit,
-    pictures: Tensor,
+    images: Tensor,
     masks: Tensor | None = None,
     soft: float = 0.0,
 ) -> Tensor:
-    """Pictures (b, 3, h, w) with the squares put back where they came from.
+    """Images (b, 3, h, w) with the squares put back where they came from.
 
-    A pixel whose share of the square is 0 is the picture's to the last bit.
+    A pixel where the square's weight is 0 is the image's to the last bit.
 
     Args:
-        images: (1 or b, 3, any, any), the squares; enlarged ones are as good.
-        fit: of the pictures.
-        pictures: (1 or b, 3, h, w) in [0, 1].
-        masks: (1 or b, 1, h, w), white where the square replaces the picture, nearly black is
+        squares: (1 or b, 3, any, any); enlarged ones are as good.
+        fit: of the images.
+        images: (1 or b, 3, h, w) in [0, 1].
+        masks: (1 or b, 1, h, w), white where the square replaces the image, nearly black is
             black; None is everywhere.
-        soft: width of the transitions, as a share of the square's shorter side in the picture: out
-            of the mask's white part, and into the square at sides beyond which the picture (with a
+        soft: width of the transitions, as a share of the square's shorter side in the image: out
+            of the mask's white part, and into the square at sides beyond which the image (with a
             mask: its white part) goes on.
 
     Raises:
-        ValueError: numbers of images that do not fit, or pictures of another size than the fit's.
+        ValueError: numbers of images that do not fit, or images of another size than the fit's.
     """
-    _check_size(pictures, fit, "pictures")
+    _check_size(images, fit, "images")
     if masks is not None:
-        check_mask(masks, fit.picture)
-        masks = without_faint(masks)
+        check_mask(masks, fit.image_size)
+        masks = without_nearly_black(masks)
     if not 0 <= soft <= 1:
         raise ValueError(f"soft is {soft!r}: expected a number from 0 to 1.")
-    numbers = {"images": len(images), "places": len(fit.places), "pictures": len(pictures)}
+    numbers = {"squares": len(squares), "places": len(fit.places), "images": len(images)}
     numbers |= {} if masks is None else {"masks": len(masks)}
     count = max(numbers.values())
     for name, number in numbers.items():
         _common(name, number, "results", count)
-    result = pictures.expand(count, -1, -1, -1).clone()
+    result = images.expand(count, -1, -1, -1).clone()
     for index in range(count):
         place = fit.place(index)
         mask = None if masks is None else _one(masks, index)
-        share = _share(place.picture, Box(0, 0, *fit.picture), mask, soft)
-        old = place.picture.of(result[index : index + 1])
-        new = _shown(_one(images, index), place, fit.size)
-        mixed = torch.where(share >= 1, new, torch.lerp(old, new, share))
-        old.copy_(torch.where(share <= 0, old, mixed))
+        weight = _weight(place.image, Box(0, 0, *fit.image_size), mask, soft)
+        old = place.image.of(result[index : index + 1])
+        new = _shown(_one(squares, index), place, fit.size)
+        mixed = torch.where(weight >= 1, new, torch.lerp(old, new, weight))
+        old.copy_(torch.where(weight <= 0, old, mixed))
     return result
 
 
-def resized(images: Tensor, size: Sequence[int], how: str = "bicubic") -> Tensor:
-    """Images (b, c, *size) in [0, 1], with antialiasing; the same ones if that is their size."""
-    if tuple(images.shape[2:]) == tuple(size):
-        return images
-    made = F.interpolate(images, tuple(size), mode=how, align_corners=False, antialias=True)
-    return made.clamp(0, 1)
+def _squares(name: str, images: Tensor, fit: Fit, mode: str, fill: float | None) -> Tensor:
+    squares = []
+    for index in range(_common(name, len(images), "places", len(fit.places))):
+        place = fit.place(index)
+        shown = resize(place.image.of(_one(images, index)), place.square[2:], mode)
+        squares.append(_filled(shown, place.square, fit.size, fill))
+    return torch.cat(squares)
 
 
 def _filled(images: Tensor, box: Box, size: int, value: float | None) -> Tensor:
@@ -116,27 +104,31 @@ def _filled(images: Tensor, box: Box, size: int, value: float | None) -> Tensor:
 
 
 def _shown(image: Tensor, place: Place, size: int) -> Tensor:
-    """What a square (1, 3, any, any) shows of the picture, at the picture's scale."""
+    """What a square (1, 3, any, any) shows of the image, at the image's scale."""
     box = place.square.scaled(image.shape[2] / size, image.shape[3] / size)
     top = min(box.top, image.shape[2] - 1)
     left = min(box.left, image.shape[3] - 1)
-    return resized(Box(top, left, *box[2:]).of(image), place.picture[2:])
+    return resize(Box(top, left, *box[2:]).of(image), place.image[2:])
 
 
-def _share(box: Box, picture: Box, mask: Tensor | None, soft: float) -> Tensor:
-    """How much of the square each pixel of its box gets, by the picture's mask (1, 1, h, w) if
-    there is one: (1, 1, height, width)."""
+def _weight(box: Box, whole: Box, mask: Tensor | None, soft: float) -> Tensor:
+    """The square's weight (1, 1, height, width) at each pixel of its box.
+
+    Args:
+        whole: the image.
+        mask: (1, 1, h, w) of the image, if there is one.
+    """
     rim = round(soft * min(box.height, box.width))
-    share = _fading(box, picture, rim)
+    weight = _fade(box, whole, rim)
     if mask is None:
-        return share
+        return weight
     inside = box.of(mask)
     # White that ends in the square is replaced up to its end, however near that is to the side.
-    whole = _fading(box, white_part(mask[0]) or box, rim) * inside
-    return torch.maximum(share * _soft(inside, rim), whole)
+    white = _fade(box, bounding_box(mask[0]) or box, rim) * inside
+    return torch.maximum(weight * _feathered(inside, rim), white)
 
 
-def _fading(box: Box, around: Box, rim: int) -> Tensor:
+def _fade(box: Box, around: Box, rim: int) -> Tensor:
     """Ones (1, 1, height, width) that fade at sides of a box beyond which `around` goes on."""
     ramps = [
         _ramp(length, rim if start > first else 0, rim if start + length < first + whole else 0)
@@ -157,7 +149,7 @@ def _ramp(length: int, before: int, behind: int) -> Tensor:
     return ramp * ramp * (3 - 2 * ramp)
 
 
-def _soft(mask: Tensor, rim: int) -> Tensor:
+def _feathered(mask: Tensor, rim: int) -> Tensor:
     """`feather`, by a smaller mask where the rim is wide."""
     factor = math.ceil(rim / WIDEST_STEP)
     if factor <= 1:
@@ -180,8 +172,8 @@ def _common(name: str, number: int, other_name: str, other: int) -> int:
 
 
 def _check_size(images: Tensor, fit: Fit, name: str) -> None:
-    if images.ndim != 4 or tuple(images.shape[2:]) != fit.picture:
+    if images.ndim != 4 or tuple(images.shape[2:]) != fit.image_size:
         raise ValueError(
-            f"{name} have shape {tuple(images.shape)}: expected (b, c, {fit.picture[0]}, "
-            f"{fit.picture[1]}), the size that the fit was made for."
+            f"{name} have shape {tuple(images.shape)}: expected (b, c, {fit.image_size[0]}, "
+            f"{fit.image_size[1]}), the size that the fit was made for."
         )

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ..checks import check_images, python_numbers
+from ..guides.crop_encoder import CachedFeatures, CropEncoder
 from ..guides.guide import Guide
-from ..guides.views import FixedFeatures, Views
 from .base import Loss, free_name
 from .prompts import (
     MAX_WEIGHT,
@@ -70,7 +70,7 @@ class ClipLoss(Loss):
             )
         self.guide, self.name = guide, name
         self.prompts = parse_prompts(prompt)
-        self._views = Views(
+        self._encoder = CropEncoder(
             guide, crops=crops, crop_area=crop_area, flip=flip, chunk_size=chunk_size
         )
         self._terms = prompt_terms(guide, self.prompts, name)
@@ -87,7 +87,7 @@ class ClipLoss(Loss):
         of the seeds 0, 1, ...
         """
         other = copy.copy(self)
-        other._views = self._views.seeded(seeds, calls)
+        other._encoder = self._encoder.seeded(seeds, calls)
         for term in self._terms:
             term.features.make()
         return other
@@ -95,7 +95,7 @@ class ClipLoss(Loss):
     def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> ClipLoss:
         """A copy that looks at images in `dtype`; texts are read as before."""
         other = copy.copy(self)
-        other._views = self._views.cast(dtype, device)
+        other._encoder = self._encoder.cast(dtype, device)
         return other
 
     def at(self, progress: float) -> ClipLoss:
@@ -124,7 +124,7 @@ class ClipLoss(Loss):
                     "give one text or one per image."
                 )
         # Also when no text counts: the crops of an image must not depend on its batch mates.
-        embedding = self._views.embed(images, self.name)
+        embedding = self._encoder.embed(images, self.name)
         result: dict[str, Tensor] = {}
         for term in self._terms:
             similarity = (embedding * term.features.on(images.device)).sum(-1)
@@ -169,24 +169,24 @@ class ClipImageLoss(Loss):
         if not ((image >= 0) & (image <= 1)).all():
             raise ValueError("image has values that are no numbers from 0 to 1: clamp it first.")
         self.guide, self.name = guide, name
-        self._views = Views(
+        self._encoder = CropEncoder(
             guide, crops=crops, crop_area=crop_area, flip=flip, chunk_size=chunk_size
         )
         self._count = len(image)
-        views = self._views  # and not `self`: a circle would keep the guide in memory
-        self._target = FixedFeatures(lambda: views.embed_whole(image.to(guide.weights_device)))
+        encoder = self._encoder  # and not `self`: a circle would keep the guide in memory
+        self._target = CachedFeatures(lambda: encoder.embed_whole(image.to(guide.weights_device)))
 
     def seeded(self, seeds: Sequence[int], calls: int = 0) -> ClipImageLoss:
         """A copy whose crops come from one generator per image, as `ClipLoss.seeded`."""
         other = copy.copy(self)
-        other._views = self._views.seeded(seeds, calls)
+        other._encoder = self._encoder.seeded(seeds, calls)
         self._target.make()
         return other
 
     def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> ClipImageLoss:
         """A copy that looks at images in `dtype`, and at its target as before."""
         other = copy.copy(self)
-        other._views = self._views.cast(dtype, device)
+        other._encoder = self._encoder.cast(dtype, device)
         return other
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -196,7 +196,7 @@ class ClipImageLoss(Loss):
                 f"{self.name} compares {len(images)} images with {self._count}: give one image or "
                 "one per image."
             )
-        embedding = self._views.embed(images, self.name)
+        embedding = self._encoder.embed(images, self.name)
         return -(embedding * self._target.on(images.device)).sum(-1)
 
 

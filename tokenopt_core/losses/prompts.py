@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from ..checks import convert_fields, shortened
+from ..guides.crop_encoder import CachedFeatures
 from ..guides.guide import Guide
-from ..guides.views import FixedFeatures
 
 MAX_WEIGHT = 1000.0
 LARGE_WEIGHT = 10.0  # usual ones are about 1; 30 silences every other part and loss
@@ -139,7 +139,7 @@ class PromptTerm:
 
     def __init__(self, name: str, guide: Guide, parts: Sequence[WeightedText | None]):
         self.name, self.parts = name, list(parts)
-        self.features = FixedFeatures(partial(_encode, guide, self.parts))  # (1 or b, e)
+        self.features = CachedFeatures(partial(_encode, guide, self.parts))  # (1 or b, e)
 
     def weights(self, progress: float, device: torch.device) -> Tensor:
         """What the similarity (b,) is multiplied with at this share of the run: (1 or b,)."""

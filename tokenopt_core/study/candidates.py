@@ -1,16 +1,17 @@
-"""Decodes one image with another code at one position and asks a loss, a batch at a time.
+"""Loss and images of candidates: one image with another code at one position, a chunk at a time.
 
-However many codes are compared, no more than a batch of images is in memory, and one number stays
-of each. Nothing of a decode is shared between the codes: after the transformer's first block every
-position depends on the one that changes, and what could be kept before that is 5 % of the demo
-tokenizer's decode and below 1 % of TiTok-L-32's.
+However many codes are compared, no more than one chunk of images is in memory, and one number is
+kept of each. Nothing of a decode is shared between the codes: after the transformer's first block
+every position depends on the one that changes, and what could be kept before that is 5 % of the
+demo tokenizer's decode and below 1 % of TiTok-L-32's.
 
 Axes: n tokens, d token size, m codes, s = the tokenizer's image size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -19,129 +20,150 @@ from torch import Tensor
 from ..compute.half_precision import autocast
 from ..compute.memory import Chunks, Progress
 from ..compute.seeds import send
-from ..losses.base import Loss
+from ..losses.base import LossFunction, as_loss, check_losses
+from ..losses.masked import MaskedComposite, MaskedL1Loss
 from ..tokenizers import Tokenizer
-from .influence import replaced
+from .replacement import replaced_images
 
 T = TypeVar("T")
 
-SPARE = 32  # codes beyond the results that are ranked again in float32
 
-
-class Looker:
-    """What the search asks about codes at `position` of the image that is open.
+@dataclass(frozen=True)
+class Original:
+    """The image whose edits are compared.
 
     Args:
-        batch: images decoded at once; halved when the device runs out of memory.
-        dtype: of decoding and of the guides.
-        progress: called with codes done and `total` after each batch.
+        codes: (n,) on the CPU; `tokens` (n, d) are theirs.
+        image: (1, 3, s, s) in [0, 1].
+        losses: of edited images (m, 3, s, s) -> (m,), by the type that they are computed in.
     """
 
-    def __init__(
-        self, tokenizer: Tokenizer, batch: int, dtype: torch.dtype, progress: Progress | None
-    ):
-        self.tokenizer, self.dtype = tokenizer, dtype
-        self._at_once = Chunks(batch)
-        self.device = tokenizer.weights_device
-        with torch.no_grad():
-            self.entries = tokenizer.quantize.codebook()  # (codebook size, d)
-        self.rounded = dtype != torch.float32
-        self.position, self.total = 0, 0
-        self._decoders = {torch.float32: tokenizer}
-        if self.rounded:
-            self._decoders[dtype] = tokenizer.cast(dtype)
-        self.judges: dict[torch.dtype, Loss] = {}  # what is asked about images, by type
-        self._progress, self._done = progress, 0
+    codes: Tensor
+    tokens: Tensor
+    image: Tensor
+    losses: Mapping[torch.dtype, LossFunction]
 
-    @torch.no_grad()
-    def open(self, codes: Tensor) -> None:
-        """Turns to the image with these codes (n,)."""
-        self.tokens = self.tokenizer.lookup(codes[None].to(self.device))[0]
-        self.original = self.tokenizer.decode(self.tokens[None]).clamp(0, 1)  # (1, 3, s, s)
 
-    def finalists(self, results: int, compared: int) -> int:
-        """How many of the codes compared are ranked again in float32 for so many results."""
-        return min(2 * results + SPARE, compared) if self.rounded else 0
+@dataclass(frozen=True)
+class Evaluator:
+    """Decodes candidates and computes their losses, for all images of a search.
 
-    def losses(self, candidates: Tensor, *, exactly: bool = False) -> Tensor:
-        """The loss of each candidate (m,), on the CPU.
+    Args:
+        decoders: the tokenizer by the type that it decodes in; float32 is among them.
+        entries: (codebook size, d), all tokens.
+        chunks: how many candidates are decoded at once.
+        count: called with the number of candidates that are done, after each chunk.
+    """
 
-        Args:
-            exactly: in float32, whatever the lowered type is.
-        """
-        dtype = torch.float32 if exactly else self.dtype
+    decoders: Mapping[torch.dtype, Tokenizer]
+    entries: Tensor
+    chunks: Chunks
+    count: Callable[[int], None]
 
-        def ask(part: Tensor) -> Tensor:
-            images = self._decoded(part, dtype)
-            with autocast(dtype, self.device):
-                return self.judges[dtype](images)
+    def losses(
+        self, original: Original, position: int, codes: Tensor, dtype: torch.dtype
+    ) -> Tensor:
+        """The loss (m,) of each candidate, on the CPU; in float32 where `dtype` overflows."""
+        loss = original.losses[dtype]
 
-        found = [torch.zeros(0)]
-        for part, values in self._in_parts(candidates, ask):
-            if self.rounded and not exactly and not values.isfinite().all():
-                values = self.losses(part, exactly=True)  # float16 ends at 65504
+        def measure(images: Tensor) -> Tensor:
+            with autocast(dtype, images.device):
+                return loss(images)
+
+        parts = [torch.zeros(0)]
+        for rows, values in self._chunks(original, position, codes, dtype, measure):
+            if dtype != torch.float32 and not values.isfinite().all():
+                values = self.losses(original, position, codes[rows], torch.float32)
             else:
-                self._tick(len(part))
-            found.append(values.cpu())
-        return torch.cat(found)
+                self.count(len(values))
+            parts.append(values.cpu())
+        return torch.cat(parts)
 
-    def images(self, candidates: Tensor) -> Tensor:
+    def images(self, original: Original, position: int, codes: Tensor) -> Tensor:
         """The edited images (m, 3, s, s), in float32 on the CPU."""
-        found = []
-        parts = self._in_parts(candidates, lambda part: self._decoded(part, torch.float32))
-        for part, images in parts:
-            found.append(images.cpu())
-            self._tick(len(part))
-        return torch.cat(found)
+        parts = []
+        for _, images in self._chunks(original, position, codes, torch.float32, Tensor.cpu):
+            parts.append(images)
+            self.count(len(images))
+        return torch.cat(parts)
 
-    def loss_and_gradient(self, candidates: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss (m,) of candidates and its gradient in the token there (m, d), on the CPU."""
-        losses, gradients = [], []
-        for _, (loss, gradient) in self._in_parts(candidates, self._gradient, share=4):
-            losses.append(loss.detach().cpu())
-            gradients.append(gradient.float().cpu())
-            self._tick(0)
-        return torch.cat(losses), torch.cat(gradients)
+    def _chunks(
+        self,
+        original: Original,
+        position: int,
+        codes: Tensor,
+        dtype: torch.dtype,
+        measure: Callable[[Tensor], T],
+    ) -> Iterator[tuple[slice, T]]:
+        """Which of the candidates, and what `measure` makes of their images, chunk by chunk."""
 
-    def _gradient(self, part: Tensor) -> tuple[Tensor, Tensor]:
-        """As `loss_and_gradient`, of a few candidates at once."""
-        dtype = torch.float32 if self.dtype == torch.float16 else self.dtype  # it would underflow
-        with torch.enable_grad():
-            token = self.entries[send(part, self.device)].clone().requires_grad_()
-            edited = self.tokens.repeat(len(part), 1, 1)
-            edited[:, self.position] = token
-            with autocast(torch.float32, self.device):  # off: the decoder knows its type
-                images = self._decoders[dtype].decode(edited).clamp(0, 1)
-            with autocast(dtype, self.device):
-                loss = self.judges[dtype](images)
-            if not loss.requires_grad:
-                raise ValueError(
-                    "the loss does not depend on the images by differentiable operations, "
-                    "which the method 'gradient' needs: choose 'guided' or 'exact'."
-                )
-            (gradient,) = torch.autograd.grad(loss.sum(), token)
-        return loss, gradient
+        def work(rows: slice) -> T:
+            positions = torch.full((rows.stop - rows.start,), position)
+            tokens = self.entries[send(codes[rows], self.entries.device)]
+            return measure(
+                replaced_images(self.decoders[dtype], original.tokens, positions, tokens)
+            )
 
-    def _decoded(self, part: Tensor, dtype: torch.dtype) -> Tensor:
-        """The images (m, 3, s, s) in [0, 1] of a few candidates."""
-        positions = torch.full((len(part),), self.position)
-        tokens = self.entries[send(part, self.device)]
-        with autocast(torch.float32, self.device):
-            return replaced(self._decoders[dtype], self.tokens, positions, tokens)
+        return self.chunks.parts(len(codes), work)
 
-    def _in_parts(
-        self, candidates: Tensor, work: Callable[[Tensor], T], share: int = 1
-    ) -> Iterator[tuple[Tensor, T]]:
-        """Pairs of candidates and what `work` makes of them, a batch at a time.
 
-        Args:
-            share: a batch is divided by it, for work that needs so many times the memory.
-        """
-        parts = self._at_once.parts(len(candidates), lambda rows: work(candidates[rows]), share)
-        for rows, result in parts:
-            yield candidates[rows], result
+@torch.no_grad()
+def make_evaluator(
+    tokenizer: Tokenizer, dtype: torch.dtype, batch: int, total: int, progress: Progress | None
+) -> Evaluator:
+    """The evaluator of a search that compares in `dtype` and ends in float32.
 
-    def _tick(self, count: int) -> None:
-        self._done += count
-        if self._progress:
-            self._progress(self._done, self.total)
+    Args:
+        progress: called with the number of candidates done and `total`, after each chunk.
+    """
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        if progress:
+            progress(done, total)
+
+    decoders = {torch.float32: tokenizer}
+    if dtype != torch.float32:
+        decoders[dtype] = tokenizer.cast(dtype)
+    return Evaluator(decoders, tokenizer.quantize.codebook(), Chunks(batch), count)
+
+
+@torch.no_grad()
+def make_original(
+    evaluator: Evaluator, codes: Tensor, loss: LossFunction | None, mask: Tensor | None, seed: int
+) -> Original:
+    """The image of these codes (n,), with its loss in each type of the evaluator.
+
+    Args:
+        loss: None is the mean absolute difference to the image.
+        mask: (1, 1, s, s), what counts; None is everything.
+        seed: of the loss's random crops, the same for every candidate.
+    """
+    tokenizer = evaluator.decoders[torch.float32]
+    tokens = tokenizer.lookup(codes[None].to(tokenizer.weights_device))
+    image = tokenizer.decode(tokens).clamp(0, 1)
+    losses = {
+        dtype: _candidate_loss(loss, mask, image, seed, dtype) for dtype in evaluator.decoders
+    }
+    return Original(codes, tokens[0], image, losses)
+
+
+def _candidate_loss(
+    loss: LossFunction | None, mask: Tensor | None, original: Tensor, seed: int, dtype: torch.dtype
+) -> LossFunction:
+    """Edits (m, 3, s, s) of one image -> loss (m,), computed in `dtype`."""
+    if loss is None:
+        counts = torch.ones_like(original[:, :1]) if mask is None else mask.to(original)
+        inner = MaskedL1Loss(original, 1 - counts)
+    else:
+        inner = as_loss(loss).cast(dtype)
+        if mask is not None:
+            inner = MaskedComposite(inner, original, mask.to(original))
+
+    def checked(images: Tensor) -> Tensor:
+        values = inner.seeded([seed] * len(images)).at(1.0)(images)
+        return check_losses(inner.name, values, len(images)).float()
+
+    return checked

@@ -1,14 +1,10 @@
-"""Which share of the codes to decode, when not all of them.
+"""Bayesian optimization over the codebook: which share of the codes to decode, when not all.
 
 The loss as a function of the token at a position is far from linear: at the original L1 has a kink
 and no gradient, and what is first order there says little about codes on the other side of the
-sphere. Two ways around that, compared in docs/science/screen.md:
-
-`guided_search`: decode codes that lie far apart, fit a Gaussian process over the token space to
-    their losses, decode what it finds promising, and again. No gradient, so any loss will do.
-`gradient_search`: the loss and its gradient at a few codes that lie far apart; every code is
-    predicted by the linear expansions (gradient times code difference) from those, nearer ones
-    weighted more.
+sphere. So the search asks for no gradient, and any loss will do: it decodes codes that lie far
+apart, fits a Gaussian process over the token space to their losses, decodes the codes with the
+highest upper confidence bound, and fits again. Compared with other ways in docs/science/screen.md.
 
 Axes: m codes, d token size.
 """
@@ -20,65 +16,40 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .candidates import Looker
-
-FIRST_SHARE, ROUNDS = 0.4, 8  # of the budget, before and after the process is fitted
-REACH = 0.57  # the kernel's length in typical distances between codes
-NOISE, CURIOSITY = 0.01, 1.0  # relative variance of a loss; standard deviations on top of the mean
-PROBES = 8
-_SAMPLE = 512  # codes that tell the typical distance
+INITIAL_SHARE, ROUNDS = 0.4, 8  # of the budget, before and after the process is first fitted
+LENGTH_SCALE = 0.57  # of the kernel, in median distances between codes
+NOISE = 0.01  # variance of a loss, relative to that of all
+EXPLORATION = 1.0  # standard deviations that are added to the mean
+DISTANCE_SAMPLE = 512  # codes whose median distance is taken
 
 
 def guided_search(
-    good: Callable[[Tensor], Tensor], entries: Tensor, old: int, budget: int, batch: int
+    score: Callable[[Tensor], Tensor], entries: Tensor, present: int, budget: int, batch: int
 ) -> tuple[Tensor, Tensor]:
-    """`budget` codes (m,) and what `good` says of them (m,), looked for where it is high.
+    """`budget` codes (m,) and their scores (m,), chosen where the score is likely to be high.
 
     Args:
-        good: codes (m,) -> what to maximize (m,).
+        score: codes (m,) -> what to maximize (m,).
         entries: (codebook size, d), all tokens.
-        old: the present code, which is never asked about.
+        present: the code that is there now; it is never scored.
         batch: codes that are chosen at a time, at least.
     """
-    reach = REACH * typical_distance(entries)
-    tried = far_apart(entries, old, max(2, min(budget, round(FIRST_SHARE * budget))))
-    values = good(tried)
-    step = max(batch, -(-(budget - len(tried)) // ROUNDS))
-    while len(tried) < budget:
-        hopes = _hopes(entries, reach, tried, values)
-        hopes[tried] = -torch.inf
-        hopes[old] = -torch.inf
-        following = hopes.topk(min(step, budget - len(tried))).indices
-        values = torch.cat((values, good(following)))
-        tried = torch.cat((tried, following))
-    return tried, values
+    length_scale = LENGTH_SCALE * median_distance(entries)
+    codes = farthest_points(entries, present, max(2, min(budget, round(INITIAL_SHARE * budget))))
+    scores = score(codes)
+    step = max(batch, -(-(budget - len(codes)) // ROUNDS))
+    while len(codes) < budget:
+        bounds = upper_confidence_bounds(entries, length_scale, codes, scores)
+        bounds[codes] = -torch.inf
+        bounds[present] = -torch.inf
+        following = bounds.topk(min(step, budget - len(codes))).indices
+        scores = torch.cat((scores, score(following)))
+        codes = torch.cat((codes, following))
+    return codes, scores
 
 
-def gradient_search(looker: Looker, old: int, budget: int, sign: int) -> Tensor:
-    """The `budget` codes (m,) with the highest predicted loss, times `sign`."""
-    entries = looker.entries.float().cpu()
-    probes = torch.cat((torch.tensor([old]), far_apart(entries, old, PROBES)))
-    losses, gradients = looker.loss_and_gradient(probes)
-    hopes = sign * taylor(entries, probes, losses, gradients)
-    hopes[old] = -torch.inf
-    return hopes.topk(budget).indices
-
-
-def taylor(entries: Tensor, probes: Tensor, losses: Tensor, gradients: Tensor) -> Tensor:
-    """The loss of every code as the probes' linear expansions predict it, nearer ones first.
-
-    Args:
-        probes: codes (m,); `losses` (m,) and `gradients` (m, d) are theirs.
-    """
-    steps = entries - entries[probes][:, None]  # (m, codebook size, d)
-    linear = losses[:, None] + (steps @ gradients[..., None]).squeeze(-1)
-    reach = REACH * typical_distance(entries)
-    weights = torch.softmax(-steps.square().sum(-1) / (2 * reach**2), 0)
-    return (weights * linear).sum(0)
-
-
-def far_apart(entries: Tensor, start: int, count: int) -> Tensor:
-    """Codes (count,), each the farthest from `start` and those before it."""
+def farthest_points(entries: Tensor, start: int, count: int) -> Tensor:
+    """Codes (count,) by farthest point sampling: each the farthest from `start` and all before."""
     nearest = (entries - entries[start]).square().sum(-1)
     nearest[start] = -1
     chosen = []
@@ -90,24 +61,32 @@ def far_apart(entries: Tensor, start: int, count: int) -> Tensor:
     return torch.tensor(chosen)
 
 
-def typical_distance(entries: Tensor) -> float:
+def median_distance(entries: Tensor) -> float:
     """The median distance between codes."""
-    some = entries[:: max(1, len(entries) // _SAMPLE)]
-    return max(torch.pdist(some).median().item(), 1e-12)
+    sample = entries[:: max(1, len(entries) // DISTANCE_SAMPLE)]
+    return max(torch.pdist(sample).median().item(), 1e-12)
 
 
-def _hopes(entries: Tensor, reach: float, tried: Tensor, values: Tensor) -> Tensor:
-    """For every code the process's mean plus its standard deviation, in those of `values`."""
-    finite = values.isfinite()
-    worst = values[finite].min() if finite.any() else torch.zeros(())
-    values = torch.where(finite, values, worst)
-    values = (values - values.mean()) / values.std().clamp(min=1e-12)
-    kernel = _kernel(entries, entries[tried], reach)  # (codebook size, m)
-    root = torch.linalg.cholesky(kernel[tried] + NOISE * torch.eye(len(tried)))
-    mean = kernel @ torch.cholesky_solve(values[:, None], root).squeeze(1)
-    known = torch.linalg.solve_triangular(root, kernel.T, upper=False).square().sum(0)
-    return mean + CURIOSITY * (1 + NOISE - known).clamp(min=0).sqrt()
+def upper_confidence_bounds(
+    entries: Tensor, length_scale: float, codes: Tensor, scores: Tensor
+) -> Tensor:
+    """Mean plus standard deviation of the fitted process at every code, in standard deviations of
+    the scores.
+
+    Args:
+        codes: (m,), those with known scores (m,).
+    """
+    finite = scores.isfinite()
+    worst = scores[finite].min() if finite.any() else torch.zeros(())
+    scores = torch.where(finite, scores, worst)
+    scores = (scores - scores.mean()) / scores.std().clamp(min=1e-12)
+    covariance = _kernel(entries, entries[codes], length_scale)  # (codebook size, m)
+    root = torch.linalg.cholesky(covariance[codes] + NOISE * torch.eye(len(codes)))
+    mean = covariance @ torch.cholesky_solve(scores[:, None], root).squeeze(1)
+    explained = torch.linalg.solve_triangular(root, covariance.T, upper=False).square().sum(0)
+    return mean + EXPLORATION * (1 + NOISE - explained).clamp(min=0).sqrt()
 
 
-def _kernel(first: Tensor, second: Tensor, reach: float) -> Tensor:
-    return torch.exp(torch.cdist(first, second).square() / (-2 * reach**2))
+def _kernel(first: Tensor, second: Tensor, length_scale: float) -> Tensor:
+    """The squared exponential kernel between two sets of tokens."""
+    return torch.exp(torch.cdist(first, second).square() / (-2 * length_scale**2))

@@ -1,8 +1,8 @@
-"""Which tokens carry a property: statistics over images that have it and images that do not.
+"""Token positions that carry a property: statistics over images that have it and that do not.
 
 arXiv 2506.08257, section 3.1, equation 1 and appendix B: images are partitioned into classes, and
 a position matters for the partition if the mean token of the classes differs there. The causal
-counterpart replaces the tokens of a position and looks at what becomes of the class.
+counterpart replaces the tokens of a position and measures how often the class changes.
 
 Axes: b images, c classes, n tokens, d token size, p texts, s = the tokenizer's image size.
 """
@@ -19,13 +19,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..checks import python_numbers
-from ..compute.memory import Chunks, Progress
+from ..compute.memory import Progress
 from ..tokenizers import Tokenizer
-from .influence import other_codes, variations
+from .replacement import measure_replacements, other_codes
 
 REPLACEMENTS = ("mean", "random")
-SHUFFLES = 200
-_SHARE_BY_CHANCE = 0.95
+SHUFFLES = 200  # of the classes, for the scores that chance gives
+CHANCE_QUANTILE = 0.95
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Importance:
 
 
 class Responses(NamedTuple):
-    """What replacing the token at each position does.
+    """The effect of replacing the token at each position.
 
     Args:
         change: (n,) mean absolute change of the image, from 0 to 1.
-        before: (b, p) what `look` says of the images as they were.
+        before: (b, p) what `evaluate` gives for the original images.
         after: (n, b, p) the same with the position's token replaced.
     """
 
@@ -96,7 +96,7 @@ def importance(tokens: Tensor, classes: Tensor, count: int) -> Importance:
     for _ in range(SHUFFLES):
         order = torch.randperm(len(classes), generator=generator)
         best.append(_between_share(tokens, classes[order], count).max())
-    chance = torch.stack(best).quantile(_SHARE_BY_CHANCE).item()
+    chance = torch.stack(best).quantile(CHANCE_QUANTILE).item()
     return Importance(_between_share(tokens, classes, count), chance, tuple(counts.tolist()))
 
 
@@ -116,18 +116,18 @@ def _between_share(tokens: Tensor, classes: Tensor, count: int) -> Tensor:
 def responses(
     tokenizer: Tokenizer,
     tokens: Tensor,
-    look: Callable[[Tensor], Tensor],
+    evaluate: Callable[[Tensor], Tensor],
     *,
     by: str = "mean",
     seed: int = 0,
     batch: int = 64,
     progress: Progress | None = None,
 ) -> Responses:
-    """What becomes of images when the token at one position is replaced, for each position.
+    """The effect of replacing the token at one position, for each position by itself.
 
     Args:
         tokens: (b, n, d), quantized.
-        look: images (., 3, s, s) in [0, 1] -> (., p), for example similarities with texts.
+        evaluate: images (., 3, s, s) in [0, 1] -> (., p), for example similarities with texts.
         by: "mean": the code nearest to the mean over the images (VAE: the mean itself);
             "random": another code, drawn for each image.
         seed: image k has seed + k.
@@ -146,29 +146,24 @@ def responses(
     else:
         mean = tokenizer.quantize(tokens.mean(0, keepdim=True)).tokens
         replacements = mean.expand_as(tokens)
-    count = tokens.shape[1]
-    positions, total = torch.arange(count), len(tokens) * count
-    change = torch.zeros(count, device=device)
+    positions = torch.arange(tokens.shape[1])
+    change = torch.zeros(len(positions), device=device)
     before, after = [], []
-    chunk_size = Chunks(batch)
-    for k, (image, values) in enumerate(zip(tokens, replacements, strict=True)):
-        shown = tokenizer.decode(image[None]).clamp(0, 1)
-        before.append(look(shown)[0].cpu())
-        looks = []
-        measure = partial(_response, look, shown)
-        for rows, (changes, seen) in variations(
-            tokenizer, image, positions, values, chunk_size, measure
-        ):
+    measured = measure_replacements(
+        tokenizer, tokens, positions, replacements, partial(_response, evaluate), batch, progress
+    )
+    for original, chunks in measured:
+        before.append(evaluate(original)[0].cpu())
+        values = []
+        for rows, (changes, chunk_values) in chunks:
             change[rows] += changes
-            looks.append(seen)
-            if progress:
-                progress(k * count + rows.stop, total)
-        after.append(torch.cat(looks))
+            values.append(chunk_values)
+        after.append(torch.cat(values))
     return Responses(change.cpu() / len(tokens), torch.stack(before), torch.stack(after, 1))
 
 
 def _response(
-    look: Callable[[Tensor], Tensor], before: Tensor, after: Tensor
+    evaluate: Callable[[Tensor], Tensor], original: Tensor, edited: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Mean absolute change of each image (v,), and what `look` says of it (v, p)."""
-    return (after - before).abs().mean((1, 2, 3)), look(after).cpu()
+    """Mean absolute change of each image (v,), and what `evaluate` gives for it (v, p)."""
+    return (edited - original).abs().mean((1, 2, 3)), evaluate(edited).cpu()

@@ -1,8 +1,8 @@
-"""The codes that change an image most at one position, or serve a loss best: a search.
+"""Perturbation search: the codes that change an image most at one position, or suit a loss best.
 
 arXiv 2506.08257, section 3.2, equation 2: of all codes at a position the one that maximizes the L1
 distance between the edited and the original image. Here any loss may take L1's place, a mask may
-limit what counts, and the codebook may be looked through in part, see `.perturb_screen`.
+limit what counts, and part of the codebook may be searched, see `.guided`.
 
 Axes: b images, n tokens, d token size, m codes that are compared, k results, s = the tokenizer's
 image size.
@@ -10,8 +10,9 @@ image size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,15 +21,16 @@ from ..checks import convert_fields
 from ..compute.memory import Progress
 from ..compute.seeds import image_seeds
 from ..images.masks import check_mask
-from ..losses.base import LossFunction, as_loss
-from ..losses.masked import MaskedComposite, MaskedL1Loss
+from ..losses.base import LossFunction
 from ..tokenizers import Tokenizer
 from ..tokenizers.base import check_codes
-from .candidates import Looker
-from .guided import gradient_search, guided_search
+from .candidates import Evaluator, Original, make_evaluator, make_original
+from .guided import guided_search
 
-METHODS = ("exact", "guided", "gradient")
+METHODS = ("exact", "guided")
+FORMER_METHODS = ("gradient",)  # in saved workflows and older programs: read as "guided"
 LEAST_BUDGET = 8  # codes that even the smallest share compares
+SPARE = 32  # codes beyond the results that are ranked again in float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +40,9 @@ class SearchConfig:
     Args:
         top_k: results of each position; fewer where the codebook has fewer other codes.
         maximize: the largest loss is the best, as in equation 2; False: the smallest.
-        method: "exact" decodes every code. "guided" and "gradient" decode a share of them:
-            the first learns from what it has decoded where to look next, the second chooses by
-            gradients at a few codes.
-        share: of the codebook, for these two; above 0 and up to 1.
+        method: "exact" decodes every code, "guided" a share of them: it chooses the next ones by
+            the losses of those before.
+        share: of the codebook, for "guided"; above 0 and up to 1.
         batch: how many images are decoded at once; memory grows with it and with nothing else.
         dtype: of decoding while comparing. What is returned is decoded and ranked in float32.
     """
@@ -55,6 +56,8 @@ class SearchConfig:
 
     def __post_init__(self):
         convert_fields(self)
+        if self.method in FORMER_METHODS:
+            object.__setattr__(self, "method", "guided")
         if self.method not in METHODS:
             raise ValueError(f"method is {self.method!r}; expected one of: {', '.join(METHODS)}.")
         if not 0 < self.share <= 1:
@@ -111,9 +114,9 @@ def perturb_search(
 
     Args:
         codes: (b, n) integers.
-        loss: None: the mean absolute difference to the original image. Else one loss for all
-            images or one each; it sees any number of candidates of one image at a time, through
-            the same random crops, as at the end of a run.
+        loss: None: the mean absolute difference to the original image. Otherwise one loss for all
+            images or one each; it gets any number of candidates of one image at a time, and sees
+            them through the same random crops, as at the end of a run.
         mask: (1 or b, 1, s, s) in [0, 1]: what counts. L1 is the mean over that region; another
             loss sees the original outside of it.
         seeds: of the loss's random crops, as for `optimize`.
@@ -124,120 +127,103 @@ def perturb_search(
     """
     config, spec = config or SearchConfig(), tokenizer.spec
     codes = check_codes(spec, codes)
-    outside = [position for position in positions if not 0 <= position < spec.num_tokens]
-    if outside or not len(positions) or not len(codes):
-        raise ValueError(
-            f"{len(codes)} images at positions {list(positions)}: expected one or more of both, "
-            f"positions from 0 to {spec.num_tokens - 1}."
-        )
+    _check_positions(positions, len(codes), spec.num_tokens)
     losses = list(loss) if isinstance(loss, Sequence) else [loss] * len(codes)
     if len(losses) != len(codes):
         raise ValueError(f"{len(losses)} losses for {len(codes)} images: expected one each.")
     masks = _checked_masks(mask, len(codes), spec.image_size)
     seeds = image_seeds(seeds, len(codes))
-    looker = Looker(tokenizer, config.batch, config.dtype, progress)
-    results = min(config.top_k, spec.codebook_size - 1)
-    budget = config.budget(spec.codebook_size)
-    each = budget + looker.finalists(results, budget) + results
-    looker.total = each * len(codes) * len(positions)
-    return _found(looker, codes, positions, config, losses, masks, seeds)
+    counts = _counts(config, spec.codebook_size)
+    total = sum(counts) * len(codes) * len(positions)
+    evaluator = make_evaluator(tokenizer, config.dtype, config.batch, total, progress)
+    originals = (
+        make_original(evaluator, *each) for each in zip(codes, losses, masks, seeds, strict=True)
+    )
+    return _searches(evaluator, originals, positions, config, counts)
 
 
-def _found(
-    looker: Looker,
-    codes: Tensor,
+class _Counts(NamedTuple):
+    """How many codes of a position are compared, ranked again in float32, and returned."""
+
+    compared: int
+    ranked_again: int
+    results: int
+
+
+def _counts(config: SearchConfig, codebook_size: int) -> _Counts:
+    compared, results = config.budget(codebook_size), min(config.top_k, codebook_size - 1)
+    lowered = config.dtype != torch.float32
+    return _Counts(compared, min(2 * results + SPARE, compared) if lowered else 0, results)
+
+
+def _searches(
+    evaluator: Evaluator,
+    originals: Iterable[Original],
     positions: Sequence[int],
     config: SearchConfig,
-    judges: Sequence[LossFunction | None],
-    masks: Sequence[Tensor | None],
-    seeds: Sequence[int],
+    counts: _Counts,
 ) -> Iterator[Found]:
-    """The loops over images and positions."""
-    for image, row in enumerate(codes):
-        looker.open(row)
-        for dtype in {torch.float32, config.dtype}:
-            looker.judges[dtype] = _judge(
-                judges[image], masks[image], looker.original, seeds[image], dtype
-            )
+    """The search of every position of every image, one after the other."""
+    for index, original in enumerate(originals):
         with torch.no_grad():
-            before = looker.judges[torch.float32](looker.original).item()
-        original = looker.original[0].cpu()
-        for position in positions:
-            looker.position, old = int(position), int(row[position])
-            codes, losses, edited = _best(looker, old, config)
-            compared = config.budget(len(looker.entries))
-            yield Found(
-                image, looker.position, old, before, codes, losses, edited, original, compared
-            )
+            before = original.losses[torch.float32](original.image).item()
+        image = original.image[0].cpu()
+        for position in map(int, positions):
+            best = _search(evaluator, original, position, config, counts)
+            old_code = int(original.codes[position])
+            yield Found(index, position, old_code, before, *best, image, counts.compared)
 
 
 @torch.no_grad()
-def _best(looker: Looker, old: int, config: SearchConfig) -> tuple[Tensor, Tensor, Tensor]:
-    """The best replacements (k,) at the looker's position, their losses (k,) and their images
+def _search(
+    evaluator: Evaluator, original: Original, position: int, config: SearchConfig, counts: _Counts
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The best replacements (k,) at a position, their losses (k,) and their images
     (k, 3, s, s)."""
-    sign, size = (1 if config.maximize else -1), len(looker.entries)
-    budget, k = config.budget(size), min(config.top_k, size - 1)
+    sign = 1 if config.maximize else -1
 
-    def good(candidates: Tensor) -> Tensor:
+    def score(codes: Tensor, dtype: torch.dtype = config.dtype) -> Tensor:
         """What to maximize (m,)."""
-        return sign * looker.losses(candidates)
+        return sign * evaluator.losses(original, position, codes, dtype)
 
-    if budget == size - 1:
-        candidates = torch.tensor([code for code in range(size) if code != old])
-        values = good(candidates)
-    elif config.method == "guided":
-        entries = looker.entries.float().cpu()
-        candidates, values = guided_search(good, entries, old, budget, config.batch)
+    present, size = int(original.codes[position]), len(evaluator.entries)
+    if counts.compared == size - 1:
+        codes = torch.tensor([code for code in range(size) if code != present])
+        scores = score(codes)
     else:
-        candidates = gradient_search(looker, old, budget, sign)
-        values = good(candidates)
-    order = ranking(candidates, values)
-    if looker.rounded:
-        candidates = candidates[order[: looker.finalists(k, budget)]]
-        values = sign * looker.losses(candidates, exactly=True)
-        order = ranking(candidates, values)
-    best = candidates[order[:k]]
-    values = values[order[:k]]
-    if not values.isfinite().any():
+        entries = evaluator.entries.float().cpu()
+        codes, scores = guided_search(score, entries, present, counts.compared, config.batch)
+    if counts.ranked_again:
+        codes, _ = _highest(codes, scores, counts.ranked_again)
+        scores = score(codes, torch.float32)
+    codes, scores = _highest(codes, scores, counts.results)
+    finite = scores.isfinite()
+    if not finite.any():
         raise ValueError(
-            f"the loss is no finite number for any code at position {looker.position}: check the "
+            f"the loss is no finite number for any code at position {position}: check the "
             "connected loss, and the image that it compares with."
         )
-    best, values = best[values.isfinite()], values[values.isfinite()]
-    return best, sign * values, looker.images(best)
+    codes, scores = codes[finite], scores[finite]
+    return codes, sign * scores, evaluator.images(original, position, codes)
 
 
-def ranking(candidates: Tensor, values: Tensor) -> Tensor:
-    """Places (m,) of the candidates, the highest value first; of equal ones the lower code, and
-    what is no number last."""
-    by_code = candidates.argsort()
-    values = torch.where(values.isfinite(), values, torch.full_like(values, -torch.inf))[by_code]
-    return by_code[values.argsort(descending=True, stable=True)]
+def _highest(codes: Tensor, scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` codes with the highest scores, and those scores; of equal ones the lower code
+    comes first, and what is no finite number last."""
+    by_code = codes.argsort()
+    codes, scores = codes[by_code], scores[by_code]
+    comparable = torch.where(scores.isfinite(), scores, -torch.inf)
+    order = comparable.argsort(descending=True, stable=True)[:count]
+    return codes[order], scores[order]
 
 
-def _judge(
-    loss: LossFunction | None, mask: Tensor | None, original: Tensor, seed: int, dtype: torch.dtype
-) -> LossFunction:
-    """Images (m, 3, s, s), all of them candidates of one image, -> loss (m,), asked in `dtype`."""
-    if loss is None:
-        counts = torch.ones_like(original[:, :1]) if mask is None else mask.to(original)
-        judge = MaskedL1Loss(original, 1 - counts)
-    else:
-        judge = as_loss(loss).cast(dtype)
-        if mask is not None:
-            judge = MaskedComposite(judge, original, mask.to(original))
-
-    def look(images: Tensor) -> Tensor:
-        values = judge.seeded([seed] * len(images)).at(1.0)(images)
-        if not isinstance(values, Tensor) or values.shape != images.shape[:1]:
-            shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
-            raise ValueError(
-                f"the loss gave {shape} for {len(images)} images: expected one number per image, "
-                f"({len(images)},)."
-            )
-        return values.float()
-
-    return look
+def _check_positions(positions: Sequence[int], images: int, num_tokens: int) -> None:
+    outside = [position for position in positions if not 0 <= position < num_tokens]
+    if outside or not len(positions) or not images:
+        raise ValueError(
+            f"{images} images at positions {list(positions)}: expected one or more of both, "
+            f"positions from 0 to {num_tokens - 1}."
+        )
 
 
 def _checked_masks(mask: Tensor | None, count: int, size: int) -> list[Tensor | None]:

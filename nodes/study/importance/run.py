@@ -82,46 +82,46 @@ def measure(
     memory = activation_bytes(size, batch, gradients=False) + guide_bytes(guide, batch)
     decoded = 0 if wanted.by == OFF else min(wanted.images, count) * tokenizer.spec.num_tokens
     with gradient_scope(tokenizer, guide, memory=memory) as device, torch.no_grad():
-        look = _looker(guide, sum(groups, ()), device)
-        follow = BatchProgress(count + decoded)
-        parts = [
-            part
-            for chunk in _chunks(images, batch)
-            for part in _first_look(module, look, chunk.to(device), follow)
+        similarities = _similarities_with(guide, sum(groups, ()), device)
+        progress = BatchProgress(count + decoded)
+        chunks = [
+            chunk
+            for some in _batches(images, batch)
+            for chunk in _encoded(module, similarities, some.to(device), progress)
         ]
-        tokens, looks = (torch.cat(each) for each in zip(*parts, strict=True))
-        partitions = _partitions(tokens, looks, groups)
+        tokens, scores = (torch.cat(each) for each in zip(*chunks, strict=True))
+        partitions = _partitions(tokens, scores, groups)
         if wanted.by == OFF:
             return partitions, None
-        follow.start = count
-        seen = responses(
+        progress.start = count
+        effect = responses(
             module,
             tokens[_spread(len(tokens), wanted.images)],
-            look,
+            similarities,
             by=wanted.by,
             seed=wanted.seed,
             batch=batch,
-            progress=follow,
+            progress=progress,
         )
-        return partitions, seen
+        return partitions, effect
 
 
-def _first_look(
+def _encoded(
     tokenizer: torch.nn.Module,
-    look: Callable[[Tensor], Tensor],
+    similarities: Callable[[Tensor], Tensor],
     images: Tensor,
-    follow: BatchProgress,
+    progress: BatchProgress,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Quantized tokens (., n, d) and similarities (., p) of images (b, 3, s, s), b at a time or
     fewer."""
 
     def work(rows: slice) -> tuple[Tensor, Tensor]:
-        some = images[rows]
-        return tokenizer.quantize(tokenizer.encode(some)).tokens.float().cpu(), look(some).cpu()
+        tokens = tokenizer.quantize(tokenizer.encode(images[rows])).tokens
+        return tokens.float().cpu(), similarities(images[rows]).cpu()
 
-    for rows, made in Chunks(len(images)).parts(len(images), work):
-        yield made
-        follow(follow.done + rows.stop - rows.start, follow.total)
+    for rows, chunk in Chunks(len(images)).parts(len(images), work):
+        yield chunk
+        progress(progress.done + rows.stop - rows.start, progress.total)
 
 
 def _spread(count: int, most: int) -> Tensor:
@@ -130,7 +130,7 @@ def _spread(count: int, most: int) -> Tensor:
 
 
 def _partitions(
-    tokens: Tensor, looks: Tensor, groups: Sequence[tuple[str, ...]]
+    tokens: Tensor, scores: Tensor, groups: Sequence[tuple[str, ...]]
 ) -> list[Partition]:
     """Each group's partition of images with tokens (b, n, d) and similarities (b, p)."""
     if len(tokens) < 2:
@@ -138,7 +138,7 @@ def _partitions(
     partitions, first = [], 0
     for group in groups:
         texts = slice(first, first + len(group))
-        classes = looks[:, texts].argmax(1)
+        classes = scores[:, texts].argmax(1)
         missing = set(range(len(group))) - set(classes.tolist())
         if missing:
             raise ValueError(
@@ -150,19 +150,19 @@ def _partitions(
     return partitions
 
 
-def _looker(
+def _similarities_with(
     guide: LoadedGuide, texts: Sequence[str], device: torch.device
 ) -> Callable[[Tensor], Tensor]:
     """Images (., 3, s, s) -> their similarities (., p) with the texts."""
     features = guide.module.encode_text(list(texts)).to(device)
 
-    def look(images: Tensor) -> Tensor:
+    def similarities(images: Tensor) -> Tensor:
         return guide.module.encode_image(fit_images(images, guide.module.image_size)) @ features.T
 
-    return look
+    return similarities
 
 
-def _chunks(images: Iterator[Tensor], batch: int) -> Iterator[Tensor]:
+def _batches(images: Iterator[Tensor], batch: int) -> Iterator[Tensor]:
     """Images (3, s, s) as batches (up to `batch`, 3, s, s)."""
     held: list[Tensor] = []
     for image in images:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ....tokenopt_core.study.perturb import METHODS, SearchConfig
+from ....tokenopt_core.study.perturb import FORMER_METHODS, METHODS, SearchConfig
 from ....tokenopt_core.tokens.positions import parse_positions
 from ...host import widgets
 from ...host.compat import CATEGORY, io, schema
@@ -32,9 +32,9 @@ class PerturbSearch(io.ComfyNode):
             node_id="TokenOpt_PerturbSearch",
             display_name="Token Perturb Search",
             category=f"{CATEGORY}/editing",
-            description="Tries other codes at one token and finds those that change the image "
-            "most, or that a connected loss likes most or least. Several positions are searched "
-            "each by itself.",
+            description="Tries other codes for one token and finds those that change the image "
+            "most, or that minimize or maximize a connected loss. Several positions are searched "
+            "independently.",
             search_aliases=["explore", "variations", "edit tokens", "search codes"],
             has_intermediate_output=True,
             inputs=[*_sockets(), *_settings(), *_optional()],
@@ -43,7 +43,7 @@ class PerturbSearch(io.ComfyNode):
                     "The edited images: by image, position and rank, the best first."
                 ),
                 widgets.tokens_output("Quantized tokens of each edited image."),
-                widgets.text_output("codes", "All codes of each edited image, one image a line."),
+                widgets.text_output("codes", "All codes of each edited image, one image per line."),
                 widgets.text_output(
                     "table", "Position, old code, new code and loss of each result (Markdown)."
                 ),
@@ -56,6 +56,10 @@ class PerturbSearch(io.ComfyNode):
     @classmethod
     def needs_codebook(cls, **inputs) -> bool:
         return True
+
+    @classmethod
+    def validate_inputs(cls, search: str) -> bool:
+        return True  # former methods are not in the menu; the guard refuses unknown ones
 
     @classmethod
     def execute(
@@ -75,16 +79,16 @@ class PerturbSearch(io.ComfyNode):
         _check_size(len(tokens), len(chosen), min(top_k, tokenizer.spec.codebook_size - 1))
         recipe = None if loss is None else recipe_of(loss)
         mask = None if mask is None else _mask(mask)
-        outcome = run_search(
+        results = run_search(
             tokenizer, tokens, chosen, config, loss=recipe, mask=mask, draw=live_sheet
         )
-        scores, pages = table(outcome.found), sheets(outcome.found)
+        scores, pages = table(results.replacements), sheets(results.replacements)
         codebook_size = tokenizer.spec.codebook_size
-        remarks = notes(outcome.found, config, codebook_size, recipe is not None, len(pages))
+        remarks = notes(results.replacements, config, codebook_size, recipe is not None, len(pages))
         return io.NodeOutput(
-            from_images(torch.cat([result.images for result in outcome.found])),
-            Tokens(outcome.values, True, tokenizer.name),
-            codes_text(outcome.codes),
+            from_images(torch.cat([result.images for result in results.replacements])),
+            Tokens(results.values, True, tokenizer.name),
+            codes_text(results.codes),
             scores,
             from_images(pages),
             ui={"tokenopt_notes": [scores, *remarks]},
@@ -95,8 +99,8 @@ def _sockets() -> list[io.Input]:
     return [
         widgets.tokenizer("The tokenizer to use, from Load TiTok; not a VAE."),
         widgets.tokens(
-            "Of the images to change; each is searched by itself. Rounded to the codebook where "
-            "they are not quantized."
+            "Tokens of the images to change, each searched independently; quantized first if "
+            "needed."
         ),
         widgets.positions(
             "0",
@@ -109,12 +113,15 @@ def _sockets() -> list[io.Input]:
 
 def _settings() -> list[io.Input]:
     return [
-        io.Combo.Input(
-            "search",
-            options=list(METHODS),
-            default=METHODS[1],
-            tooltip="exact: decodes every code. guided: decodes a share and learns from it where "
-            "to look. gradient: chooses the share by gradients at a few codes.",
+        widgets.former_choices(
+            FORMER_METHODS,
+            io.Combo.Input(
+                "search",
+                options=list(METHODS),
+                default=METHODS[1],
+                tooltip="exact: decodes every code. guided: decodes a share and learns from it "
+                "where to look.",
+            ),
         ),
         io.Float.Input(
             "share",
@@ -123,8 +130,8 @@ def _settings() -> list[io.Input]:
             max=1.0,
             step=0.01,
             round=0.0001,
-            tooltip="Part of the codebook that guided and gradient decode. More: slower, and the "
-            "best is found more often. Not used by exact.",
+            tooltip="Part of the codebook that guided decodes. More: slower, and the best is found "
+            "more often. Not used by exact.",
         ),
         io.Combo.Input(
             "direction",

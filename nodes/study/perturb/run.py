@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ....tokenopt_core.images.fit import fit_images
+from ....tokenopt_core.images.fit import fit_masks
 from ....tokenopt_core.losses.base import Loss, WeightedSum
 from ....tokenopt_core.optimize.config import OptimizeConfig
 from ....tokenopt_core.optimize.precision import compute_dtype
@@ -28,19 +28,19 @@ from ...losses.recipe import LossRecipe
 from ...losses.terms import Term
 
 CPU_BATCH, MOST_AT_ONCE = 16, 128  # a CPU is as fast with 8 as with 256
-PREVIEW_SIZE, REDRAW = 1024, 0.5  # seconds between two sheets: each shows all results so far
-LOOK_SEED = 0  # of random crops: the same for every code, so that codes are compared, not crops
+PREVIEW_SIZE, REDRAW = 1024, 0.5  # seconds between two previews, of all results so far
+CROP_SEED = 0  # of random crops: the same for every code, so that codes are compared, not crops
 
 
-class Outcome(NamedTuple):
-    """What a search gives, on the CPU; the r results by image, position and rank.
+class SearchResults(NamedTuple):
+    """The best replacements of all positions, and the r edited images by image, position and rank.
 
     Args:
-        codes: (r, n), of the edited images.
-        values: (r, n, d), their tokens.
+        codes: (r, n), of the edited images, on the CPU.
+        values: (r, n, d), their tokens, on the CPU.
     """
 
-    found: list[Found]
+    replacements: list[Found]
     codes: Tensor
     values: Tensor
 
@@ -54,16 +54,16 @@ def run_search(
     loss: LossRecipe | None,
     mask: Tensor | None,
     draw: Callable[[list[Found]], Image.Image],
-) -> Outcome:
-    """What was found; loads what it needs and leaves inference mode.
+) -> SearchResults:
+    """The results; loads the models and leaves inference mode.
 
     Args:
         mask: (1 | b, 1, h, w), cropped and resized like the images.
-        draw: a sheet of all results so far, shown in the node.
+        draw: an image of all replacements so far, shown in the node.
     """
     model_management.throw_exception_if_processing_interrupted()
     size, module = tokenizer.spec.image_size, tokenizer.module
-    each = _candidate_bytes(size, loss, gradients=config.method == "gradient")
+    each = _candidate_bytes(size, loss)
     batch = _wanted_batch(tokenizer.patcher.load_device, size, each)
     guides = loss.guides if loss else ()
     with gradient_scope(tokenizer, *guides, memory=batch * each) as device:
@@ -71,53 +71,53 @@ def run_search(
             codes = module.quantize(tokens.values.to(device)).codes
         dtype = compute_dtype(OptimizeConfig(), device, module)
         config = replace(config, batch=_fitting_batch(device, batch, each), dtype=dtype)
-        found: list[Found] = []
+        replacements: list[Found] = []
         search = perturb_search(
             module,
             codes,
             positions,
             config,
             loss=_losses(loss, device, size, len(tokens)) if loss else None,
-            mask=None if mask is None else _square(mask, size).to(device),
-            seeds=LOOK_SEED,
-            progress=BatchProgress(draw=_new_results(found, draw), size=PREVIEW_SIZE),
+            mask=None if mask is None else fit_masks(mask, size).to(device),
+            seeds=CROP_SEED,
+            progress=BatchProgress(draw=_new_results(replacements, draw), size=PREVIEW_SIZE),
         )
-        for result in search:
-            found.append(result)
-        rows = edited_codes(codes.cpu(), found)
+        for each_position in search:  # one by one: the preview draws them meanwhile
+            replacements.append(each_position)
+        rows = edited_codes(codes.cpu(), replacements)
         values = module.lookup(rows.to(device)).float().cpu()
-        return Outcome(found, rows, values)
+        return SearchResults(replacements, rows, values)
 
 
 def _new_results(
-    found: list[Found], draw: Callable[[list[Found]], Image.Image]
+    replacements: list[Found], draw: Callable[[list[Found]], Image.Image]
 ) -> Callable[[], Image.Image | None]:
     """Draws all results so far, where there are new ones, with a pause between two images."""
     drawn, due = 0, 0.0
 
     def image_of_new() -> Image.Image | None:
         nonlocal drawn, due
-        if len(found) == drawn or time.monotonic() < due:
+        if len(replacements) == drawn or time.monotonic() < due:
             return None
-        image = draw(found)
-        drawn, due = len(found), time.monotonic() + REDRAW
+        image = draw(replacements)
+        drawn, due = len(replacements), time.monotonic() + REDRAW
         return image
 
     return image_of_new
 
 
-def edited_codes(codes: Tensor, found: list[Found]) -> Tensor:
-    """The codes (r, n) of all results, in their order."""
+def edited_codes(codes: Tensor, replacements: list[Found]) -> Tensor:
+    """The codes (r, n) of all edited images, in their order."""
     rows = []
-    for result in found:
-        own = codes[result.image].repeat(len(result.codes), 1)
-        own[:, result.position] = result.codes
-        rows.append(own)
+    for each in replacements:
+        edited = codes[each.image].repeat(len(each.codes), 1)
+        edited[:, each.position] = each.codes
+        rows.append(edited)
     return torch.cat(rows)
 
 
 def _losses(recipe: LossRecipe, device: torch.device, size: int, count: int) -> list[Loss]:
-    """A loss for each image, which can look at any number of its candidates."""
+    """A loss for each image, which takes any number of its candidates."""
     recipe.build(device, size, count)  # its messages speak of all images
     losses = []
     for image in range(count):
@@ -141,21 +141,13 @@ def _of_image(recipe: LossRecipe, image: int, count: int) -> LossRecipe:
     return recipe.changed(own) if count > 1 else recipe
 
 
-def _square(mask: Tensor, size: int) -> Tensor:
-    """The mask (b, 1, size, size) as the tokenizer sees the image that it was painted on."""
-    return fit_images(mask.expand(-1, 3, -1, -1), size)[:, :1]
-
-
-def _candidate_bytes(size: int, loss: LossRecipe | None, *, gradients: bool) -> int:
-    """Bytes that one candidate needs besides the weights: to be decoded, and looked at by guides.
-
-    Gradients are taken of a quarter of a batch at a time, and need six times the memory.
-    """
-    plain = activation_bytes(size, 1, gradients=False)
+def _candidate_bytes(size: int, loss: LossRecipe | None) -> int:
+    """Bytes that one candidate needs besides the weights: to be decoded, and embedded by guides."""
+    total = activation_bytes(size, 1, gradients=False)
     for term in loss.every_term() if loss else ():
         if term.weight and hasattr(term, "guide"):
-            plain += guide_bytes(term.guide, max(1, term.crops))
-    return plain * 3 // 2 if gradients else plain
+            total += guide_bytes(term.guide, max(1, term.crops))
+    return total
 
 
 def _wanted_batch(device: torch.device, size: int, each: int) -> int:

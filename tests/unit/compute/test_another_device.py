@@ -43,7 +43,7 @@ def test_the_numbers_are_those_of_the_cpu(found):
 
 def test_half_precision_runs_there(found):
     lowered = [apart for name, apart in found["differences"].items() if "float16" in name]
-    assert len(lowered) == 9
+    assert len(lowered) == 10
     assert all(apart is not None and apart < 1 for apart in lowered)
 
 
@@ -57,8 +57,7 @@ def test_a_search_waits_once_a_batch(found):
     """63 other codes, 8 at a time, for 2 images at 2 positions."""
     waits = found["waits"]["search"]
     assert waits["candidates.py:losses"] == 8 * 4
-    assert "influence.py:replaced" not in waits
-    assert "candidates.py:_decoded" not in waits
+    assert not any(name.startswith("replacement.py") for name in waits)
 
 
 def test_a_device_without_autocast_computes_as_it_is():

@@ -109,7 +109,7 @@ class TestHalfCopy:
         half = loss.cast(torch.bfloat16)
         seen = []
         for _, part in half.loss.parts:
-            assert next(part._views.guide.visual.parameters()).dtype == torch.bfloat16
+            assert next(part._encoder.guide.visual.parameters()).dtype == torch.bfloat16
         for name, value in half.terms(image).items():
             seen.append(name)
             torch.testing.assert_close(value, loss.terms(image)[name], rtol=0, atol=0.05)

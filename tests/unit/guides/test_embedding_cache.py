@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load, load_file, save_file
 
-from tokenopt_core.guides import cache as embedding_cache
-from tokenopt_core.guides.cache import EmbeddingCache, content_key
+from tokenopt_core.guides import embedding_cache
+from tokenopt_core.guides.embedding_cache import EmbeddingCache, content_key
 from tokenopt_core.guides.guide import load_guide
 
 

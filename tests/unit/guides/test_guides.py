@@ -109,7 +109,7 @@ def test_what_the_guide_reads_raises_no_remark(guide):
 def test_the_byte_pair_tokenizer_of_the_classic_models_is_understood():
     import open_clip
 
-    from tokenopt_core.guides.words import PromptTokenizer
+    from tokenopt_core.guides.prompt_tokenizer import PromptTokenizer
 
     tokenizer = PromptTokenizer(open_clip.get_tokenizer("ViT-B-32"))
     assert tokenizer.context_length == 77
@@ -161,7 +161,7 @@ def test_images_of_another_size_are_refused(guide):
 def test_a_guide_that_is_not_square_is_refused(clip_folder):
     import open_clip
 
-    from tokenopt_core.guides.words import PromptTokenizer
+    from tokenopt_core.guides.prompt_tokenizer import PromptTokenizer
 
     name = f"local-dir:{clip_folder}"
     model = open_clip.create_model(name)

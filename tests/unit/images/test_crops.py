@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from tokenopt_core.compute.seeds import generators
-from tokenopt_core.images.crops import crop_side, draw_crops, resize, take_crops
+from tokenopt_core.images.crops import crop_side, draw_crops, squash, take_crops
 
 
 def random_images(b, h, w, dtype=torch.float32):
@@ -40,7 +40,7 @@ def test_a_resized_crop_is_a_slice_resized_with_antialiasing(size):
 def test_the_whole_image_is_resized_whatever_its_shape(h, w):
     images = random_images(2, h, w)
     expected = F.interpolate(images, (16, 16), mode="bilinear", antialias=True)
-    torch.testing.assert_close(resize(images, 16), expected)
+    torch.testing.assert_close(squash(images, 16), expected)
 
 
 def test_gradients_are_those_of_slicing():

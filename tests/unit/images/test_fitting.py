@@ -13,10 +13,10 @@ from tokenopt_core.images.fit import (
     MODES,
     Box,
     Fit,
+    bounding_box,
     fit_around,
     fit_images,
     fit_whole,
-    white_part,
 )
 from tokenopt_core.images.paste import into_square, mask_into_square, paste
 
@@ -43,7 +43,7 @@ def test_every_picture_becomes_a_square_and_comes_back_in_its_size(picture, mode
         assert square.shape == (1, 3, 32, 32)
         assert ((square >= 0) & (square <= 1)).all()
         back = paste(square, fit, images)
-        box = fit.places[0].picture
+        box = fit.places[0].image
         back_outside, images_outside = back.clone(), images.clone()
         box.of(back_outside).zero_()
         box.of(images_outside).zero_()
@@ -66,11 +66,11 @@ def test_without_a_change_of_scale_the_way_there_and_back_is_exact():
         point = mask_of(picture, Box(top, left, 1, 1))
         fit = fit_around(point, size, chance.choice(MODES), 0.0)
         place = fit.places[0]
-        assert place.picture[2:] == place.square[2:] == (size, size)
+        assert place.image[2:] == place.square[2:] == (size, size)
         square = into_square(images, fit)
-        assert torch.equal(square, place.picture.of(images))
+        assert torch.equal(square, place.image.of(images))
         changed = paste(1 - square, fit, images)
-        assert torch.equal(place.picture.of(changed), 1 - square)
+        assert torch.equal(place.image.of(changed), 1 - square)
         assert torch.equal(paste(square, fit, images, soft=0.3), images)
 
 
@@ -82,7 +82,7 @@ def test_the_square_is_around_the_mask_and_inside_the_picture():
         (top, bottom), (left, right) = inner
         white = Box(top, left, bottom - top + 1, right - left + 1)
         mask = mask_of(picture, white)
-        assert white_part(mask[0]) == white
+        assert bounding_box(mask[0]) == white
         margin, mode = chance.choice([0.0, 0.5, 2.0]), chance.choice(MODES)
         place = fit_around(mask, 16, mode, margin).places[0]
         box, square = place
@@ -118,7 +118,7 @@ def test_only_what_the_mask_and_its_soft_edge_cover_is_touched():
     images, picture = pictures(120, 200), (120, 200)
     mask = mask_of(picture, Box(50, 90, 20, 20))
     fit = fit_around(mask, 32, margin=1.0)
-    assert fit.places[0].picture == Box(30, 70, 60, 60)
+    assert fit.places[0].image == Box(30, 70, 60, 60)
     back = paste(torch.zeros(1, 3, 32, 32), fit, images, mask, soft=0.1)
     changed = (back != images).any(1)[0]
     assert (back[..., 50:70, 90:110] == 0).all()
@@ -150,9 +150,9 @@ def test_nearly_black_is_black_and_a_soft_mask_stays_soft():
 
 def test_a_mask_that_is_faint_everywhere_is_still_a_mask():
     faint = 0.03 * mask_of((120, 200), Box(50, 90, 20, 20))
-    assert white_part(faint[0]) == Box(50, 90, 20, 20)
-    assert white_part(torch.full((1, 9, 7), 0.02)) == Box(0, 0, 9, 7)
-    assert white_part(torch.full((1, 9, 7), 0.001)) is None
+    assert bounding_box(faint[0]) == Box(50, 90, 20, 20)
+    assert bounding_box(torch.full((1, 9, 7), 0.02)) == Box(0, 0, 9, 7)
+    assert bounding_box(torch.full((1, 9, 7), 0.001)) is None
 
 
 def test_white_is_replaced_completely_however_near_the_square_ends():
@@ -232,7 +232,7 @@ def test_one_picture_for_many_squares_and_one_square_for_many_pictures():
         (lambda: paste(pictures(2, 2), fit_whole((4, 4), 2), pictures(4, 4), soft=2), "soft is 2"),
         (
             lambda: paste(pictures(2, 2, 2), fit_whole((4, 4), 2), pictures(4, 4, 3)),
-            "images are 2 and results 3",
+            "squares are 2 and results 3",
         ),
     ],
 )

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from tokenopt_core.study.importance import importance, responses
-from tokenopt_core.study.influence import other_codes, pixel_influence
+from tokenopt_core.study.influence import pixel_influence
+from tokenopt_core.study.replacement import other_codes
 
 
 @pytest.fixture

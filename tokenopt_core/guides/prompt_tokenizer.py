@@ -1,4 +1,4 @@
-"""A guide's text tokenizer, with words for what it cannot read."""
+"""Prompt tokenizer: texts to ids, and remarks about what a guide cannot read."""
 
 from __future__ import annotations
 

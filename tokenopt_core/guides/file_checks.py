@@ -1,4 +1,4 @@
-"""What a guide's files must keep to before open_clip and transformers get them, and afterwards.
+"""Checks of a guide's files, before open_clip and transformers get them and afterwards.
 
 Neither library looks at sizes before it allocates, nor at what it computes with: a configuration of
 a few hundred bytes could fill the memory, and a division by zero makes every similarity NaN.
@@ -21,6 +21,7 @@ from ..files.weights import check_finite
 MOST = {"layers": 512, "image_size": 4096, "context_length": 2**14}
 MOST_OTHERS = 2**22
 MOST_ROOM = 2  # times the numbers of the weights, for what is made beside them
+MOST_SHIFT = 1000  # of the normalization of images
 SPARE = 2**20
 TOKENIZER_OPTIONS = ("clean", "language", "strip_sep_token", "tokenizer_mode")
 
@@ -99,9 +100,6 @@ def check_statistics(name: str, mean: Sequence[Any], std: Sequence[Any]) -> None
                 f"guide {name} has the {key} {shown(values)}, expected three numbers from "
                 f"{least:g} to {MOST_SHIFT}, one for each colour."
             )
-
-
-MOST_SHIFT = 1000
 
 
 def check_tokenizer_options(folder: Path, options: Any) -> dict[str, Any]:

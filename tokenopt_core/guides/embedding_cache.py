@@ -1,4 +1,4 @@
-"""Embeddings of images that a guide has seen, kept on disk between runs.
+"""Cache on disk of the embeddings that a guide gave for images.
 
 An image is known by its file's content, so that renamed and copied files are found again and
 replaced ones are not. Each guide has a file of its own, named by what decides an embedding: its
@@ -57,12 +57,10 @@ class EmbeddingCache:
 
     def get(self, key: bytes) -> Tensor | None:
         """The embedding (e,) of the image with this `content_key`, if it is known."""
-        found = self._used.get(key)
-        if found is None:
-            found = self._known.get(key)
-            if found is not None:
-                self._used[key] = found
-        return found
+        embedding = self._used.get(key, self._known.get(key))
+        if embedding is not None:
+            self._used.setdefault(key, embedding)
+        return embedding
 
     def put(self, key: bytes, embedding: Tensor) -> None:
         """Remembers the unit-length embedding (e,) of an image."""

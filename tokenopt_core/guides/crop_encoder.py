@@ -1,4 +1,4 @@
-"""How a guide looks at images: random crops of each, or the whole (arXiv 2506.08257, 4.2).
+"""Embeddings of images by a guide: of random crops, or of the whole (arXiv 2506.08257, 4.2).
 
 Axes: b images, n crops of each, e embedding size, h x w pixels.
 """
@@ -15,11 +15,11 @@ from ..checks import python_numbers
 from ..compute.gradients import require_normal_weights
 from ..compute.memory import in_chunks
 from ..compute.seeds import CROP_STREAM, generators
-from ..images.crops import crop_side, draw_crops, resize, take_crops
+from ..images.crops import crop_side, draw_crops, squash, take_crops
 from .guide import Guide
 
 
-class Views:
+class CropEncoder:
     """A guide's embedding of random crops, other ones at each call once it is seeded."""
 
     @python_numbers
@@ -28,10 +28,10 @@ class Views:
     ):
         """
         Args:
-            crops: random crops per image and call; 0 looks at the whole image once.
+            crops: random crops per image and call; 0 embeds the whole image instead.
             crop_area: share of the image that a crop covers.
             flip: mirror every other crop, by chance.
-            chunk_size: pictures that the guide looks at in one pass, see `in_chunks`; 0 is all.
+            chunk_size: crops that the guide embeds in one pass, see `in_chunks`; 0 is all.
         """
         if not hasattr(guide, "encode_image"):
             raise ValueError(
@@ -46,10 +46,10 @@ class Views:
         self.chunk_size = chunk_size
         self._sources: list[Generator] | None = None
 
-    def seeded(self, seeds: Sequence[int], calls: int = 0) -> Views:
+    def seeded(self, seeds: Sequence[int], calls: int = 0) -> CropEncoder:
         """A copy whose crops come from one generator per image, as after so many calls.
 
-        Without seeds every call looks at the same crops, those of the seeds 0, 1, ...
+        Without seeds every call has the same crops, those of the seeds 0, 1, ...
         """
         require_normal_weights(self.guide, "guide")
         other = copy.copy(self)
@@ -58,8 +58,8 @@ class Views:
             other._draw(other._sources, 1, 1)
         return other
 
-    def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> Views:
-        """A copy that draws the same crops and looks at them in `dtype`, on `device`."""
+    def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> CropEncoder:
+        """A copy that draws the same crops and embeds them in `dtype`, on `device`."""
         other = copy.copy(self)
         other.guide = self.guide.cast(dtype, device)
         return other
@@ -81,23 +81,23 @@ class Views:
             raise ValueError(f"{name} was seeded for {len(sources)} images and got {b}.")
         side = crop_side(h, w, self.crop_area)
         drawn = self._draw(sources, h - side + 1, w - side + 1)
-        views = take_crops(images, drawn, (side, side), self.guide.image_size)
-        return self._seen(views.flatten(0, 1)).unflatten(0, (b, self.crops)).mean(1)
+        crops = take_crops(images, drawn, (side, side), self.guide.image_size)
+        return self._encode(crops.flatten(0, 1)).unflatten(0, (b, self.crops)).mean(1)
 
     def embed_whole(self, images: Tensor) -> Tensor:
         """Unit-length features (b, e) of the whole images, squashed to the guide's square."""
-        return self._seen(resize(images, self.guide.image_size))
+        return self._encode(squash(images, self.guide.image_size))
 
-    def _seen(self, pictures: Tensor) -> Tensor:
-        """Unit-length features (., e) of pictures of the guide's size."""
-        return in_chunks(self.guide.encode_image, self.chunk_size, pictures)
+    def _encode(self, images: Tensor) -> Tensor:
+        """Unit-length features (., e) of images of the guide's size."""
+        return in_chunks(self.guide.encode_image, self.chunk_size, images)
 
     def _draw(self, sources: Sequence[Generator], rows: int, columns: int) -> Tensor:
         return draw_crops(sources, self.crops, rows, columns, self.flip)
 
 
-class FixedFeatures:
-    """Features that a run compares with: made when first asked for, moved once.
+class CachedFeatures:
+    """Features that a run compares with: computed at the first use, moved once.
 
     Copies of a loss share this object, so they share what it holds.
     """
