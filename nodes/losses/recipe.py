@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-import torch
 from torch import Tensor
 
-from ...tokenopt_core.losses.base import LossFunction, WeightedSum
+from ...tokenopt_core.losses.base import WeightedSum
 from ...tokenopt_core.losses.masked import MaskedComposite
 from ..host.memory import Level
 from ..host.sockets import LoadedGuide
 from .prompts import check_words, readable_prompts
-from .terms import CallableTerm, ClipTerm, MaskedTerm, Term, check_batch, fitted
+from .terms import Batch, CallableTerm, ClipTerm, MaskedTerm, Term, check_batch, fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +35,10 @@ class CompositeTerm:
     def guides(self) -> tuple[LoadedGuide, ...]:
         return self.inner.guides
 
-    def build(self, device: torch.device, image_size: int, batch: int) -> MaskedComposite:
+    def build(self, batch: Batch) -> MaskedComposite:
         check_batch("Masked Composite", batch, image=self.target, mask=self.mask)
-        inner = WeightedSum(self.inner.build(device, image_size, batch))
-        return MaskedComposite(inner, *fitted(self.target, self.mask, self.rim, image_size, device))
+        inner = self.inner.build(batch)
+        return MaskedComposite(inner, *fitted(self.target, self.mask, self.rim, batch))
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,17 +52,15 @@ class LossRecipe:
         """The models that have to be loaded, each once."""
         return tuple(dict.fromkeys(g for term in self.terms if term.weight for g in term.guides))
 
-    def build(
-        self, device: torch.device, image_size: int, batch: int
-    ) -> list[tuple[float, LossFunction]]:
-        """Weight and library loss of each term, for so many images of this size.
+    def build(self, batch: Batch) -> WeightedSum:
+        """The library's loss for a batch of images, the weighted sum of all terms.
 
         A term of weight 0 is left out, unless it is a masked loss: those cost nothing, and a reset
         takes the known pixels from them.
         """
         self.check_weights()
         used = [term for term in self.terms if term.weight or isinstance(term, MaskedTerm)]
-        return [(term.weight, term.build(device, image_size, batch)) for term in used]
+        return WeightedSum([(term.weight, term.build(batch)) for term in used])
 
     def check_weights(self) -> None:
         """Raises ValueError if every term is switched off."""
@@ -89,18 +86,6 @@ class LossRecipe:
         """The level beyond which a pass of the guides sees no less."""
         crops = max((getattr(term, "crops", 0) for term in self.every_term()), default=0)
         return Level.ONE_CROP if crops > 1 else Level.ONE_IMAGE
-
-    def in_chunks(self, level: Level) -> LossRecipe:
-        """The recipe as it is at this level: its guides see less in one pass."""
-        if level is Level.ALL:
-            return self
-
-        def smaller(term: Term) -> Term:
-            if not hasattr(term, "chunk_size"):
-                return term
-            return replace(term, chunk_size=1 if level is Level.ONE_CROP else max(1, term.crops))
-
-        return self.changed(smaller)
 
     def changed(self, change: Callable[[Term], Term]) -> LossRecipe:
         """The recipe with `change` made to every term, those inside of composites too."""

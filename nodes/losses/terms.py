@@ -17,10 +17,33 @@ from ...tokenopt_core.images.masks import feather
 from ...tokenopt_core.losses.base import LossFunction
 from ...tokenopt_core.losses.clip import ClipImageLoss, ClipLoss
 from ...tokenopt_core.losses.masked import MaskedL1Loss, MaskedL2Loss, MaskedLoss
+from ..host.memory import Level
 from ..host.sockets import LoadedGuide
 from .prompts import for_images
 
 NORMS = {"L1": MaskedL1Loss, "L2": MaskedL2Loss}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The images that a loss is made for: how many, how large, where, and in which chunks.
+
+    Args:
+        image_size: pixels of a side, those of the tokenizer.
+        count: images of the batch.
+        level: how much of it is computed at once.
+    """
+
+    device: torch.device
+    image_size: int
+    count: int = 1
+    level: Level = Level.ALL
+
+    def chunk_size(self, crops: int) -> int:
+        """How many crops a guide sees in one pass, of so many of each image; 0 is all of them."""
+        if self.level is Level.ALL:
+            return 0
+        return 1 if self.level is Level.ONE_CROP else max(1, crops)
 
 
 class Term(Protocol):
@@ -32,8 +55,8 @@ class Term(Protocol):
     def guides(self) -> tuple[LoadedGuide, ...]:
         """The models that see the images."""
 
-    def build(self, device: torch.device, image_size: int, batch: int) -> LossFunction:
-        """The library's loss for so many images; raises ValueError where the inputs do not fit."""
+    def build(self, batch: Batch) -> LossFunction:
+        """The library's loss for a batch; raises ValueError where the inputs do not fit it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +70,15 @@ class ClipTerm:
     weight: float
     negative_weight: float
     mirror: bool
-    chunk_size: int = 0  # crops that the guide looks at in one pass, see `LossRecipe.in_chunks`
 
     @property
     def guides(self) -> tuple[LoadedGuide, ...]:
         return (self.guide,)
 
-    def build(self, device: torch.device, image_size: int, batch: int) -> ClipLoss:
-        return self.loss(for_images(self.lines, batch))
+    def build(self, batch: Batch) -> ClipLoss:
+        return self.loss(for_images(self.lines, batch.count), batch.chunk_size(self.crops))
 
-    def loss(self, prompts: Sequence[str]) -> ClipLoss:
+    def loss(self, prompts: Sequence[str], chunk_size: int = 0) -> ClipLoss:
         """The library's loss with these prompts; makes no tensor yet."""
         return ClipLoss(
             self.guide.module,
@@ -65,7 +87,7 @@ class ClipTerm:
             crops=self.crops,
             flip=self.mirror,
             negative_weight=self.negative_weight,
-            chunk_size=self.chunk_size,
+            chunk_size=chunk_size,
         )
 
 
@@ -78,18 +100,18 @@ class ImagePromptTerm:
     crops: int
     weight: float
     mirror: bool
-    chunk_size: int = 0
 
     @property
     def guides(self) -> tuple[LoadedGuide, ...]:
         return (self.guide,)
 
-    def build(self, device: torch.device, image_size: int, batch: int) -> ClipImageLoss:
+    def build(self, batch: Batch) -> ClipImageLoss:
         check_batch("Image Prompt Loss", batch, image=self.image)
         module = self.guide.module
         image = fit_images(self.image, module.image_size)
+        chunk_size = batch.chunk_size(self.crops)
         return ClipImageLoss(
-            module, image, crops=self.crops, flip=self.mirror, chunk_size=self.chunk_size
+            module, image, crops=self.crops, flip=self.mirror, chunk_size=chunk_size
         )
 
 
@@ -105,9 +127,9 @@ class MaskedTerm:
 
     guides = ()
 
-    def build(self, device: torch.device, image_size: int, batch: int) -> MaskedLoss:
+    def build(self, batch: Batch) -> MaskedLoss:
         check_batch("L1 Masked Loss", batch, image=self.target, mask=self.mask)
-        target, mask = fitted(self.target, self.mask, self.rim, image_size, device)
+        target, mask = fitted(self.target, self.mask, self.rim, batch)
         return NORMS[self.norm](target, mask)
 
 
@@ -120,23 +142,21 @@ class CallableTerm:
 
     guides = ()
 
-    def build(self, device: torch.device, image_size: int, batch: int) -> LossFunction:
+    def build(self, batch: Batch) -> LossFunction:
         return self.function
 
 
-def check_batch(node: str, batch: int, **tensors: Tensor) -> None:
+def check_batch(node: str, batch: Batch, **tensors: Tensor) -> None:
     """Raises ValueError unless each tensor is of one image or of as many as are optimized."""
     for name, tensor in tensors.items():
-        if len(tensor) not in (1, batch):
+        if len(tensor) not in (1, batch.count):
             raise ValueError(
-                f"{name} of {node} has a batch of {len(tensor)}, but {batch} images are "
+                f"{name} of {node} has a batch of {len(tensor)}, but {batch.count} images are "
                 "optimized; expected one for all, or one each."
             )
 
 
-def fitted(
-    target: Tensor, mask: Tensor, rim: int, size: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def fitted(target: Tensor, mask: Tensor, rim: int, batch: Batch) -> tuple[Tensor, Tensor]:
     """Target and feathered mask as the tokenizer sees them, (1 | b, 3 and 1, size, size)."""
-    square = feather(fit_masks(mask, size), rim)
-    return fit_images(target, size).to(device), square.to(device)
+    square = feather(fit_masks(mask, batch.image_size), rim).to(batch.device)
+    return fit_images(target, batch.image_size).to(batch.device), square

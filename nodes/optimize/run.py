@@ -15,17 +15,18 @@ from torch import Tensor
 from ...tokenopt_core.checks import writable
 from ...tokenopt_core.compute.memory import Chunks, release_free_memory
 from ...tokenopt_core.compute.seeds import image_seeds
-from ...tokenopt_core.losses.base import LossFunction, WeightedSum
+from ...tokenopt_core.losses.base import WeightedSum
 from ...tokenopt_core.losses.masked import MaskedLoss
 from ...tokenopt_core.optimize.config import AUTO, OptimizeConfig
 from ...tokenopt_core.optimize.loop import optimize, render
 from ...tokenopt_core.optimize.record import RunRecorder
 from ...tokenopt_core.optimize.state import RunState, Step
-from ..host.memory import MemoryRetry
+from ..host.memory import Level, MemoryRetry
 from ..host.models import activation_bytes, gradient_scope
 from ..host.sockets import LoadedTokenizer, Options, Tokens
 from ..host.stop import StopFlag
 from ..losses.recipe import LossRecipe
+from ..losses.terms import Batch
 from .trajectory import Trajectory
 
 log = logging.getLogger(__name__)
@@ -80,36 +81,10 @@ def run_optimization(
         ValueError: inputs that do not fit together; the message says what would.
     """
     options, retry = options or Options(), retry or MemoryRetry()
-    config = _settled(config, tokenizer)
     state = _state_of(tokens) if options.warm_restart else None
-
-    def attempt() -> Outcome:
-        size, batch = tokenizer.spec.image_size, len(tokens)
-        spared = replace(config, low_memory=retry.low_memory)
-        memory = activation_bytes(size, 1 if retry.low_memory else batch, gradients=True)
-        scope = gradient_scope(
-            tokenizer, *loss.guides, memory=memory, resident=not retry.low_memory
-        )
-        with scope as device:
-            parts = loss.in_chunks(retry.level).build(device, size, batch)
-            run = _Run(tokenizer, WeightedSum(parts), spared, options, image_seeds(seed, batch))
-            start = tokens.values.to(device)
-            reset = known_pixels(parts) if config.reset_every else None
-            steps = optimize(
-                tokenizer.module,
-                run.loss,
-                start,
-                spared if reset else replace(spared, reset_every=0),
-                seeds=run.seeds,
-                reset=reset,
-                state=state,
-                quantized=tokens.quantized,
-                device=device if retry.low_memory else None,
-            )
-            return run.follow(steps, start if state is None else state.features, follow, stop)
-
+    run = _Run(tokenizer, tokens, loss, _settled(config, tokenizer), options, seed, state)
     try:
-        outcome = retry.run(attempt, loss.smallest_chunks)
+        outcome = retry.run(lambda: run.attempt(retry.level, follow, stop), loss.smallest_chunks)
     finally:
         release_free_memory()
     return replace(outcome, remarks=outcome.remarks + retry.notes)
@@ -117,23 +92,55 @@ def run_optimization(
 
 @dataclass(frozen=True)
 class _Run:
-    """One attempt at a run, on the device."""
+    """A run as it was asked for; `state` is that of an earlier one, to go on from there."""
 
     tokenizer: LoadedTokenizer
-    loss: WeightedSum
+    tokens: Tokens
+    recipe: LossRecipe
     config: OptimizeConfig
     options: Options
-    seeds: Sequence[int]
+    seed: int
+    state: RunState | None
 
-    def follow(
+    def attempt(
+        self, level: Level, follow: Callable[[Step], None], stop: StopFlag | None
+    ) -> Outcome:
+        """The result, computed in the chunks of `level`."""
+        low_memory = level is not Level.ALL
+        config, count = replace(self.config, low_memory=low_memory), len(self.tokens)
+        size = self.tokenizer.spec.image_size
+        memory = activation_bytes(size, 1 if low_memory else count, gradients=True)
+        scope = gradient_scope(
+            self.tokenizer, *self.recipe.guides, memory=memory, resident=not low_memory
+        )
+        with scope as device:
+            loss = self.recipe.build(Batch(device, size, count, level))
+            start, seeds = self.tokens.values.to(device), image_seeds(self.seed, count)
+            reset = known_pixels(loss) if config.reset_every else None
+            steps = optimize(
+                self.tokenizer.module,
+                loss,
+                start,
+                config if reset else replace(config, reset_every=0),
+                seeds=seeds,
+                reset=reset,
+                state=self.state,
+                quantized=self.tokens.quantized,
+                device=device if low_memory else None,
+            )
+            begun = start if self.state is None else self.state.features
+            recorder = _recorder(self.tokenizer, config, seeds, begun)
+            outcome = self._followed(steps, recorder, follow, stop)
+            return replace(outcome, remarks=tuple(run_remarks(loss, config)))
+
+    def _followed(
         self,
         steps: Iterator[Step],
-        start: Tensor,
+        recorder: RunRecorder,
         follow: Callable[[Step], None],
         stop: StopFlag | None,
     ) -> Outcome:
-        """What all `steps` from the features `start` (b, n, d) come to."""
-        recorder = _recorder(self.tokenizer, self.config, self.seeds, start)
+        """What all `steps` come to."""
         trajectory = Trajectory(self.config.steps, self.options.trajectory_frames)
         for step in steps:
             recorder.add(step)
@@ -141,7 +148,7 @@ class _Run:
             follow(step)
             if stop is not None and stop.raised:
                 break
-        images, codes = self._rendered(step.result)
+        images, codes = self._rendered(step.result, step.config)
         recorder.finish(codes)
         values = step.result.float().cpu().clone()
         state, quantized = step.state.to("cpu"), not self.config.quantize
@@ -151,20 +158,20 @@ class _Run:
             frames=trajectory.finish(images),
             recorder=recorder,
             stopped_by_user=stop is not None and stop.raised,
-            remarks=tuple(run_remarks(self.loss, self.config)),
         )
 
-    def _rendered(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _rendered(self, features: Tensor, config: OptimizeConfig) -> tuple[Tensor, Tensor | None]:
         """Images (b, 3, s, s) on the CPU and codes (b, n) of the result."""
 
         def work(rows: slice) -> tuple[Tensor, Tensor | None]:
-            module, quantize = self.tokenizer.module, self.config.quantize
-            images, quantized = render(module, features[rows], quantize=quantize)
+            images, quantized = render(
+                self.tokenizer.module, features[rows], quantize=config.quantize
+            )
             return images.cpu(), quantized.codes
 
-        chunk_size = Chunks(1 if self.config.low_memory else len(features))
+        chunks = Chunks(1 if config.low_memory else len(features))
         images, codes = zip(
-            *(made for _, made in chunk_size.parts(len(features), work)), strict=True
+            *(result for _, result in chunks.parts(len(features), work)), strict=True
         )
         return torch.cat(images), None if codes[0] is None else torch.cat(codes)
 
@@ -200,9 +207,9 @@ def _settled(config: OptimizeConfig, tokenizer: LoadedTokenizer) -> OptimizeConf
     return found
 
 
-def known_pixels(parts: Sequence[tuple[float, LossFunction]]) -> Callable[[Tensor], Tensor] | None:
+def known_pixels(loss: WeightedSum) -> Callable[[Tensor], Tensor] | None:
     """The function that puts the known pixels back, from the one masked loss; None without any."""
-    masked = [loss for _, loss in parts if isinstance(loss, MaskedLoss)]
+    masked = [part for _, part in loss.parts if isinstance(part, MaskedLoss)]
     if len(masked) > 1:
         raise ValueError(
             f"reset_every needs exactly one L1 Masked Loss in the connected loss, found "

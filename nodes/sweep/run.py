@@ -15,21 +15,21 @@ from PIL import Image
 from torch import Tensor
 
 from ...tokenopt_core.compute.seeds import image_seeds
-from ...tokenopt_core.losses.base import WeightedSum
-from ..host.memory import MemoryRetry
+from ..host.memory import Level, MemoryRetry
 from ..host.models import activation_bytes, gradient_scope
 from ..host.progress import Draw, RunProgress, StepBar
 from ..host.run_log import in_words
 from ..host.sockets import LoadedTokenizer, Options, Tokens
 from ..host.stop import StopFlag
 from ..losses.recipe import LossRecipe
+from ..losses.terms import Batch
 from ..optimize.run import Outcome, run_optimization
 from .plan import Plan
 from .settings import Job
 
 log = logging.getLogger(__name__)
 
-LOOKS = 4  # with random crops a single value of a loss says little
+EVALUATIONS = 4  # with random crops a single value of a loss says little
 SCORE_SEED = 2**40  # of crops that no run is likely to have optimized
 PREVIEWS = 10  # of each run
 PREVIEW_SIZE = 1024
@@ -122,7 +122,7 @@ def _result(
 ) -> Result:
     judge = plan.judged_by(job)
     terms = retry.run(
-        lambda: _scores(judge.in_chunks(retry.level), tokenizer, outcome.images),
+        lambda: _scores(judge, tokenizer, outcome.images, retry.level),
         judge.smallest_chunks,
     )
     made, planned = len(outcome.recorder.loss_curve()), job.config.steps
@@ -140,15 +140,17 @@ def _result(
 
 
 @torch.no_grad()
-def _scores(recipe: LossRecipe, tokenizer: LoadedTokenizer, images: Tensor) -> dict[str, float]:
+def _scores(
+    recipe: LossRecipe, tokenizer: LoadedTokenizer, images: Tensor, level: Level
+) -> dict[str, float]:
     """The loss's terms for images (b, 3, s, s), as at the end of a run: the mean over the images
-    and over a few looks, whose crops are the same for every run."""
+    and over a few evaluations, whose crops are the same for every run."""
     size, batch = tokenizer.spec.image_size, len(images)
     memory = activation_bytes(size, batch, gradients=False)
     with gradient_scope(tokenizer, *recipe.guides, memory=memory) as device:
-        total = WeightedSum(recipe.build(device, size, batch))
+        total = recipe.build(Batch(device, size, batch, level))
         loss = total.seeded(image_seeds(SCORE_SEED, batch)).at(1.0)
-        looks = [loss.terms(images.to(device)) for _ in range(LOOKS)]
+        values = [loss.terms(images.to(device)) for _ in range(EVALUATIONS)]
         return {
-            name: torch.stack([look[name] for look in looks]).mean().item() for name in looks[0]
+            name: torch.stack([terms[name] for terms in values]).mean().item() for name in values[0]
         }

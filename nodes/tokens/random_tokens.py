@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from ...tokenopt_core.compute.seeds import image_seeds
-from ...tokenopt_core.losses.base import WeightedSum
 from ...tokenopt_core.optimize.starts import best_of, random_codes, random_features
 from ..host import widgets
 from ..host.compat import CATEGORY, advanced, io, schema
@@ -15,6 +14,7 @@ from ..host.models import activation_bytes, gradient_scope
 from ..host.progress import BatchProgress
 from ..host.sockets import LoadedTokenizer, Tokens
 from ..losses.recipe import LossRecipe, recipe_of
+from ..losses.terms import Batch
 
 KINDS = ("features", "codes")
 MOST_STARTS = 256
@@ -145,7 +145,7 @@ def _best_starts(
                 for k in range(count)
             ]
             candidates = torch.stack(rounds, dim=1).to(device)  # (b, k, n, d)
-            loss = WeightedSum(recipe.in_chunks(retry.level).build(device, size, batch))
+            loss = recipe.build(Batch(device, size, batch, retry.level))
             best, *_ = best_of(
                 tokenizer.module, loss, candidates, seeds=seeds, progress=BatchProgress(count)
             )

@@ -225,8 +225,8 @@ def test_it_also_chooses_starts(client, edit):
 @pytest.mark.parametrize(
     ("kind", "parts"),
     [
-        ("one number", ("'one number'", "gave ()", "(1,)")),
-        ("no tensor", ("'no tensor'", "gave float")),
+        ("one number", ("'one number'", "has shape ()", "(1,)")),
+        ("no tensor", ("'no tensor'", "has the type float")),
         ("no loss", ("loss is str", "function")),
     ],
 )

@@ -155,7 +155,8 @@ def as_loss(loss: LossFunction, owner: str = "") -> Loss:
 def check_losses(name: str, values: Tensor, count: int) -> Tensor:
     """`values`, the losses (b,) of `count` images; raises ValueError if they are not."""
     if not isinstance(values, Tensor) or values.shape != (count,):
-        found = f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else "no tensor"
+        kind = f"the type {type(values).__name__}"
+        found = f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else kind
         raise ValueError(
             f"the loss {name!r} has {found} for {count} images: expected one number per image, "
             f"({count},)."

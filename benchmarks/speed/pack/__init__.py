@@ -47,8 +47,8 @@ class ReportingCost:
             steps=steps,
         )
         with node.gradient_scope(tokenizer, *loss.guides) as device:
-            parts = loss.build(device, tokenizer.spec.image_size, len(tokens))
-            work = (tokenizer.module, node.WeightedSum(parts), tokens.values.to(device), config)
+            batch = node.Batch(device, tokenizer.spec.image_size, len(tokens))
+            work = (tokenizer.module, loss.build(batch), tokens.values.to(device), config)
             runs = {
                 "bare": _bare(node, work),
                 "reported": _reported(node, work, tokenizer, preview_every),

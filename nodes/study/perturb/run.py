@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ....tokenopt_core.images.fit import fit_masks
-from ....tokenopt_core.losses.base import Loss, WeightedSum
+from ....tokenopt_core.losses.base import Loss
 from ....tokenopt_core.optimize.config import OptimizeConfig
 from ....tokenopt_core.optimize.precision import compute_dtype
 from ....tokenopt_core.study.perturb import Found, SearchConfig, perturb_search
@@ -25,7 +25,7 @@ from ...host.models import activation_bytes, gradient_scope, guide_bytes
 from ...host.progress import BatchProgress
 from ...host.sockets import LoadedTokenizer, Tokens
 from ...losses.recipe import LossRecipe
-from ...losses.terms import Term
+from ...losses.terms import Batch, Term
 
 CPU_BATCH, MOST_AT_ONCE = 16, 128  # a CPU is as fast with 8 as with 256
 PREVIEW_SIZE, REDRAW = 1024, 0.5  # seconds between two previews, of all results so far
@@ -118,11 +118,11 @@ def edited_codes(codes: Tensor, replacements: list[Found]) -> Tensor:
 
 def _losses(recipe: LossRecipe, device: torch.device, size: int, count: int) -> list[Loss]:
     """A loss for each image, which takes any number of its candidates."""
-    recipe.build(device, size, count)  # its messages speak of all images
+    recipe.build(Batch(device, size, count))  # its messages speak of all images
     losses = []
     for image in range(count):
         model_management.throw_exception_if_processing_interrupted()
-        losses.append(WeightedSum(_of_image(recipe, image, count).build(device, size, 1)))
+        losses.append(_of_image(recipe, image, count).build(Batch(device, size)))
     return losses
 
 

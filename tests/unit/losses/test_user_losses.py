@@ -131,7 +131,7 @@ def test_what_is_no_loss_of_images_is_said(images):
         ValueError, match=r"'mean' has shape \(\) for 3 images: expected one number"
     ):
         as_loss(torch.mean)(images)
-    with pytest.raises(ValueError, match="'<lambda>' has no tensor for 3 images"):
+    with pytest.raises(ValueError, match="'<lambda>' has the type float for 3 images"):
         as_loss(lambda images: 1.0)(images)
     with pytest.raises(ValueError, match="found the type int, expected a callable"):
         as_loss(3)
