@@ -18,7 +18,8 @@ def _other_copy() -> str:
     for route in getattr(getattr(server, "instance", None), "routes", ()):
         if getattr(route, "path", None) == "/tokenopt/stop":
             folder = route.handler.__globals__["__file__"].rpartition(f"{os.sep}nodes{os.sep}")[0]
-            return "" if os.path.samefile(folder, os.path.dirname(__file__)) else folder
+            own = os.path.realpath(os.path.dirname(__file__))
+            return "" if os.path.realpath(folder) == own else folder
     return ""
 
 

@@ -180,6 +180,6 @@ def remarks_of(
     if (-10 * error.log10()).min() >= FOREIGN:
         return []
     return [
-        "the demo models know only the scenes of Demo Scene, and cannot draw this picture: set "
-        "models to photos for other pictures (a download of 3.2 GB), or connect tokenizer and guide"
+        "the demo models know only the scenes of Demo Scene, and cannot draw this image: set "
+        "models to photos for other images (a download of 3.2 GB), or connect tokenizer and guide"
     ]

@@ -12,7 +12,7 @@ from .fitted import SOFT_EDGE, pasted_back
 
 
 class PasteBack(io.ComfyNode):
-    """The picture with its edited square back in place."""
+    """The image with its edited square back in place."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

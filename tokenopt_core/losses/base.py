@@ -37,6 +37,8 @@ class Loss:
 
     def terms(self, images: Tensor) -> dict[str, Tensor]:
         """The weighted parts (b,) by name, the same names at each step; the loss is their sum."""
+        if type(self).__call__ is Loss.__call__:
+            raise NotImplementedError(f"{type(self).__name__} has neither __call__ nor terms.")
         return {self.name: self(images)}
 
     def seeded(self: Self, seeds: Sequence[int], calls: int = 0) -> Self:
@@ -64,10 +66,17 @@ class Loss:
         """
         return self._map(lambda loss: loss.cast(dtype, device))
 
+    def lowered(self: Self, dtype: torch.dtype, device: torch.device | None = None) -> Self:
+        """`cast` by its name until version 0.2, which losses of others call on those they wrap."""
+        return self.cast(dtype, device)
+
     @property
     def scheduled(self) -> bool:
-        """Whether it changes during the run: then values of different steps do not compare."""
-        return False
+        """Whether it changes during the run, so that values of different steps do not compare.
+
+        True of a class that overrides `at`; override it where that depends on the settings.
+        """
+        return type(self).at is not Loss.at
 
     def remarks(self) -> list[str]:
         """Sentences for the user about inputs that are allowed but will surprise."""

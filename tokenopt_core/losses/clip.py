@@ -56,7 +56,7 @@ class ClipLoss(Loss):
         Args:
             prompt: one for all images or one per image; text is parsed, see `parse_prompt`.
             negative_prompt: plain text without weights, also one for all or one per image.
-            crops: random crops per image and call; 0 looks at the whole image once.
+            crops: random crops per image and call; 0 is the whole image, once.
             crop_area: share of the image that a crop covers; the default is 224 of 256 pixels a
                 side.
             flip: mirror every other crop, by chance.
@@ -83,7 +83,7 @@ class ClipLoss(Loss):
     def seeded(self, seeds: Sequence[int], calls: int = 0) -> ClipLoss:
         """A copy whose crops come from one generator per image, other ones at each call.
 
-        It goes on as after `calls` calls. Without seeds every call looks at the same crops, those
+        It goes on as after `calls` calls. Without seeds every call has the same crops, those
         of the seeds 0, 1, ...
         """
         other = copy.copy(self)
@@ -93,7 +93,7 @@ class ClipLoss(Loss):
         return other
 
     def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> ClipLoss:
-        """A copy that looks at images in `dtype`; texts are read as before."""
+        """A copy that embeds images in `dtype`; texts as before."""
         other = copy.copy(self)
         other._encoder = self._encoder.cast(dtype, device)
         return other
@@ -142,7 +142,7 @@ class ClipLoss(Loss):
 class ClipImageLoss(Loss):
     """Minus the similarity of random crops to an image, in the guide's embedding (-1 to 1).
 
-    The whole of the given image is looked at once. What it shows counts, not its pixels.
+    The whole of the given image is embedded, once. What it shows counts, not its pixels.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class ClipImageLoss(Loss):
         return other
 
     def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> ClipImageLoss:
-        """A copy that looks at images in `dtype`, and at its target as before."""
+        """A copy that embeds images in `dtype`, and its target as before."""
         other = copy.copy(self)
         other._encoder = self._encoder.cast(dtype, device)
         return other

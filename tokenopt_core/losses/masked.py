@@ -76,8 +76,8 @@ class MaskedL2Loss(MaskedLoss):
 class MaskedComposite(Loss):
     """A loss that sees the original outside the mask and the optimized image inside.
 
-    So a prompt is asked of the picture as it will be put together, and pixels outside the mask get
-    no gradient from it.
+    So a prompt is evaluated on the image as it will be put together, and pixels outside the mask
+    get no gradient from it.
     """
 
     def __init__(self, loss: LossFunction, target: Tensor, mask: Tensor):
@@ -96,6 +96,9 @@ class MaskedComposite(Loss):
     def scheduled(self) -> bool:
         """Whether the inner loss is."""
         return self.loss.scheduled
+
+    def __call__(self, images: Tensor, /) -> Tensor:
+        return self.loss(self.composite(images))
 
     def terms(self, images: Tensor) -> dict[str, Tensor]:
         """The inner loss's terms (b,), of the composite."""

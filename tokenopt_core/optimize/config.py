@@ -7,13 +7,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import TYPE_CHECKING
 
 from ..checks import convert_fields, python_number, shown
 from ..tokenizers.spec import SCHEDULES, TokenizerSpec
-
-if TYPE_CHECKING:
-    pass
 
 MOST = sys.float_info.max
 REGULARIZERS = ("none", "seed", "zero")
@@ -37,14 +33,14 @@ class OptimizeConfig:
         quantize: decode quantized tokens; False starts from the quantized tokens and lets them
             leave the codebook (the paper's ablation, prone to adversarial images).
         ema_decay: decay of the features' moving average, 0 (off) to below 1.
-        token_noise: standard deviation of the noise on the features a step looks at; it falls to 0
-            along a cosine over the first two thirds of the steps.
+        token_noise: standard deviation of the noise on the features that a step evaluates; it falls
+            to 0 along a cosine over the first two thirds of the steps.
         regularize: keep the features near the start ("seed"), near zero ("zero") or free ("none").
         reg_weight: weight of the mean squared distance, 0 or more.
         reset_every: re-encode the image after every so many steps, through `reset`; 0 is never.
         locked: positions 0 to n - 1 whose tokens never move, get no noise and survive a reset.
         keep: what `Step.result` holds: the "last" features, their "average" (the last without
-            `ema_decay`), or per image the "best" that were looked at, by the smoothed loss.
+            `ema_decay`), or per image the "best" evaluated, by the smoothed loss.
         patience: an image stops after so many steps without a gain; 0 is never.
         min_gain: fall of the smoothed loss that counts as a gain, 0 or more.
         target: an image stops when its smoothed loss is this or lower; None is never.
@@ -56,7 +52,7 @@ class OptimizeConfig:
             Quantization, the loss and Adam are always float32.
         clamp: let the loss see pixels in [0, 1] only. False shows it the decoder's own range, then
             a penalty on the pixels outside belongs into the loss.
-        hold_norm: keep the length of every token where the codebook looks at directions only. Such
+        hold_norm: keep the length of every token where the codebook compares directions only. Such
             a loss does not see the length, every step adds to it, and the same lr would turn the
             token less and less. "zero" controls the length by itself and switches this off.
         low_memory: decode the images of a batch one after the other, each again for its gradient:

@@ -1,6 +1,6 @@
 """In which numbers the models compute, and the scaling that float16 needs for its gradients.
 
-Only decoding and the guides are lowered: frozen models with their weights rounded once, and
+Only decoding and the guides are rounded: frozen models with their weights rounded once, and
 autocast for losses of other makers. Quantization, the loss's own arithmetic and Adam stay in
 float32.
 """

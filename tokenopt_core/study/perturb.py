@@ -152,8 +152,8 @@ class _Counts(NamedTuple):
 
 def _counts(config: SearchConfig, codebook_size: int) -> _Counts:
     compared, results = config.budget(codebook_size), min(config.top_k, codebook_size - 1)
-    lowered = config.dtype != torch.float32
-    return _Counts(compared, min(2 * results + SPARE, compared) if lowered else 0, results)
+    rounded = config.dtype != torch.float32
+    return _Counts(compared, min(2 * results + SPARE, compared) if rounded else 0, results)
 
 
 def _searches(

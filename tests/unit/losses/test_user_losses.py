@@ -135,3 +135,36 @@ def test_what_is_no_loss_of_images_is_said(images):
         as_loss(lambda images: 1.0)(images)
     with pytest.raises(ValueError, match="found the type int, expected a callable"):
         as_loss(3)
+
+
+def test_a_loss_around_one_of_ours_casts_it_by_the_former_name_too(tokenizer, guide):
+    class Around:
+        def __init__(self, inner):
+            self.inner = inner
+
+        def lowered(self, dtype, device=None):
+            return Around(self.inner.lowered(dtype, device))
+
+        def __call__(self, images):
+            return 2 * self.inner(images)
+
+    features = torch.randn(1, tokenizer.spec.num_tokens, tokenizer.spec.token_size)
+    loss = ClipLoss(guide, "red", crops=0)
+    config = OptimizeConfig(steps=1, precision="bfloat16")
+    (single,), (double,) = (
+        list(optimize(tokenizer, each, features, config)) for each in (loss, Around(loss))
+    )
+    torch.testing.assert_close(double.loss, 2 * single.loss)
+
+
+def test_a_class_that_overrides_at_is_scheduled(images):
+    class Rising(Loss):
+        def at(self, progress):
+            return self
+
+        def __call__(self, images):
+            return brightness(images)
+
+    assert Rising().scheduled
+    with pytest.raises(NotImplementedError, match="Loss has neither __call__ nor terms"):
+        Loss()(images)
