@@ -42,6 +42,7 @@ EXPERIMENTS = {
     "steps": Experiment(rows.step_rows(), 0.25),
     "inpainting": Experiment(rows.hole_rows(), 0.375),
     "association": Experiment(rows.association_rows(), 0.375),
+    "preserve": Experiment(rows.preserve_rows(), 1.0),
     "tune": Experiment(rows.tuning_rows(), 0.25),
 }
 DEFAULT = ("edit", "generation", "steps", "inpainting", "association")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tokenopt_core.demo import ATTRIBUTES, Attributes, caption, render, sample
+from tokenopt_core.demo.captions import compose
 
 SPLITS = {"tuning": 610_000_000, "test": 820_000_000}
 NAMES = list(ATTRIBUTES)
@@ -27,17 +28,22 @@ class Problems:
 
     Args:
         images: (n, 3, 64, 64), the seeds.
+        shown: what they show.
         wanted: what the result should show; of an edit, shape and colour differ from the seed's.
-        captions: full captions of `wanted`.
         holes: (n, 1, 64, 64), 1 = missing, for inpainting.
         seeds: one per image, for the optimization.
     """
 
     images: Tensor
+    shown: Attributes
     wanted: Attributes
-    captions: list[str]
     holes: Tensor
     seeds: list[int]
+
+    @property
+    def captions(self) -> list[str]:
+        """Full captions of `wanted`."""
+        return texts(self.wanted)
 
 
 def edits(split: str, chunk: int, size: int) -> Problems:
@@ -66,7 +72,14 @@ def pool(size: int) -> Tensor:
 def _problems(start: Attributes, wanted: Attributes, base: int) -> Problems:
     seeds = [base + 1000 + i for i in range(len(start))]
     images = render(start, base + 2)
-    return Problems(images, wanted, caption(wanted), holes(start), seeds)
+    return Problems(images, start, wanted, holes(start), seeds)
+
+
+def texts(scenes: Attributes, short: bool = False) -> list[str]:
+    """A caption of each scene; the short one names shape and colour: "a green star"."""
+    if not short:
+        return caption(scenes)
+    return [compose(scene, keep=CHANGED) for scene in scenes.names()]
 
 
 def holes(scenes: Attributes, size: int = 64) -> Tensor:

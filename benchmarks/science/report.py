@@ -18,6 +18,12 @@ from .cache import Results
 from .rows import POOL
 
 SHOWN = 10  # images of each row
+PAGES = {"tune": "tuning.md", "preserve": "preserve.md"}  # the others are in results.md
+HEADS = {
+    "results.md": "Results on the demo world",
+    "tuning.md": "Candidates for the defaults",
+    "preserve.md": "What keeps the rest of the image",
+}
 STOPPING = (
     "The same runs, ended earlier: by the smoothed loss of each image (`patience`, `min_gain` "
     "0.001) or after a fixed number of steps. “Best so far” returns what had the lowest smoothed "
@@ -37,6 +43,8 @@ TITLES = {
     "association": "## 5. Seeds chosen for the prompt\n\nEach prompt of the edits is given a start "
     f"out of a pool of {POOL} scenes: any, one of those that CLIP ranks highest, or the one that "
     "it likes best. “0 steps” is the seed itself, encoded and decoded.",
+    "preserve": "Another shape and another colour are asked for: by a short prompt (“a green "
+    "star”), or by a caption that names the other six attributes too.",
     "tune": "## Candidates",
 }
 
@@ -56,7 +64,7 @@ def write(results: Mapping[str, Sequence[Results]], facts: Facts, folder: Path) 
     """Writes results.md, or tuning.md, and the images; returns a line about it."""
     pages: dict[str, dict[str, Sequence[Results]]] = {}
     for experiment, rows in results.items():
-        name = "tuning.md" if experiment == "tune" else "results.md"
+        name = PAGES.get(experiment, "results.md")
         pages.setdefault(name, {})[experiment] = rows
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -67,11 +75,10 @@ def write(results: Mapping[str, Sequence[Results]], facts: Facts, folder: Path) 
 
 
 def _head(name: str, facts: Facts, results: Mapping[str, Sequence[Results]]) -> str:
-    title = "Candidates for the defaults" if name == "tuning.md" else "Results on the demo world"
     counts = [len(r.images) for rows in results.values() for r in rows]
     done = sum(r.seconds * len(r.images) for r in _distinct(results)) / 60
     lines = [
-        f"# {title}",
+        f"# {HEADS[name]}",
         "",
         "Written by `python -m benchmarks.science`; do not edit. README.md says how to read it.",
         "",
@@ -109,7 +116,7 @@ def _sections(results: Mapping[str, Sequence[Results]], folder: Path) -> list[st
     needed = {"tokens", "pixels", "noise", "no-quantization"}
     if needed <= by_key.get("edit", {}).keys():
         sections += ["## The bars", claims.bars(by_key["edit"])]
-    if results.keys() != {"tune"}:
+    if results.keys() - PAGES.keys():
         sections += [
             "## What the paper says, and what is seen here",
             "Differences of success in points (inpainting: of PSNR), on the same scenes, with 95 % "
@@ -159,5 +166,6 @@ _BODIES = {
     "steps": _steps_body,
     "inpainting": lambda results: [tables.hole_table(results)],
     "association": lambda results: [tables.association_table(results)],
+    "preserve": _text_body,
     "tune": _text_body,
 }

@@ -43,6 +43,10 @@ class Row:
         resets: put the known pixels back every `reset_every` steps.
         association: how a start from the pool is chosen: its "size", and the arguments "how" and
             "percent" of `choose`.
+        short: the prompt names shape and colour alone, as people write it.
+        preserve: of the text loss, whose source prompt is then what the seed shows.
+        likeness: weight of the L1 distance to the seed beside the prompt.
+        tries: runs with other random numbers, of which the lowest loss counts.
         traced: keep all features of the run, to look at many steps and stopping rules.
     """
 
@@ -56,6 +60,10 @@ class Row:
     candidates: int = 16
     spread: float = 1.0
     rim: int = 0
+    short: bool = False
+    preserve: float = 0.0
+    likeness: float = 0.0
+    tries: int = 1
     traced: bool = False
     association: dict[str, Any] = field(default_factory=dict)
 
@@ -67,8 +75,8 @@ class Row:
         """Everything that decides the numbers: all but the names."""
         values = asdict(self)
         del values["key"], values["label"]
-        for name, usual in (("association", {}), ("spread", 1.0)):
-            if values[name] == usual:
+        for name in ("association", "spread", "short", "preserve", "likeness", "tries"):
+            if getattr(self, name) == getattr(Row(key="", label=""), name):
                 del values[name]  # younger than results that are kept
         return values
 
@@ -188,6 +196,30 @@ def association_rows() -> list[Row]:
             key = association_key("noise", steps)
             rows.append(_row(key, f"noise, {steps} steps", config, start="features"))
     return rows
+
+
+PRESERVE = (0.25, 0.5, 0.75, 1.0)
+
+
+def preserve_rows() -> list[Row]:
+    """What keeps the attributes that an edit was not asked to change, by short and full prompt."""
+    regularizer = {"regularize": "seed", "reg_weight": 0.05}
+    rows = [
+        _row("clip", "CLIP alone (`preserve` 0)", TWEAKS),
+        _row("pulled", "regularizer “seed”, 0.05", TWEAKS | regularizer),
+        _row("likeness", "L1 to the start, 0.5", TWEAKS, likeness=0.5),
+        *(
+            _row(f"preserve{value}", f"`preserve` {value:g}", TWEAKS, preserve=value)
+            for value in PRESERVE
+        ),
+        _row("clip-3", "CLIP alone, best of 3", TWEAKS, tries=3),
+        _row("preserve-3", "`preserve` 1, best of 3", TWEAKS, preserve=1.0, tries=3),
+    ]
+    return [
+        replace(row, key=f"p-{kind}-{row.key}", label=f"{kind}: {row.label}", short=short)
+        for kind, short in (("short", True), ("full", False))
+        for row in rows
+    ]
 
 
 def tuning_rows() -> list[Row]:

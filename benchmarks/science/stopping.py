@@ -26,8 +26,8 @@ class Trace:
 
     def add(self, step: Step) -> None:
         self.last = step.result
+        self.losses.append(step.loss.tolist())
         if self.keep_all:
-            self.losses.append(step.loss.tolist())
             self._features["average"].append(step.averaged)
             self._features["last"].append(step.next_features)
             self._features["looked at"].append(step.features)

@@ -73,20 +73,36 @@ class CropEncoder:
             images: (b, 3, h, w) in [0, 1].
             name: of the loss that asks, for the message.
         """
-        b, _, h, w = images.shape
-        if not self.crops:
-            return self.embed_whole(images)
-        sources = self._sources or generators(range(b), CROP_STREAM)
-        if len(sources) != b:
-            raise ValueError(f"{name} was seeded for {len(sources)} images and got {b}.")
-        side = crop_side(h, w, self.crop_area)
-        drawn = self._draw(sources, h - side + 1, w - side + 1)
-        crops = take_crops(images, drawn, (side, side), self.guide.image_size)
-        return self._encode(crops.flatten(0, 1)).unflatten(0, (b, self.crops)).mean(1)
+        return self._embed(images, self._drawn(images, name))
+
+    def embed_with(self, images: Tensor, others: Tensor, name: str) -> tuple[Tensor, Tensor]:
+        """`embed` of images and, without a gradient, of others (b, 3, h, w), by the same crops."""
+        drawn = self._drawn(images, name)
+        with torch.no_grad():
+            before = self._embed(others, drawn)
+        return self._embed(images, drawn), before
 
     def embed_whole(self, images: Tensor) -> Tensor:
         """Unit-length features (b, e) of the whole images, squashed to the guide's square."""
         return self._encode(squash(images, self.guide.image_size))
+
+    def _drawn(self, images: Tensor, name: str) -> Tensor | None:
+        """This call's crops of images (b, 3, h, w); None where the whole image is embedded."""
+        b, _, h, w = images.shape
+        if not self.crops:
+            return None
+        sources = self._sources or generators(range(b), CROP_STREAM)
+        if len(sources) != b:
+            raise ValueError(f"{name} was seeded for {len(sources)} images and got {b}.")
+        side = crop_side(h, w, self.crop_area)
+        return self._draw(sources, h - side + 1, w - side + 1)
+
+    def _embed(self, images: Tensor, drawn: Tensor | None) -> Tensor:
+        if drawn is None:
+            return self.embed_whole(images)
+        side = crop_side(*images.shape[2:], self.crop_area)
+        crops = take_crops(images, drawn, (side, side), self.guide.image_size)
+        return self._encode(crops.flatten(0, 1)).unflatten(0, (len(images), self.crops)).mean(1)
 
     def _encode(self, images: Tensor) -> Tensor:
         """Unit-length features (., e) of images of the guide's size."""

@@ -13,6 +13,8 @@ from torch import Tensor
 from ..checks import python_numbers
 from ..compute.memory import Chunks
 from ..compute.seeds import RETRIEVAL_STREAM, generators, image_seeds
+from ..demo.captions import compose, mentioned
+from ..demo.world import ATTRIBUTES
 from ..images.fit import fit_images
 from .guide import Guide
 
@@ -51,6 +53,31 @@ def embed_images(
 def similarities(guide: Guide, prompts: Sequence[str], embeddings: Tensor) -> Tensor:
     """Cosine similarities (p, i) of prompts with images of these embeddings (i, e)."""
     return guide.encode_text(prompts) @ embeddings.T
+
+
+def read_scenes(guide: Guide, images: Tensor, prompts: Sequence[str]) -> list[str]:
+    """What demo scenes show of the attributes that prompts name, as the guide reads them: a source
+    prompt for `ClipLoss`. Of "a green star" and a blue square it is "a blue square".
+
+    Zero-shot, one attribute after the other and twice, the others as they were found last.
+
+    Args:
+        images: (i, 3, h, w) in [0, 1].
+        prompts: one for each image; one that names no attribute is read as "a shape".
+    """
+    return [
+        _read_scene(guide, embedding, mentioned(prompt))
+        for embedding, prompt in zip(embed_images(guide, images), prompts, strict=True)
+    ]
+
+
+def _read_scene(guide: Guide, embedding: Tensor, found: dict[str, str]) -> str:
+    names = [name for name in ATTRIBUTES if name in found]
+    for name in names * 2:
+        scenes = [found | {name: value} for value in ATTRIBUTES[name]]
+        texts = [compose(scene, names) for scene in scenes]
+        found = scenes[int(similarities(guide, texts, embedding[None]).argmax())]
+    return compose(found, names)
 
 
 @python_numbers

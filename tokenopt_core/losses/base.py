@@ -52,6 +52,14 @@ class Loss:
         """
         return self._map(lambda loss: loss.seeded(seeds, calls))
 
+    def started(self: Self, start: Callable[[], Tensor]) -> Self:
+        """A copy for a run that starts from the images (b, 3, h, w) in [0, 1] that `start` makes.
+
+        Called once per run, after `seeded`. The images cost a decoding: a loss that compares with
+        none does not ask for them.
+        """
+        return self._map(lambda loss: loss.started(start))
+
     def at(self: Self, progress: float) -> Self:
         """A copy for this moment of the run, from 0 (first step) to 1 (last)."""
         return self._map(lambda loss: loss.at(progress))
@@ -110,6 +118,10 @@ class CallableLoss(Loss):
     def seeded(self, seeds: Sequence[int], calls: int = 0) -> CallableLoss:
         """A copy with the function seeded."""
         return self._having("seeded", seeds, *([calls] if calls else []))
+
+    def started(self, start: Callable[[], Tensor]) -> CallableLoss:
+        """A copy with the function told what the run starts from."""
+        return self._having("started", start)
 
     def at(self, progress: float) -> CallableLoss:
         """A copy with the function at this share of the run."""

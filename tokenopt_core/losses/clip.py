@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_images, python_numbers
@@ -27,6 +28,8 @@ from .prompts import (
     prompt_terms,
 )
 
+SMALLEST_CHANGE = 0.05  # of an embedding of length 1; edits change it by 0.3 to 1
+
 
 class ClipLoss(Loss):
     """Minus the similarity of random crops to a prompt, in CLIP's or SigLIP's embedding (-1 to 1).
@@ -36,6 +39,11 @@ class ClipLoss(Loss):
     prompt times `negative_weight`: the image moves away from that text. It is not classifier-free
     guidance, which extrapolates a model's prediction and has no loss. With weight 1 both texts
     count the same, with 0 the text is ignored.
+
+    With a source prompt the edit keeps what it is not asked to change: in place of every similarity
+    stands the cosine between the change of the image since the start of the run and the change from
+    the source prompt to the text (StyleGAN-NADA, arXiv 2108.00946, section 4.1), or with `preserve`
+    below 1 a mean of both.
     """
 
     @python_numbers
@@ -49,6 +57,8 @@ class ClipLoss(Loss):
         crop_area: float = 0.765625,
         flip: bool = True,
         negative_weight: float = 0.5,
+        source_prompt: str | Sequence[str] | None = None,
+        preserve: float = 1.0,
         name: str = "clip",
         chunk_size: int = 0,
     ):
@@ -60,6 +70,10 @@ class ClipLoss(Loss):
             crop_area: share of the image that a crop covers; the default is 224 of 256 pixels a
                 side.
             flip: mirror every other crop, by chance.
+            source_prompt: what the image shows at the start of the run, in words like the prompt's;
+                plain text, one for all or one per image. `optimize` tells the start; see `started`.
+            preserve: how much the direction counts against the similarity, 0 (as without a source
+                prompt) to 1.
             name: the loss's name among the terms.
             chunk_size: crops that the guide sees in one pass, each pass again for the gradient: a
                 third slower, with the memory of so many. 0 is all crops of all images.
@@ -68,16 +82,22 @@ class ClipLoss(Loss):
             raise ValueError(
                 f"negative_weight is {negative_weight!r}: expected 0 or more, up to {MAX_WEIGHT:g}."
             )
-        self.guide, self.name = guide, name
+        if not math.isfinite(preserve) or not 0 <= preserve <= 1:
+            raise ValueError(f"preserve is {preserve!r}: expected a number from 0 to 1.")
+        self.guide, self.name, self.preserve = guide, name, preserve
         self.prompts = parse_prompts(prompt)
         self._encoder = CropEncoder(
             guide, crops=crops, crop_area=crop_area, flip=flip, chunk_size=chunk_size
         )
         self._terms = prompt_terms(guide, self.prompts, name)
-        self.negative_texts = _negative_texts(negative_prompt)
+        self.negative_texts = _plain_texts(negative_prompt, "negative_prompt")
         if self.negative_texts and negative_weight:
             parts = [WeightedText(text, -negative_weight) for text in self.negative_texts]
             self._terms.append(PromptTerm(f"{name} negative", guide, parts))
+        self.source_texts = _plain_texts(source_prompt, "source_prompt")
+        source = [WeightedText(text) for text in self.source_texts if preserve]
+        self._source = PromptTerm(f"source prompt of {name}", guide, source) if source else None
+        self._start: Tensor | None = None
         self._progress = 0.0
 
     def seeded(self, seeds: Sequence[int], calls: int = 0) -> ClipLoss:
@@ -88,8 +108,16 @@ class ClipLoss(Loss):
         """
         other = copy.copy(self)
         other._encoder = self._encoder.seeded(seeds, calls)
-        for term in self._terms:
+        for term in self._every_term():
             term.features.make()
+        return other
+
+    def started(self, start: Callable[[], Tensor]) -> ClipLoss:
+        """A copy for a run that starts from these images; itself without a source prompt."""
+        if self._source is None:
+            return self
+        other = copy.copy(self)
+        other._start = start()
         return other
 
     def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> ClipLoss:
@@ -114,27 +142,54 @@ class ClipLoss(Loss):
         """The part (b,) of every text; 0 while the schedule leaves it out.
 
         Raises:
-            ValueError: there are several texts, but not one per image.
+            ValueError: there are several texts, but not one per image; or there is a source prompt
+                and no start, see `started`.
         """
         check_images(images, f"images of {self.name}")
-        for term in self._terms:
+        for term in self._every_term():
             if len(term.parts) not in (1, len(images)):
                 raise ValueError(
                     f"{term.name} has {len(term.parts)} texts for {len(images)} images: "
                     "give one text or one per image."
                 )
         # Also when no text counts: the crops of an image must not depend on its batch mates.
-        embedding = self._encoder.embed(images, self.name)
+        likeness = self._likeness(images)
         result: dict[str, Tensor] = {}
         for term in self._terms:
-            similarity = (embedding * term.features.on(images.device)).sum(-1)
             weights = term.weights(self._progress, images.device)
-            result[free_name(term.name, result)] = weights * similarity
+            result[free_name(term.name, result)] = weights * likeness(
+                term.features.on(images.device)
+            )
         return result
+
+    def _likeness(self, images: Tensor) -> Callable[[Tensor], Tensor]:
+        """Texts' features (1 or b, e) -> how well the images agree with them (b,), -1 to 1."""
+        if self._source is None:
+            embedding = self._encoder.embed(images, self.name)
+            return lambda texts: (embedding * texts).sum(-1)
+        if self._start is None:
+            raise ValueError(
+                f"{self.name} has a source prompt, but there is no image at the start to compare "
+                "with: leave the source prompt out, or call `started` as `optimize` does."
+            )
+        embedding, before = self._encoder.embed_with(images, self._start, self.name)
+        change = embedding - before
+        # Softened near the start, where a change of nothing has no direction.
+        length = (change.square().sum(-1, keepdim=True) + SMALLEST_CHANGE**2).sqrt()
+        direction, source = change / length, self._source.features.on(images.device)
+
+        def likeness(texts: Tensor) -> Tensor:
+            along = (direction * F.normalize(texts - source, dim=-1)).sum(-1)
+            return torch.lerp((embedding * texts).sum(-1), along, self.preserve)
+
+        return likeness
+
+    def _every_term(self) -> list[PromptTerm]:
+        return self._terms if self._source is None else [*self._terms, self._source]
 
     def remarks(self) -> list[str]:
         """Sentences for the user: what the guide cannot read, what a prompt does not say."""
-        texts = [part.text for term in self._terms for part in term.parts if part]
+        texts = [part.text for term in self._every_term() for part in term.parts if part]
         unread = self.guide.remarks(list(dict.fromkeys(texts)))
         return unread + prompt_remarks(self.prompts, self.negative_texts)
 
@@ -200,12 +255,13 @@ class ClipImageLoss(Loss):
         return -(embedding * self._target.on(images.device)).sum(-1)
 
 
-def _negative_texts(prompt: str | Sequence[str] | None) -> list[str]:
-    texts = listed("" if prompt is None else prompt, "negative_prompt")
+def _plain_texts(prompt: str | Sequence[str] | None, name: str) -> list[str]:
+    """The texts of a prompt without parts and weights, none where all are empty."""
+    texts = listed("" if prompt is None else prompt, name)
     if not any(text.strip() for text in texts):
         return []
     if not all(text.strip() for text in texts):
         raise ValueError(
-            f"negative_prompt is {prompt!r}: expected a text, or one per image, none of them empty."
+            f"{name} is {prompt!r}: expected a text, or one per image, none of them empty."
         )
     return texts

@@ -108,6 +108,10 @@ class MaskedComposite(Loss):
         """The inner loss's remarks."""
         return self.loss.remarks()
 
+    def started(self, start: Callable[[], Tensor]) -> MaskedComposite:
+        """A copy whose inner loss knows the start as it sees images, put together."""
+        return self._map(lambda loss: loss.started(lambda: self.composite(start())))
+
     def composite(self, images: Tensor) -> Tensor:
         """The original where pixels are known, `images` where they may change: (b, 3, h, w)."""
         return self._known.composite(images, "the masked composite")

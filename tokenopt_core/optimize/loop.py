@@ -25,7 +25,7 @@ from ..tokenizers import Quantized, Tokenizer, TokenizerSpec
 from ..tokenizers.base import check_tokens, length
 from .adam import Average, Moments, adam_step, add_to_average
 from .config import OptimizeConfig
-from .objective import Evaluation, Run, objective, regularizer
+from .objective import Evaluation, Run, objective, regularizer, start_images
 from .precision import compute_dtype, first_scale
 from .state import Position, RunState, Step, rows, where
 from .stopping import Verdict, judge
@@ -107,7 +107,8 @@ def optimize(
         free=_free_tokens(config, state.features),
         hold_norm=_holds_norm(config, tokenizer.spec),
     )
-    return _steps(run, state)
+    loss = run.loss.started(lambda: start_images(run, state.start))
+    return _steps(replace(run, loss=loss), state)
 
 
 @torch.no_grad()

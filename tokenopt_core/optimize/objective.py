@@ -102,6 +102,14 @@ def regularizer(run: Run, features: Tensor, start: Tensor) -> tuple[Tensor, Tens
     return weight * distance.square().mean((1, 2)), 2 * weight / distance[0].numel() * distance
 
 
+@torch.no_grad()
+def start_images(run: Run, features: Tensor) -> Tensor:
+    """The images (b, 3, s, s) in [0, 1] of features (b, n, d) that a run starts from."""
+    tokens = run.tokenizer.quantize(features).tokens if run.config.quantize else features
+    with autocast(torch.float32, run.device):  # off: the decoder knows its type
+        return _decoded(run, tokens).clamp(0, 1)
+
+
 def _decoded(run: Run, tokens: Tensor) -> Tensor:
     """The images (b, 3, s, s) of tokens (b, n, d), at once or one after the other."""
     if not run.config.low_memory:

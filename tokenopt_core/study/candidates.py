@@ -163,7 +163,8 @@ def _candidate_loss(
             inner = MaskedComposite(inner, original, mask.to(original))
 
     def checked(images: Tensor) -> Tensor:
-        values = inner.seeded([seed] * len(images)).at(1.0)(images)
+        start = original.expand_as(images)
+        values = inner.seeded([seed] * len(images)).started(lambda: start).at(1.0)(images)
         return check_losses(inner.name, values, len(images)).float()
 
     return checked
