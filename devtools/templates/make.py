@@ -34,9 +34,9 @@ COLUMN_GAP, ROW_GAP = 60, 110  # the title bar (30) lies above; new rendering ma
 LAYOUT = (Path(__file__).parent / "layout.js").read_text(encoding="utf-8")
 SIZES = {
     "TokenOpt_DemoScene": [280, 0],
-    "TokenOpt_EasyTextEdit": [400, 640],  # with room for the live preview
+    "TokenOpt_EasyTextEdit": [400, 760],  # with room for the live preview
     "TokenOpt_EasyInpaint": [400, 640],
-    "TokenOpt_ClipLoss": [400, 370],
+    "TokenOpt_ClipLoss": [400, 500],
     "TokenOpt_Optimize": [360, 780],  # with room for the live preview
     "TokenOpt_Quantize": [280, 0],
     "TokenOpt_Inspect": [420, 260],  # with room for its strip

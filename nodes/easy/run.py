@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...tokenopt_core.compute.seeds import image_seeds
+from ...tokenopt_core.guides.retrieval import read_scenes
 from ...tokenopt_core.optimize.config import OptimizeConfig
 from ...tokenopt_core.optimize.record import Curve
 from ..host.compat import io
@@ -26,7 +27,7 @@ from ..host.stop import stoppable
 from ..host.widgets import SEEDS
 from ..images.fitted import SOFT_EDGE, pasted_back, squares_of
 from ..loaders.menu import guide_named, tokenizer_named
-from ..losses.prompts import for_images, prompt_lines
+from ..losses.prompts import for_images, optional_lines, prompt_lines
 from ..losses.recipe import LossRecipe
 from ..losses.terms import ClipTerm
 from ..optimize.report import log_result, notes, record_text, ui_report
@@ -41,6 +42,10 @@ NEXT_TRY = 1_000_003
 # Decibels (PSNR): the demo tokenizer gives its scenes back with 25 to 40, with 15 at least beside a
 # large black hole, as mask editors leave one; photographs with 6 to 13.
 FOREIGN = 14.0
+NO_SOURCE = (
+    "source_prompt is empty, so the whole image may change: write there what the image shows now, "
+    "in words like the prompt's"
+)
 
 
 @dataclass(frozen=True)
@@ -104,17 +109,24 @@ def run_easily(
     steps: int,
     tries: int,
     seed: int,
+    source_prompt: str = "",
+    preserve: float = 0.0,
 ) -> io.NodeOutput:
     """The original images, edited, with the record of the run.
 
     Args:
         images: (b, 3, h, w) of the IMAGE `original`.
+        source_prompt: what they show; read by the guide where it is empty and the guide can.
         loss: makes the aim of the prompt's term, the squares (t b, 3, s, s) and the masks
             (1 or t b, 1, s, s).
     """
     squares, masks = squares_of(images, fitted)
     repeated = squares.repeat(tries, 1, 1, 1)
     term = _prompt_term(models, prompt, len(squares), tries)
+    if preserve:
+        source = _source(models, squares, term, source_prompt)
+        source = source * tries if len(source) > 1 else source
+        term = replace(term, source=source, preserve=preserve)
     aim = loss(term, repeated, masks.repeat(tries, 1, 1, 1) if len(masks) > 1 else masks)
     tokens = encoded(models.tokenizer, repeated)
     config = OptimizeConfig(steps=steps, **models.settings.config)
@@ -128,6 +140,8 @@ def run_easily(
     image = pasted_back(outcome.images[best], fitted, original, SOFT_EDGE)
     known = None if fitted.mask is None else 1 - masks
     remarks = [*fitted.remarks, *remarks_of(models.tokenizer, squares, tokens, known)]
+    if preserve and not term.source:
+        remarks.append(NO_SOURCE)
     report = ui_report(outcome)
     log_result(report)
     shown = {"tokenopt": [report], "tokenopt_notes": [*remarks, *notes(outcome)]}
@@ -141,6 +155,17 @@ def _prompt_term(models: Models, prompt: str, count: int, tries: int) -> ClipTer
     prompts = lines * tries if len(lines) > 1 else lines
     settings = models.settings
     return ClipTerm(models.guide, prompts, None, settings.crops, 1.0, 0.0, settings.mirror)
+
+
+def _source(models: Models, squares: Tensor, term: ClipTerm, source_prompt: str) -> tuple[str, ...]:
+    """What the squares (b, 3, s, s) show, in one line or one each; none where nobody says it."""
+    count = len(squares)
+    if lines := optional_lines(source_prompt):
+        return for_images(lines, count, "source_prompt")
+    if models.guide.name != "demo":
+        return ()
+    prompts = term.lines[:count] if len(term.lines) > 1 else term.lines * count
+    return tuple(read_scenes(models.guide.module, squares, prompts))
 
 
 def seeds_of(seed: int, count: int, tries: int) -> list[int]:

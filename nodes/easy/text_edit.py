@@ -11,6 +11,7 @@ from ..host.images import to_images
 from ..host.sockets import LoadedGuide, LoadedTokenizer
 from ..images.fitted import fitted_images
 from ..loaders.menu import fingerprint_of
+from ..losses.clip import PRESERVE, source_inputs
 from ..losses.recipe import LossRecipe
 from ..losses.terms import ClipTerm
 from .inputs import MODELS, easy_outputs, model_sockets, run_inputs
@@ -35,8 +36,8 @@ class EasyTextEdit(io.ComfyNode):
                 widgets.image("The image to edit, of any size; batches are supported."),
                 widgets.prompt(
                     widgets.DEMO_PROMPT,
-                    "What the whole result should show, not only the change. For a batch: one "
-                    "line for all images, or one line per image.",
+                    "What the result should show, such as a green star. For a batch: one line for "
+                    "all images, or one line per image.",
                 ),
                 *run_inputs(),
                 advanced(
@@ -50,6 +51,12 @@ class EasyTextEdit(io.ComfyNode):
                     )
                 ),
                 *model_sockets(),
+                *source_inputs(
+                    "What the image shows now, in words like the prompt's: a blue square, for the "
+                    "prompt a green star. Then only what differs is changed. Empty: the demo "
+                    "models read it from the image; with others the whole image may change. For "
+                    "a batch, one line for all images or one line per image."
+                ),
             ],
             outputs=easy_outputs("The edited image, at the size of the input image."),
         )
@@ -66,11 +73,14 @@ class EasyTextEdit(io.ComfyNode):
         fit: str,
         tokenizer: LoadedTokenizer | None = None,
         guide: LoadedGuide | None = None,
+        source_prompt: str = "",
+        preserve: float = PRESERVE,
         **settings,
     ) -> io.NodeOutput:
         images = to_images(image)
         chosen = models_of(models, tokenizer, guide)
         fitted = fitted_images(images, None, chosen.image_size, mode=fit)
+        settings |= {"source_prompt": source_prompt, "preserve": preserve}
         return run_easily(chosen, images, fitted, image, loss=prompt_alone, **settings)
 
 

@@ -8,9 +8,11 @@ from ..host import widgets
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import to_images
 from ..host.sockets import LoadedGuide
-from .prompts import optional_text, prompt_lines
+from .prompts import optional_lines, optional_text, prompt_lines
 from .recipe import LossRecipe, prompt_remarks, recipe_of
 from .terms import ClipTerm, ImagePromptTerm
+
+PRESERVE = 1.0
 
 
 def _crop_inputs() -> list[io.Input]:
@@ -28,6 +30,27 @@ def _crop_inputs() -> list[io.Input]:
             max=64,
             tooltip="Random crops per image and step (paper: 8). More: smoother and slower; "
             "ignored when random_crops is off.",
+        ),
+    ]
+
+
+def source_inputs(tooltip: str) -> list[io.Input]:
+    """What an edit starts from, in words, and how much of it stays."""
+    return [
+        io.String.Input(
+            "source_prompt", multiline=True, default="", tooltip=tooltip, optional=True
+        ),
+        io.Float.Input(
+            "preserve",
+            default=PRESERVE,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            round=0.0001,
+            optional=True,
+            tooltip="How much of the image stays that the prompt does not ask to change, with a "
+            "source_prompt. More: less else changes, and the change succeeds less often. 0: only "
+            "the prompt counts.",
         ),
     ]
 
@@ -85,6 +108,12 @@ class ClipLoss(io.ComfyNode):
                     )
                 ),
                 _mirror_input(),
+                *source_inputs(
+                    "What the image shows now, in words like the prompt's: a blue square, for the "
+                    "prompt a green star. Then only what differs is changed. Empty: the whole "
+                    "image may change. Plain text; for a batch, one line for all images or one "
+                    "line per image."
+                ),
             ],
             outputs=[widgets.loss_output()],
         )
@@ -100,6 +129,8 @@ class ClipLoss(io.ComfyNode):
         weight: float,
         negative_weight: float = 0.5,
         mirror: bool = True,
+        source_prompt: str = "",
+        preserve: float = PRESERVE,
     ) -> io.NodeOutput:
         term = ClipTerm(
             guide=guide,
@@ -109,6 +140,8 @@ class ClipLoss(io.ComfyNode):
             weight=weight,
             negative_weight=negative_weight,
             mirror=mirror,
+            source=optional_lines(source_prompt),
+            preserve=preserve,
         )
         return io.NodeOutput(LossRecipe((term,)), ui={"tokenopt_notes": prompt_remarks(term)})
 

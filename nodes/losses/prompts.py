@@ -31,6 +31,11 @@ def optional_text(text: str) -> str | None:
     return None if text == _NULL else " ".join(text.split()) or None
 
 
+def optional_lines(text: str) -> tuple[str, ...]:
+    """The lines of a prompt that may be left empty."""
+    return prompt_lines(text) if optional_text(text) else ()
+
+
 def for_images(lines: Sequence[str], batch: int, name: str = "prompt") -> tuple[str, ...]:
     """One prompt for all images, or one each. Several lines for one image are one prompt.
 

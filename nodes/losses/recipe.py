@@ -119,8 +119,9 @@ def prompt_remarks(term: ClipTerm) -> list[str]:
     Raises:
         ValueError: a prompt cannot be read, by its form or because the guide knows no word of it.
     """
-    loss = term.loss(readable_prompts(term.lines))
+    loss = term.loss(readable_prompts(term.lines), term.source)
     check_words(term.guide, [part.text for parts in loss.prompts for part in parts if part.weight])
     if term.negative_weight:
         check_words(term.guide, loss.negative_texts, "negative_prompt")
+    check_words(term.guide, loss.source_texts, "source_prompt")
     return loss.remarks()

@@ -61,7 +61,11 @@ class Term(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ClipTerm:
-    """Similarity with a prompt: `lines` of text, one for all images or one each."""
+    """Similarity with a prompt: `lines` of text, one for all images or one each.
+
+    Args:
+        source: lines of the source prompt, none without it.
+    """
 
     guide: LoadedGuide
     lines: tuple[str, ...]
@@ -70,15 +74,21 @@ class ClipTerm:
     weight: float
     negative_weight: float
     mirror: bool
+    source: tuple[str, ...] = ()
+    preserve: float = 1.0
 
     @property
     def guides(self) -> tuple[LoadedGuide, ...]:
         return (self.guide,)
 
     def build(self, batch: Batch) -> ClipLoss:
-        return self.loss(for_images(self.lines, batch.count), batch.chunk_size(self.crops))
+        source = self.source and for_images(self.source, batch.count, "source_prompt")
+        prompts = for_images(self.lines, batch.count)
+        return self.loss(prompts, source, batch.chunk_size(self.crops))
 
-    def loss(self, prompts: Sequence[str], chunk_size: int = 0) -> ClipLoss:
+    def loss(
+        self, prompts: Sequence[str], source: Sequence[str] = (), chunk_size: int = 0
+    ) -> ClipLoss:
         """The library's loss with these prompts; makes no tensor yet."""
         return ClipLoss(
             self.guide.module,
@@ -87,6 +97,8 @@ class ClipTerm:
             crops=self.crops,
             flip=self.mirror,
             negative_weight=self.negative_weight,
+            source_prompt=source or None,
+            preserve=self.preserve,
             chunk_size=chunk_size,
         )
 

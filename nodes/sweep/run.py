@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...tokenopt_core.compute.seeds import image_seeds
+from ...tokenopt_core.optimize.loop import render
 from ..host.memory import Level, MemoryRetry
 from ..host.models import activation_bytes, gradient_scope
 from ..host.progress import Draw, RunProgress, StepBar
@@ -93,7 +94,7 @@ def run_plan(
             stop=stop,
             retry=retry,
         )
-        results.append(_result(plan, job, tokenizer, outcome, retry, follow.feed.ui()))
+        results.append(_result(plan, job, tokenizer, tokens, outcome, retry, follow.feed.ui()))
         if stop.raised:
             break
         done += job.config.steps
@@ -116,13 +117,14 @@ def _result(
     plan: Plan,
     job: Job,
     tokenizer: LoadedTokenizer,
+    tokens: Tokens,
     outcome: Outcome,
     retry: MemoryRetry,
     curve: dict[str, list],
 ) -> Result:
     judge = plan.judged_by(job)
     terms = retry.run(
-        lambda: _scores(judge, tokenizer, outcome.images, retry.level),
+        lambda: _scores(judge, tokenizer, tokens, outcome.images, retry.level),
         judge.smallest_chunks,
     )
     made, planned = len(outcome.recorder.loss_curve()), job.config.steps
@@ -141,15 +143,19 @@ def _result(
 
 @torch.no_grad()
 def _scores(
-    recipe: LossRecipe, tokenizer: LoadedTokenizer, images: Tensor, level: Level
+    recipe: LossRecipe, tokenizer: LoadedTokenizer, tokens: Tokens, images: Tensor, level: Level
 ) -> dict[str, float]:
-    """The loss's terms for images (b, 3, s, s), as at the end of a run: the mean over the images
-    and over a few evaluations, whose crops are the same for every run."""
+    """The loss's terms for images (b, 3, s, s), as at the end of a run from these tokens: the mean
+    over the images and over a few evaluations, whose crops are the same for every run."""
     size, batch = tokenizer.spec.image_size, len(images)
     memory = activation_bytes(size, batch, gradients=False)
     with gradient_scope(tokenizer, *recipe.guides, memory=memory) as device:
         total = recipe.build(Batch(device, size, batch, level))
-        loss = total.seeded(image_seeds(SCORE_SEED, batch)).at(1.0)
+
+        def start() -> Tensor:
+            return render(tokenizer.module, tokens.values.to(device), not tokens.quantized)[0]
+
+        loss = total.seeded(image_seeds(SCORE_SEED, batch)).started(start).at(1.0)
         values = [loss.terms(images.to(device)) for _ in range(EVALUATIONS)]
         return {
             name: torch.stack([terms[name] for terms in values]).mean().item() for name in values[0]

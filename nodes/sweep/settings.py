@@ -173,6 +173,12 @@ def _negative_weight(job: Job, value: float) -> Job:
     return _losses(ClipTerm, "a CLIP Loss", "negative_weight")(job, value)
 
 
+def _preserve(job: Job, value: float) -> Job:
+    if not any(isinstance(term, ClipTerm) and term.source for term in job.loss.every_term()):
+        raise ValueError("it needs a CLIP Loss with a source_prompt in the connected loss.")
+    return _losses(ClipTerm, "a CLIP Loss", "preserve")(job, value)
+
+
 _WEIGHT = f"a number from 0 to {MOST_WEIGHT:g}"
 _LOOKING = (ClipTerm, ImagePromptTerm)
 
@@ -212,6 +218,7 @@ SETTINGS: dict[str, Setting] = {
         _WEIGHT, _number(0, MOST_WEIGHT), _losses(ClipTerm, "a CLIP Loss", "weight"), False
     ),
     "negative_weight": Setting("a number from 0 to 10", _number(0, 10), _negative_weight, False),
+    "preserve": Setting("a number from 0 to 1", _number(0, 1), _preserve, False),
     "mask_weight": Setting(
         _WEIGHT, _number(0, MOST_WEIGHT), _losses(MaskedTerm, "an L1 Masked Loss", "weight"), False
     ),

@@ -92,7 +92,8 @@ def test_one_try_is_what_the_parts_would_have_done(client, graph):
     """With models of load nodes, too; the batch's lines, and its images, go each their own way."""
     graph["4"] = easy_edit(["6", 0], tries=1)
     graph["6"] = node("RepeatImageBatch", image=["2", 0], amount=2)
-    graph["4"]["inputs"]["prompt"] = f"{STAR}\na small red ring on the left, dark"
+    source = {"source_prompt": "a large red circle\na ring", "preserve": 0.6}
+    graph["4"]["inputs"] |= source | {"prompt": f"{STAR}\na small red ring on the left, dark"}
     graph["10"] = node("TokenOpt_LoadTokenizer", tokenizer="demo")
     graph["11"] = node("TokenOpt_LoadGuide", model="demo")
     connected = {"tokenizer": ["10", 0], "guide": ["11", 0]}
@@ -101,6 +102,7 @@ def test_one_try_is_what_the_parts_would_have_done(client, graph):
     asked = {"prompt": graph["4"]["inputs"]["prompt"], "negative_prompt": ""}
     asked |= {"random_crops": True, "crops": 4, "mirror": False}
     asked |= {"weight": 1.0, "negative_weight": 0.5}
+    asked |= source
     graph["14"] = node("TokenOpt_ClipLoss", guide=["11", 0], **asked)
     settings = {"steps": 4, "lr": 0.3, "seed": 0, "quantize": True, "ema": True, "ema_decay": 0.95}
     settings |= {"token_noise": True, "noise_scale": 0.6, "regularize": "none", "reg_weight": 0.0}
@@ -110,12 +112,28 @@ def test_one_try_is_what_the_parts_would_have_done(client, graph):
     options |= {"patience": 0, "min_gain": 0.001, "target": "", "seconds": 0.0, "clamp": True}
     options |= {"precision": "auto", "warm_restart": False, "trajectory_frames": 0}
     graph["16"] = node("TokenOpt_OptimizeOptions", **options)
-    for number, source in (("30", "4"), ("31", "12"), ("32", "15")):
-        graph[number] = node("Hostile_Digest", value=[source, 0], nonce=0)
+    for number, origin in (("30", "4"), ("31", "12"), ("32", "15")):
+        graph[number] = node("Hostile_Digest", value=[origin, 0], nonce=0)
     run = succeed(client, graph)
     assert run.outputs["30"] == run.outputs["31"] == run.outputs["32"]
     first, second = pixels(client, run)
     assert (first != second).any()
+
+
+def test_what_the_image_shows_is_read_from_it(client, graph):
+    graph["4"] = easy_edit(["2", 0], tries=1, steps=6)
+    asked = graph["4"]["inputs"] | {"prompt": "a green star"}
+    for number, more in (
+        ("30", {}),
+        ("31", {"source_prompt": "a red circle", "preserve": 1.0}),
+        ("32", {"source_prompt": "a blue star"}),
+        ("33", {"preserve": 0.0}),
+    ):
+        graph["1" + number] = node("TokenOpt_EasyTextEdit", **asked | more)
+        graph[number] = node("Hostile_Digest", value=["1" + number, 0], nonce=0)
+    outputs = succeed(client, graph).outputs
+    assert outputs["30"] == outputs["31"]
+    assert len({str(outputs[number]) for number in ("31", "32", "33")}) == 3
 
 
 def test_stop_keeps_the_result_and_cancel_does_not(client, server, graph):

@@ -79,6 +79,31 @@ def test_null_is_no_negative_prompt(client, edit):
     assert list(record(succeed(client, edit))["terms"]) == ["clip"]
 
 
+def test_with_a_source_prompt_the_loss_counts_from_the_start(client, edit):
+    edit["5"]["inputs"] |= {"prompt": "a green star", "source_prompt": "a blue square"}
+    edit["6"]["inputs"]["token_noise"] = False
+    loss = record(succeed(client, edit))["terms"]["clip"]
+    assert loss[0] == pytest.approx([0] * len(loss[0]), abs=0.01)
+    assert min(loss)[0] < -0.01
+    edit["5"]["inputs"]["preserve"] = 0.0
+    with_text = record(succeed(client, edit))["terms"]["clip"]
+    del edit["5"]["inputs"]["source_prompt"]
+    assert record(succeed(client, edit))["terms"]["clip"] == with_text
+
+
+@pytest.mark.parametrize(
+    ("source", "parts"),
+    [
+        ("zeppelin xylophone", ("source_prompt", "'zeppelin xylophone'", "no word")),
+        ("a star\na ring\na heart", ("source_prompt", "3 lines", "2 images")),
+    ],
+)
+def test_source_prompts_that_cannot_be_read(client, edit, source, parts):
+    edit["3"]["inputs"]["batch_size"] = 2
+    edit["5"]["inputs"]["source_prompt"] = source
+    fails_with(client, edit, *parts)
+
+
 @pytest.mark.parametrize(
     ("prompt", "parts"),
     [

@@ -85,10 +85,13 @@ def test_prompts_are_tried_one_by_one(client, sweep):
         ("max_grad_norm", "0; 0.00001", True),
         ("clip_weight", "1; 2", False),
         ("negative_weight", "0; 2", True),
+        ("preserve", "0; 0.5", True),
     ],
 )
 def test_every_setting_reaches_its_run(client, sweep, setting, values, differ):
     sweep["5"]["inputs"]["negative_prompt"] = "dark"
+    if setting == "preserve":
+        sweep["5"]["inputs"]["source_prompt"] = "a red circle"
     sweep["6"]["inputs"].update(
         setting_1=setting, values_1=values, lr=0.5, reg_weight=50.0, steps=5
     )

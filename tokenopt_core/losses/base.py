@@ -120,7 +120,7 @@ class CallableLoss(Loss):
         return self._having("seeded", seeds, *([calls] if calls else []))
 
     def started(self, start: Callable[[], Tensor]) -> CallableLoss:
-        """A copy with the function told what the run starts from."""
+        """A copy with the function told the images (b, 3, h, w) that the run starts from."""
         return self._having("started", start)
 
     def at(self, progress: float) -> CallableLoss:

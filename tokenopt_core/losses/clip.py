@@ -113,7 +113,7 @@ class ClipLoss(Loss):
         return other
 
     def started(self, start: Callable[[], Tensor]) -> ClipLoss:
-        """A copy for a run that starts from these images; itself without a source prompt."""
+        """A copy for a run from these images (b, 3, h, w); itself without a source prompt."""
         if self._source is None:
             return self
         other = copy.copy(self)

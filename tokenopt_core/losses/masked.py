@@ -109,7 +109,7 @@ class MaskedComposite(Loss):
         return self.loss.remarks()
 
     def started(self, start: Callable[[], Tensor]) -> MaskedComposite:
-        """A copy whose inner loss knows the start as it sees images, put together."""
+        """A copy whose inner loss knows the start (b, 3, h, w) as it sees images, put together."""
         return self._map(lambda loss: loss.started(lambda: self.composite(start())))
 
     def composite(self, images: Tensor) -> Tensor:

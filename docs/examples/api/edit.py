@@ -156,6 +156,10 @@ def changed(graph: Graph, values: dict[str, Any], upload: Callable[[Path], str] 
         upload: from a picture's path to the name that the server has for it.
     """
     graph = copy.deepcopy(graph)
+    if "image" in values:  # what the workflow says of its own picture is not true of this one
+        for node in graph.values():
+            if isinstance(node["inputs"].get("source_prompt"), str):
+                node["inputs"]["source_prompt"] = ""
     for name, value in values.items():
         if name == "prompt":
             for node in _choose(graph, name, _holders(graph, name, str), _texts_of_prompts(graph)):

@@ -6,7 +6,7 @@ from tokenopt_core import ClipLoss, OptimizeConfig, load_guide, load_tokenizer, 
 from tokenopt_core.demo import judge, sample
 from tokenopt_core.demo import render as draw
 
-PROMPT = "a large green heart on the left, plain sky background, bright, sharp"
+SHOWN, PROMPT = "a red circle", "a green heart"
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     images = draw(sample(1).replace(**names), seed=7)  # (1, 3, 64, 64)
     film = {"before": images}
     config = OptimizeConfig(steps=100, ema_decay=0.95)
-    loss = ClipLoss(guide, PROMPT, crops=4, flip=False)
+    loss = ClipLoss(guide, PROMPT, source_prompt=SHOWN, crops=4, flip=False)
     tries = tokenizer.encode(images).repeat(3, 1, 1)  # (3, 16, 12), each with crops of its own
     for step in optimize(tokenizer, loss, tries, config, seeds=5):
         if step.index in (5, 15, 40):
