@@ -129,6 +129,12 @@ def _steps(run: _Run, codes: Tensor) -> Iterator[GenerationStep]:
         ]
         fixed = _surest(confidence, torch.tensor(masked))
         codes = guess.where(fixed, mask)
+        if index == run.config.steps - 1 and confidence.isnan().any():
+            raise ValueError(
+                f"the logits of {run.generator.spec.name!r} are no numbers in "
+                f"{next(run.generator.parameters()).dtype}: use precision float32, or get its "
+                "weights again."
+            )
         yield GenerationStep(index, guess, fixed, run.config)
 
 

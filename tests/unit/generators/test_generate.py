@@ -264,6 +264,14 @@ def test_half_precision_agrees(generator):
     assert last_of(generate(generator, LABELS, config)).fixed.all()
 
 
+def test_logits_that_are_no_numbers():
+    generator = tiny_generator()
+    generator.model["lm_head"].weight.data.fill_(1e5)
+    assert last_of(generate(generator, LABELS, NOISY)).fixed.all()
+    with pytest.raises(ValueError, match="logits of 'tiny' are no numbers in torch.float16: use"):
+        list(generate(generator, LABELS, replace(NOISY, precision="float16")))
+
+
 @pytest.mark.parametrize(
     ("condition", "message"),
     [
