@@ -2,9 +2,23 @@
 
 TiTok (arXiv 2406.07550) holds an image in 32 tokens; "Highly Compressed Tokenizer Can Generate
 Without Training" (arXiv 2506.08257) edits it by gradient descent on them. This package is plain
-PyTorch: tokenizers, losses, the optimization loop, and a small demo world.
+PyTorch: tokenizers and generators of their tokens, losses, the optimization loop, and a small demo
+world.
 """
 
+from .generators import (
+    GenerationStep,
+    Generator,
+    GeneratorSpec,
+    SamplingConfig,
+    check_fit,
+    class_labels,
+    class_names,
+    generate,
+    known_generators,
+    load_generator,
+    save_generator,
+)
 from .guides.guide import Guide, load_guide
 from .guides.retrieval import choose, embed_images, similarities
 from .images.masks import feather
@@ -40,6 +54,9 @@ __all__ = [
     "ClipImageLoss",
     "ClipLoss",
     "Found",
+    "GenerationStep",
+    "Generator",
+    "GeneratorSpec",
     "Guide",
     "Importance",
     "Loss",
@@ -52,6 +69,7 @@ __all__ = [
     "RangeLoss",
     "RunRecorder",
     "RunState",
+    "SamplingConfig",
     "SearchConfig",
     "Step",
     "Tokenizer",
@@ -63,15 +81,21 @@ __all__ = [
     "attribute_vector",
     "best_of",
     "blend_tokens",
+    "check_fit",
     "choose",
+    "class_labels",
+    "class_names",
     "codes_to_text",
     "copy_tokens",
     "embed_images",
     "exact_codes",
     "feather",
+    "generate",
     "importance",
+    "known_generators",
     "known_tokenizers",
     "load_attribute",
+    "load_generator",
     "load_guide",
     "load_tokenizer",
     "load_tokens",
@@ -85,6 +109,7 @@ __all__ = [
     "responses",
     "sample_features",
     "save_attribute",
+    "save_generator",
     "save_tokenizer",
     "save_tokens",
     "set_codes",

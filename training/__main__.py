@@ -1,8 +1,8 @@
 """`python -m training`: trains, exports and measures the demo models. Resumes where it stopped.
 
-python -m training                       everything, on two CPU cores in about five hours
+python -m training                       everything, on two CPU cores in about six hours
 python -m training --only tokenizer      one stage: scenes, judge, features, tokenizer, clip,
-                                         clip-blends, export, measure
+                                         clip-blends, export, generator, measure
 python -m training --minutes 30          at most that long for each model (shorter schedules)
 python -m training --only grid vae       the comparators of benchmarks/science, not shipped
 """
@@ -23,9 +23,10 @@ from tokenopt_core.tokenizers import load_tokenizer
 from .blends import BlendTask
 from .classifiers import FeatureNet, FeatureTask, JudgeTask
 from .clip import ClipTask
-from .evaluate import SHIPPED, checksums, measure
+from .evaluate import SHIPPED, checksums, generator_figures, measure
 from .exchange import ExchangeTask
 from .export import export_clip, export_judge, export_tokenizer, reconstructed, write_json
+from .generator import GeneratorTask, export_generator, scene_codes
 from .grid import GridTask
 from .loop import fit, restore
 from .scenes import ScenePool
@@ -41,6 +42,7 @@ STAGES = (
     "clip",
     "clip-blends",
     "export",
+    "generator",
     "measure",
 )
 COMPARATORS = {"grid": GridTask, "vae": VaeTask}  # only when asked for
@@ -66,6 +68,8 @@ def main() -> None:
 def _stage(stage: str, arguments: argparse.Namespace) -> None:
     if stage == "export":
         _export(arguments)
+    elif stage == "generator":
+        _generator(arguments)
     elif stage == "measure":
         _measure()
     elif stage in COMPARATORS:
@@ -84,6 +88,16 @@ def _comparator(stage: str, arguments: argparse.Namespace) -> None:
     print(stage, fit(task, RUNS, minutes=arguments.minutes))
     write = export_vae if stage == "vae" else export_tokenizer
     write(task, RUNS / stage)
+
+
+def _generator(arguments: argparse.Namespace) -> None:
+    """Trains the generator on codes of the shipped tokenizer, ships it and says what it can do."""
+    tokenizer = load_tokenizer("demo")
+    codes, labels = scene_codes(RUNS, tokenizer, arguments.scenes, seed=2000)
+    task = GeneratorTask(tokenizer, codes, labels)
+    print(task.name, fit(task, RUNS, minutes=arguments.minutes))
+    export_generator(task, SHIPPED / "generator")
+    print(json.dumps(generator_figures(tokenizer), indent=2))
 
 
 def _start_from_shipped(stage: str, task) -> None:

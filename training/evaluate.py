@@ -9,9 +9,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tokenopt_core import ClipLoss, OptimizeConfig, load_guide, load_tokenizer, optimize
+from tokenopt_core import (
+    ClipLoss,
+    OptimizeConfig,
+    SamplingConfig,
+    generate,
+    load_generator,
+    load_guide,
+    load_tokenizer,
+    optimize,
+)
 from tokenopt_core.demo import ATTRIBUTES, Attributes, caption, judge, render, sample
 
+from .generator import attributes_of, class_of
 from .invalid import invalid_images, miscounted_scenes
 from .scenes import ScenePool
 
@@ -37,7 +47,11 @@ def checksums() -> dict[str, str]:
 
 
 def measure(
-    scenes: int = 2048, captioned: int = 384, edits: int = 32, seed: int = 90001
+    scenes: int = 2048,
+    captioned: int = 384,
+    edits: int = 32,
+    generated: int = 2048,
+    seed: int = 90001,
 ) -> dict[str, object]:
     """All figures of the record; `seed` draws scenes that no training saw.
 
@@ -45,6 +59,7 @@ def measure(
         scenes: for the judge and the tokenizer.
         captioned: of these, those with which CLIP is asked for the right one of 64 captions.
         edits: text edits, judged.
+        generated: images of the generator, the same number of each class.
     """
     pool = ScenePool.render(scenes, seed)
     images = pool.images.float() / 255
@@ -62,6 +77,7 @@ def measure(
             "right_of_64_reconstructed": _right_of_64(guide, shown[:captioned], asked),
         },
         "edits": _edit_figures(tokenizer, guide, edits, seed),
+        "generator": generator_figures(tokenizer, generated, seed),
     }
 
 
@@ -156,6 +172,64 @@ def _edit_figures(tokenizer, guide, n: int, seed: int) -> dict[str, object]:
         "valid": _share(after.valid > 0.5),
         "other_six_kept": _share(kept.float()),
         "all_eight": _share(after.agrees(wanted)),
+    }
+
+
+def generator_figures(
+    tokenizer, n: int = 2048, seed: int = 90001, config: SamplingConfig | None = None
+) -> dict[str, object]:
+    """How well n images of the demo generator, as many of each class, show what was asked for.
+
+    `differences` are mean absolute differences of two images' pixels, of any two and of two of the
+    same class, over those of scenes of the same classes: below 1 is less variety.
+    """
+    generator = load_generator("demo")
+    classes = generator.spec.num_classes
+    labels = torch.arange(n) % classes
+    *_, last = generate(generator, labels, config, seeds=seed)
+    with torch.no_grad():
+        images = torch.cat([tokenizer.decode(tokenizer.lookup(c)) for c in last.codes.split(256)])
+    scenes = sample(n, seed + 5)
+    scenes.indices[:, :2] = attributes_of(labels)
+    seen = judge(images)
+    right = seen.agrees(scenes, ("shape", "colour"))
+    by_class = torch.stack([right[labels == label].float().mean() for label in range(classes)])
+    own, real = (
+        _differences(images.clamp(0, 1), classes),
+        _differences(render(scenes, seed), classes),
+    )
+    return {
+        "n": n,
+        "as_asked": _share(right),
+        "valid": _share(seen.valid > 0.5),
+        "classes_above_75_percent": int((by_class > 0.75).sum()),
+        "worst_class": round(by_class.min().item(), 3),
+        "differences": {name: round(own[name] / real[name], 3) for name in own},
+        "held": _held_figures(generator, tokenizer, min(n, 512), seed),
+    }
+
+
+@torch.no_grad()
+def _held_figures(generator, tokenizer, n: int, seed: int) -> dict[str, object]:
+    """Share of valid images of the class, where half of a scene's codes were held while the others
+    were made, and where they were pasted into a finished image of the same class."""
+    scenes = sample(n, seed + 6)
+    codes = tokenizer.quantize(tokenizer.encode(render(scenes, seed + 6))).codes
+    order = torch.rand(codes.shape, generator=torch.Generator().manual_seed(seed)).argsort(1)
+    held, labels = order < codes.shape[1] // 2, class_of(scenes.indices)
+    *_, during = generate(generator, labels, keep=(codes, held), seeds=seed)
+    *_, before = generate(generator, labels, seeds=seed)
+    made = {"during": during.codes, "pasted": codes.where(held, before.codes)}
+    seen = {name: judge(tokenizer.decode(tokenizer.lookup(c))) for name, c in made.items()}
+    names = ("shape", "colour")
+    return {"n": n} | {name: _share(s.agrees(scenes, names)) for name, s in seen.items()}
+
+
+def _differences(images: Tensor, classes: int) -> dict[str, float]:
+    """Of images whose classes follow each other in turn: half a turn further is another class."""
+    return {
+        "any": (images - images.roll(classes // 2 + 1, 0)).abs().mean().item(),
+        "same class": (images - images.roll(classes, 0)).abs().mean().item(),
     }
 
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tokenopt_core.optimize.precision import WORTH, bfloat16_gain
+from tokenopt_core.compute.precision import WORTH, bfloat16_gain
 
 from .. import command
 from . import models, report, rows

@@ -1,11 +1,12 @@
 """Measures the optimizer against a plain loop and against the machine's own limits.
 
-python dev.py bench                 everything: 10 to 20 minutes on 2 cores
+python dev.py bench                 everything: 20 to 30 minutes on 2 cores
 python dev.py bench --quick         the loop at batch 1 and the equality of both loops: a minute
 python dev.py bench --json FILE     the numbers too; `ratio` is plain / ours for the L-32 loop
 
-TiTok-L-32 and ViT-B/32 at full size with random weights. All ratios come from alternating rounds in
-one process. Where there is an accelerator it runs there, unless `--device cpu` says otherwise.
+TiTok-L-32, ViT-B/32 and the generators at full size with random weights. All ratios come from
+alternating rounds in one process. Where there is an accelerator it runs there, unless `--device
+cpu` says otherwise.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 import torch
 
 from .. import command
-from . import loop, nodes, parts
+from . import generation, loop, nodes, parts
 from .clock import device_called, machine
 from .page import page
 
@@ -57,7 +58,7 @@ def _measure(device: torch.device, quick: bool, rounds: int) -> dict[str, Any]:
     if device.type != "cpu":
         _say(f"the loop with {LARGE_BATCH} images")
         figures["loop of many"] = loop.compare(device, rounds, LARGE_BATCH)
-    others = parts.PARTS | (nodes.PARTS if nodes.has_comfyui() else {})
+    others = parts.PARTS | generation.PARTS | (nodes.PARTS if nodes.has_comfyui() else {})
     for name, measure in others.items():
         _say(name)
         figures[name] = measure(device, rounds)

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from tokenopt_core.compute.memory import release_free_memory
-from tokenopt_core.optimize.precision import bfloat16_gain
+from tokenopt_core.compute.precision import bfloat16_gain
 
 Call = Callable[[], object]
 

@@ -11,7 +11,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tokenopt_core import Guide, Tokenizer, TokenizerSpec, load_guide, load_tokenizer
+from tokenopt_core import (
+    Generator,
+    Guide,
+    Tokenizer,
+    TokenizerSpec,
+    generators,
+    load_guide,
+    load_tokenizer,
+)
+from tokenopt_core.generators import build_generator
 from tokenopt_core.guides.prompt_tokenizer import PromptTokenizer
 from tokenopt_core.tokenizers import PixelStage, ViTSize, build_tokenizer
 from tokenopt_core.tokenizers.registry import RELEASES
@@ -113,6 +122,14 @@ def tokenizer(name: str, device: torch.device) -> Tokenizer:
     """A frozen tokenizer with the architecture of a release, or a small one of `SPECS`."""
     with torch.device("meta"):
         module = build_tokenizer(SPECS[name])
+    return _filled(module).to(device)
+
+
+@lru_cache(maxsize=1)
+def generator(name: str, device: torch.device) -> Generator:
+    """A frozen generator with the network of a release."""
+    with torch.device("meta"):
+        module = build_generator(generators.RELEASES[name].spec)
     return _filled(module).to(device)
 
 

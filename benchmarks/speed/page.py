@@ -38,6 +38,8 @@ def tables(figures: dict[str, Any]) -> list[str]:
     if "the demo edit" in figures:
         edit = figures["the demo edit"]
         parts.append(f"An edit by the demo models, {edit['steps']} steps: {edit['seconds']:.1f} s.")
+    if "generation" in figures:
+        parts += ["Generation, decoding included:", _generation(figures["generation"])]
     parts += _nodes(figures)
     if "growth" in figures:
         parts += [_growth(kind, rows) for kind, rows in figures["growth"].items()]
@@ -69,6 +71,19 @@ def _models(jobs: dict[str, dict[str, float]]) -> str:
         "of the matrix rate": lambda name: f"{jobs[name]['share_of_matrix_rate']:.0%}",
     }
     return table_of(jobs, columns, numbers_right=False)
+
+
+def _generation(rows: dict[str, dict[str, Any]]) -> str:
+    columns = {
+        "generator": lambda name: name,
+        "steps": lambda name: str(rows[name]["steps"]),
+        "images": lambda name: str(rows[name]["batch"]),
+        "precision": lambda name: rows[name]["precision"],
+        "plain, images / s": lambda name: f"{rows[name]['plain_images_per_second']:.3g}",
+        "ours, images / s": lambda name: f"{rows[name]['images_per_second']:.3g}",
+        "ours / plain": lambda name: f"{rows[name]['ratio']:.2f}",
+    }
+    return table_of(rows, columns, numbers_right=False)
 
 
 def _nodes(figures: dict[str, Any]) -> list[str]:

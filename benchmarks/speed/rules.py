@@ -21,7 +21,7 @@ from tokenopt_core import load_tokenizer
 from tokenopt_core.compute.attention import _PlainAttention
 from tokenopt_core.compute.half_precision import half_copy
 from tokenopt_core.compute.norm_silu import _NormSilu
-from tokenopt_core.optimize.precision import WORTH, bfloat16_gain
+from tokenopt_core.compute.precision import WORTH, bfloat16_gain
 from tokenopt_core.tokenizers.vqgan import EnlargingConv, group_norm
 
 from .. import command

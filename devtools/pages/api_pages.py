@@ -26,6 +26,8 @@ THEMES = {
     "Optimize": "optimize OptimizeConfig Step RunState render RunRecorder",
     "Where to start": "random_features random_codes sample_features best_of embed_images "
     "similarities choose",
+    "Generate": "generate SamplingConfig GenerationStep load_generator known_generators "
+    "save_generator Generator GeneratorSpec class_labels class_names check_fit",
     "Losses": "Loss ClipLoss ClipImageLoss MaskedL1Loss MaskedL2Loss MaskedComposite "
     "TotalVariationLoss RangeLoss WeightedSum parse_prompt WeightedText feather",
     "Edit tokens": "copy_tokens blend_tokens set_codes attribute_vector add_attribute Attribute",

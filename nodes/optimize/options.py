@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from ...tokenopt_core.checks import shown
-from ...tokenopt_core.optimize.config import AUTO, LR_SCHEDULES, PRECISIONS
+from ...tokenopt_core.compute.precision import PRECISIONS
+from ...tokenopt_core.optimize.config import AUTO, LR_SCHEDULES
 from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.sockets import FRAMES, Options, OptionsSocket

@@ -24,7 +24,7 @@ LAYERS = {
         "hub images",
         "demo",
         "guides tokenizers",
-        "losses tokens",
+        "generators losses tokens",
         "optimize study",
     ),
     "nodes": (

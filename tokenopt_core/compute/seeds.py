@@ -13,7 +13,8 @@ from ..checks import shown
 _SEEDS = 2**64  # as in ComfyUI
 
 # One stream for each use of a seed, so that the same seed in two places means independent numbers.
-START_STREAM, CROP_STREAM, NOISE_STREAM, SAMPLE_STREAM, VARY_STREAM, RETRIEVAL_STREAM = range(6)
+START_STREAM, CROP_STREAM, NOISE_STREAM, SAMPLE_STREAM = range(4)
+VARY_STREAM, RETRIEVAL_STREAM, GENERATE_STREAM = range(4, 7)
 
 
 def image_seeds(seeds: int | Sequence[int], count: int) -> list[int]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..checks import shown
 
@@ -57,7 +57,36 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def check_weights(path: Path, found: Weights, expected: Weights) -> None:
+def fill(
+    module: nn.Module,
+    path: Path,
+    weights: dict[str, Tensor],
+    kind: str,
+    device: str | torch.device,
+    dtype_of: Callable[[str], torch.dtype],
+) -> None:
+    """Freezes a module from the meta device and gives it copies of the `weights` of a file.
+
+    What was read may be the pages of the file itself: a file that is overwritten would change the
+    model, and one that is cut short would end the program. `weights` is emptied on the way.
+
+    Args:
+        kind: "tokenizer" or the like, for messages.
+        dtype_of: the type of the tensor with this key.
+
+    Raises:
+        ValueError: the weights are not those of the module, or not finite.
+    """
+    check_weights(path, weights, module.state_dict(), kind)
+    copies = {}
+    for key in list(weights):
+        copies[key] = weights.pop(key).to(device, dtype_of(key), copy=True)
+        check_finite(path, key, copies[key])
+    module.load_state_dict(copies, strict=True, assign=True)
+    module.requires_grad_(False).eval()
+
+
+def check_weights(path: Path, found: Weights, expected: Weights, kind: str) -> None:
     """Raise ValueError naming the first missing, unknown or misshapen tensors, if there are any."""
     problems = [f"no {key}" for key in expected if key not in found]
     problems += [f"an unknown {key}" for key in found if key not in expected]
@@ -74,7 +103,7 @@ def check_weights(path: Path, found: Weights, expected: Weights) -> None:
     if problems:
         more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise ValueError(
-            f"{path} does not fit its tokenizer: it has {', '.join(problems[:SHOWN])}{more}; "
+            f"{path} does not fit its {kind}: it has {', '.join(problems[:SHOWN])}{more}; "
             "check that it is the right file for this name or config.json."
         )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 
 from ..checks import convert_fields, python_number, shown
+from ..compute.precision import PRECISIONS
 from ..tokenizers.spec import SCHEDULES, TokenizerSpec
 
 MOST = sys.float_info.max
@@ -16,7 +17,6 @@ REGULARIZERS = ("none", "seed", "zero")
 AUTO = "auto"
 LR_SCHEDULES = (AUTO, *SCHEDULES)
 KEEPS = ("last", "average", "best")
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,7 +73,7 @@ def _titok_fields(shapes: Shapes) -> dict[str, Any]:
 
 def _vit_size(shapes: Shapes, side: str) -> ViTSize:
     width = shapes[f"{side}.ln_pre.weight"][0]
-    layers = _count(shapes, f"{side}.transformer.")
+    layers = count_modules(shapes, f"{side}.transformer.")
     return ViTSize(width=width, layers=layers, heads=max(1, width // HEAD_SIZE))
 
 
@@ -82,20 +82,20 @@ def _second_stage(shapes: Shapes) -> PixelStage:
 
 
 def _pixel_stage(shapes: Shapes, prefix: str, num_embeddings: int) -> PixelStage:
-    levels = _count(shapes, f"{prefix}.up.")
+    levels = count_modules(shapes, f"{prefix}.up.")
     widths = [shapes[f"{prefix}.up.{level}.block.0.conv1.weight"][0] for level in range(levels)]
     # The first factor is 1 in every known checkpoint; only the encoder's conv_in could tell.
     hidden = shapes.get("encoder.conv_in.weight", (widths[0],))[0]
     return PixelStage(
         hidden_channels=hidden,
         channel_mult=tuple(width // hidden for width in widths),
-        num_res_blocks=_count(shapes, f"{prefix}.up.0.block."),
+        num_res_blocks=count_modules(shapes, f"{prefix}.up.0.block."),
         z_channels=shapes[f"{prefix}.conv_in.weight"][1],
         num_embeddings=num_embeddings,
     )
 
 
-def _count(shapes: Shapes, prefix: str) -> int:
+def count_modules(shapes: Shapes, prefix: str) -> int:
     """How many submodules `prefix` has: numbered from 0, without a gap."""
     numbers = {key[len(prefix) :].split(".")[0] for key in shapes if key.startswith(prefix)}
     if "0" not in numbers:

@@ -7,27 +7,22 @@ tensors: the file may change or go away while the tokenizer is in use.
 from __future__ import annotations
 
 import json
-import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from ..checks import check_dtype, nearest, needs_packages, shortened
-from ..files.small import read_json
-from ..files.weights import SUFFIXES, Weights, check_finite, check_weights, read_weights
-from ..hub import HubFile, Progress, fetch_files
+from ..checks import check_dtype, needs_packages
+from ..files.weights import Weights, fill, read_weights
+from ..hub import Progress
+from ..hub.sources import CONFIG, WEIGHTS, ModelFiles, files_in, local_files
 from .base import Tokenizer
 from .config import config_of, make_spec
 from .registry import DEMO, DEMO_TOKENIZER, RELEASES, Release, known_tokenizers
 from .spec import TokenizerSpec
 from .titok import TiTok
 from .vqgan import MaskGitVqgan
-
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
-LONGEST_SOURCE = 100  # characters in a message
 
 
 def load_tokenizer(
@@ -65,9 +60,8 @@ def load_tokenizer(
         spec = _make_spec(name, path, weights, config)
         with torch.device("meta"):
             tokenizer = build_tokenizer(spec)
-        check_weights(path, weights, tokenizer.state_dict())
-        tokenizer.load_state_dict(_copies(path, weights, device, dtype), strict=True, assign=True)
-        return tokenizer.requires_grad_(False).eval()
+        fill(tokenizer, path, weights, "tokenizer", device, partial(_dtype_of, dtype=dtype))
+        return tokenizer
 
 
 def save_tokenizer(
@@ -95,76 +89,18 @@ def build_tokenizer(spec: TokenizerSpec) -> Tokenizer:
     return MaskGitVqgan(spec) if spec.layout == "maskgit-vqgan" else TiTok(spec)
 
 
-def _copies(
-    path: Path, weights: dict[str, Tensor], device: str | torch.device, dtype: torch.dtype
-) -> dict[str, Tensor]:
-    """The tensors on the device, finite and in memory of their own; `weights` is emptied on the
-    way.
-
-    What was read may be the pages of the file itself: a file that is overwritten would change the
-    tokenizer, and one that is cut short would end the program.
-    """
-    copies = {}
-    for key in list(weights):
-        copies[key] = weights.pop(key).to(device, _dtype_of(key, dtype), copy=True)
-        check_finite(path, key, copies[key])
-    return copies
-
-
 def _resolve(
     source: str | Path, models_dir: str | Path | None, progress: Progress | None, download: bool
-) -> tuple[str, Path, dict[str, Any] | None]:
-    """Name, weights file and config (None: not needed or not there) of a source."""
+) -> ModelFiles:
+    """Name, weights file and config of a source."""
     if source == DEMO:
-        return DEMO, *_in_folder(DEMO_TOKENIZER)
+        return files_in(DEMO_TOKENIZER)._replace(name=DEMO)
     if source in RELEASES:
         release = RELEASES[str(source)]
-        folder = fetch_release(release, models_dir, progress, download=download)
-        return str(source), folder / release.weights, None
-    if not isinstance(source, str | os.PathLike):
-        raise TypeError(f"tokenizer is {source!r}, expected a name or a path.")
-    path, kind = _path_and_kind(source)
-    if kind == "folder":
-        return path.name, *_in_folder(path)
-    if kind == "file" and path.suffix in SUFFIXES:
-        own_config = path.with_name(CONFIG) if path.stem in ("model", "pytorch_model") else None
-        return path.stem, path, _read_config(own_config)
-    found = "a file of another kind" if kind == "file" else "not there"
-    raise ValueError(
-        f"tokenizer is {shortened(str(source), LONGEST_SOURCE)!r}, which is {found}: expected a "
-        f"name like {nearest(str(source), known_tokenizers())} (known_tokenizers() has all), a "
-        f"folder with {CONFIG} and {WEIGHTS}, or a weights file ({', '.join(SUFFIXES)})."
-    )
-
-
-def _path_and_kind(source: str | os.PathLike[str]) -> tuple[Path, str]:
-    """The path of a source, of the folder for a config.json, and "folder", "file" or ""."""
-    try:
-        path = Path(source).expanduser()
-        if path.name == CONFIG and path.is_file():
-            path = path.absolute().parent
-        # Path("") is the current folder, which nobody means.
-        kind = "file" if path.is_file() else "folder" if str(source) and path.is_dir() else ""
-    except (OSError, ValueError, RuntimeError):  # no name of a file: too long, NUL, unknown ~user
-        return Path(), ""
-    return path, kind
-
-
-def _in_folder(folder: Path) -> tuple[Path, dict[str, Any] | None]:
-    """The weights file in a folder, by its usual name or as the only one, and the config."""
-    path = folder / WEIGHTS
-    if not path.is_file():
-        files = folder.iterdir() if folder.is_dir() else ()
-        candidates = sorted(file for file in files if file.suffix in SUFFIXES and file.is_file())
-        if len(candidates) != 1:
-            found = ", ".join(file.name for file in candidates) or "no weights"
-            raise FileNotFoundError(f"{folder} has {found}, expected {WEIGHTS} (and {CONFIG}).")
-        path = candidates[0]
-    return path, _read_config(folder / CONFIG)
-
-
-def _read_config(path: Path | None) -> dict[str, Any] | None:
-    return None if path is None or not path.is_file() else read_json(path)
+        size = partial(_size, release)
+        folder = release.fetch(str(source), size, models_dir, progress, download=download)
+        return ModelFiles(str(source), folder / release.weights, None)
+    return local_files(source, "tokenizer", known_tokenizers())
 
 
 def _make_spec(
@@ -201,31 +137,7 @@ def find_release(release: Release, models_dir: str | Path | None = None) -> Path
         models_dir: the folder that has (or will have) one folder per tokenizer, called by its
             name; None means the hub's own cache.
     """
-    folder = Path(models_dir) / release.spec.name if models_dir is not None else None
-    weights = HubFile(release.repo, (release.weights,)).find(folder)
-    return weights.parent if weights else None
-
-
-def fetch_release(
-    release: Release,
-    models_dir: str | Path | None = None,
-    progress: Progress | None = None,
-    *,
-    download: bool = True,
-) -> Path:
-    """The folder that has the weights of a release, downloaded first if they are not there.
-
-    See `fetch_files` for how, for the arguments, and for what it raises.
-    """
-    folder = find_release(release, models_dir)
-    if folder is not None:
-        return folder
-    *others, weights = release.files
-    files = [HubFile(release.repo, (file,)) for file in others]
-    files += [HubFile(release.repo, (weights,), size=_size(release))]
-    folder = Path(models_dir) / release.spec.name if models_dir is not None else None
-    *_, path = fetch_files(release.spec.name, files, folder, progress, download=download)
-    return path.parent
+    return release.find(release.spec.name, models_dir)
 
 
 def _size(release: Release) -> int:

@@ -5,25 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..hub.sources import Published
 from .spec import VIT_SIZES, PixelStage, TokenizerSpec
 
 DEMO = "demo"
 DEMO_TOKENIZER = Path(__file__).parents[1] / "demo" / "tokenizer"
-HUB_FILES = ("config.json", "model.safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Release:
-    """Published weights: a hub repository, the files to take from it and the tokenizer in them."""
+class Release(Published):
+    """Published weights, and the tokenizer in them."""
 
     spec: TokenizerSpec
-    repo: str
-    files: tuple[str, ...] = HUB_FILES
-
-    @property
-    def weights(self) -> str:
-        """The file with the tensors; the registry knows what the others say."""
-        return self.files[-1]
 
 
 def _legacy(size: str, num_tokens: int) -> Release:

@@ -26,7 +26,8 @@ def _is_count(value: object, most: int = MOST) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
-def _positive(spec: object, *fields: str) -> None:
+def check_counts(spec: object, *fields: str) -> None:
+    """Raises ValueError unless these fields are whole numbers that a network can have."""
     for field in fields:
         value, most = getattr(spec, field), MOST_OF.get(field, MOST)
         if not _is_count(value, most):
@@ -43,7 +44,8 @@ def _boolean(spec: object, *fields: str) -> None:
             raise ValueError(f"{field} is {shown(value)}, expected true or false.")
 
 
-def _one_of(spec: object, field: str, allowed: tuple[str, ...]) -> None:
+def check_choice(spec: object, field: str, allowed: tuple[str, ...]) -> None:
+    """Raises ValueError unless the field has one of the `allowed` values."""
     if getattr(spec, field) not in allowed:
         raise ValueError(
             f"{field} is {shown(getattr(spec, field))}, expected one of {', '.join(allowed)}."
@@ -59,7 +61,7 @@ class ViTSize:
     heads: int
 
     def __post_init__(self) -> None:
-        _positive(self, "width", "layers", "heads")
+        check_counts(self, "width", "layers", "heads")
         if self.width % self.heads:
             raise ValueError(f"ViT width {self.width} is not a multiple of its {self.heads} heads.")
 
@@ -82,7 +84,7 @@ class PixelStage:
     num_embeddings: int = 1024
 
     def __post_init__(self) -> None:
-        _positive(self, "hidden_channels", "num_res_blocks", "z_channels", "num_embeddings")
+        check_counts(self, "hidden_channels", "num_res_blocks", "z_channels", "num_embeddings")
         factors = self.channel_mult
         listed = isinstance(factors, list | tuple) and 1 <= len(factors) <= MOST_LEVELS
         most = MOST // self.hidden_channels
@@ -117,7 +119,7 @@ class Recommended:
         number = isinstance(self.lr, int | float) and not isinstance(self.lr, bool)
         if not number or not 0 < self.lr <= MOST:  # NaN too
             raise ValueError(f"lr is {shown(self.lr)}, expected a number above 0 (at most {MOST}).")
-        _one_of(self, "lr_schedule", SCHEDULES)
+        check_choice(self, "lr_schedule", SCHEDULES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,12 +151,14 @@ class TokenizerSpec:
     recommended: Recommended = Recommended()
 
     def __post_init__(self) -> None:
-        _one_of(self, "layout", LAYOUTS)
-        _one_of(self, "kind", KINDS)
+        check_choice(self, "layout", LAYOUTS)
+        check_choice(self, "kind", KINDS)
         _boolean(self, "l2_normalized", "legacy")
-        _positive(self, "image_size", "num_tokens", "token_size", "encoder_patch", "decoder_patch")
+        check_counts(
+            self, "image_size", "num_tokens", "token_size", "encoder_patch", "decoder_patch"
+        )
         if self.kind == "vq":
-            _positive(self, "codebook_size")
+            check_counts(self, "codebook_size")
         elif self.codebook_size is not None or self.l2_normalized:
             raise ValueError(f"Tokenizer {self.name!r} is a VAE: it cannot have a codebook.")
         if self.layout == "maskgit-vqgan":

@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 from tests.unit.compute.test_fast_paths import TOLERANCE, relative
+from tokenopt_core.compute import precision
 from tokenopt_core.compute.half_precision import half_copy
 from tokenopt_core.guides.guide import load_guide
 from tokenopt_core.losses.base import WeightedSum
 from tokenopt_core.losses.clip import ClipImageLoss, ClipLoss
 from tokenopt_core.losses.masked import MaskedComposite
-from tokenopt_core.optimize import precision
 from tokenopt_core.optimize.config import OptimizeConfig
 from tokenopt_core.optimize.loop import optimize
 from tokenopt_core.optimize.precision import compute_dtype
@@ -137,7 +137,7 @@ class TestPrecision:
 
     def test_emulated_bfloat16_is_no_gain(self):
         """oneDNN held to AVX2, where bfloat16 exists only in software."""
-        code = "from tokenopt_core.optimize.precision import *; print(bfloat16_gain() < WORTH)"
+        code = "from tokenopt_core.compute.precision import *; print(bfloat16_gain() < WORTH)"
         old = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
         command = [sys.executable, "-c", code]
         done = subprocess.run(command, env=old, capture_output=True, text=True, check=True)

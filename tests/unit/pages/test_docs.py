@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tokenopt_core import generators
 from tokenopt_core.guides.files import KNOWN_GUIDES
 from tokenopt_core.tokenizers.registry import RELEASES
 from tokenopt_core.tokenizers.titok import TiTok
@@ -63,6 +64,20 @@ def test_the_parameters_are_counted(name):
     with torch.device("meta"):
         count = sum(tensor.numel() for tensor in kind(spec).state_dict().values())
     assert float(table("models.md", "name")[name][2]) == pytest.approx(count / 1e6, abs=0.06)
+
+
+def test_every_generator_is_listed_as_it_is():
+    listed = table("models.md", "generator")
+    assert set(listed) == set(generators.known_generators())
+    for name, release in generators.RELEASES.items():
+        spec = release.spec
+        with torch.device("meta"):
+            state = generators.build_generator(spec).state_dict()
+        millions = sum(tensor.numel() for tensor in state.values()) / 1e6
+        tokens, classes, parameters, size = listed[name][:4]
+        assert (int(tokens), int(classes)) == (spec.num_tokens, spec.num_classes)
+        assert float(parameters) == pytest.approx(millions, abs=0.06)
+        assert float(size.removesuffix(" GB")) == pytest.approx(millions * 0.004, abs=0.006)
 
 
 def test_every_guide_is_listed():

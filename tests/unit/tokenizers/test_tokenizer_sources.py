@@ -7,9 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from tests.unit.tokenizer_specs import VQ
-from tokenopt_core.files.weights import read_weights
-from tokenopt_core.tokenizers import load_tokenizer
-from tokenopt_core.tokenizers.loading import _copies
+from tokenopt_core.files.weights import fill, read_weights
+from tokenopt_core.tokenizers import build_tokenizer, load_tokenizer
 
 
 @pytest.mark.parametrize("name", ["titok-l33", "TITOK-L32", "titok_l32"])
@@ -51,8 +50,10 @@ def test_loading_needs_no_second_copy_of_the_network(hub_layout):
     path = hub_layout(VQ) / "model.safetensors"
     weights = read_weights(path)
     names = set(weights)
-    copies = _copies(path, weights, "cpu", torch.float32)
-    assert set(copies) == names
+    with torch.device("meta"):
+        tokenizer = build_tokenizer(VQ)
+    fill(tokenizer, path, weights, "tokenizer", "cpu", lambda key: torch.float32)
+    assert set(tokenizer.state_dict()) == names
     assert not weights
 
 
