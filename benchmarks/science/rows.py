@@ -212,7 +212,6 @@ def preserve_rows() -> list[Row]:
             _row(f"preserve{value}", f"`preserve` {value:g}", TWEAKS, preserve=value)
             for value in PRESERVE
         ),
-        _row("half-3", "`preserve` 0.5, best of 3", TWEAKS, preserve=0.5, tries=3),
         _row("preserve-3", "`preserve` 1, best of 3", TWEAKS, preserve=1.0, tries=3),
     ]
     return [

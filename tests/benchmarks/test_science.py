@@ -54,6 +54,16 @@ def run(folder, *more: str) -> None:
     assert science.main([*arguments, "--rows", *KEYS, *more]) == 0
 
 
+def test_what_keeps_the_rest_of_an_image_has_a_page_of_its_own(folder):
+    keys = ("p-short-likeness", "p-short-preserve-3", "p-full-preserve1.0")
+    arguments = ["--quick", "--n", "2", "--out", str(folder / "out"), "--cache", str(folder)]
+    assert science.main([*arguments, "--experiments", "preserve", "--rows", *keys]) == 0
+    page = (folder / "out" / "preserve.md").read_text(encoding="utf-8")
+    for label in ("short: L1 to the start, 0.5", "short: `preserve` 1, best of 3"):
+        assert f"| {label} | 2 | 0 [0, 66] |" in page
+    assert "| full: `preserve` 1 | 2 |" in page
+
+
 def test_the_report_has_every_section(report):
     assert "**A quick run: the numbers mean nothing.**" in report
     for title in (
