@@ -25,7 +25,6 @@ from devtools.comfyui.checks import fails_with, node
         ({"setting_1": "mask_weight", "values_1": "1"}, ("mask_weight = 1", "L1 Masked Loss")),
         ({"setting_1": "reset_every", "values_1": "0; 5"}, ("reset_every = 5", "L1 Masked Loss")),
         ({"setting_1": "negative_weight", "values_1": "1"}, ("negative_prompt",)),
-        ({"setting_1": "preserve", "values_1": "0.5"}, ("source_prompt",)),
         ({"setting_1": "clip_weight", "values_1": "1; 0"}, ("clip_weight = 0", "weight 0")),
         ({"setting_1": "prompt", "values_1": "a star; zeppelin"}, ("zeppelin", "knows no word")),
         ({"setting_1": "prompt", "values_1": "a star:1@5"}, ("prompt = a star:1@5", "range")),
@@ -35,6 +34,12 @@ from devtools.comfyui.checks import fails_with, node
 def test_values_that_cannot_be_run(client, sweep, changes, parts):
     sweep["6"]["inputs"].update(changes)
     fails_with(client, sweep, *parts)
+
+
+def test_preserve_needs_a_source_prompt(client, sweep):
+    sweep["5"]["inputs"]["source_prompt"] = ""
+    sweep["6"]["inputs"].update(setting_1="preserve", values_1="0.5")
+    fails_with(client, sweep, "preserve", "source_prompt")
 
 
 def test_prompts_of_two_clip_losses_are_not_mixed_up(client, sweep):

@@ -191,7 +191,13 @@ class ClipLoss(Loss):
         """Sentences for the user: what the guide cannot read, what a prompt does not say."""
         texts = [part.text for term in self._every_term() for part in term.parts if part]
         unread = self.guide.remarks(list(dict.fromkeys(texts)))
-        return unread + prompt_remarks(self.prompts, self.negative_texts)
+        asked = {part.text for parts in self.prompts for part in parts}
+        same = [
+            f"the source prompt says the same as the prompt, {text!r}, so no change is asked for."
+            for text in dict.fromkeys(self.source_texts)
+            if text in asked
+        ]
+        return unread + same + prompt_remarks(self.prompts, self.negative_texts)
 
 
 class ClipImageLoss(Loss):

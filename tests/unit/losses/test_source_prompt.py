@@ -128,6 +128,11 @@ class TestStart:
         with pytest.raises(ValueError, match="source_prompt is .*: expected a text"):
             ClipLoss(demo, RED, source_prompt=[BLUE, ""])
 
+    def test_the_same_text_twice_is_remarked(self, demo):
+        said = ClipLoss(demo, RED, source_prompt=RED).remarks()
+        assert any("says the same as the prompt, 'a red circle'" in line for line in said)
+        assert not ClipLoss(demo, RED, source_prompt=BLUE).remarks()
+
     @pytest.mark.parametrize("preserve", [-0.1, 1.5, float("nan")])
     def test_preserve_is_a_share(self, demo, preserve):
         with pytest.raises(ValueError, match="preserve is .*: expected a number from 0 to 1"):
