@@ -25,18 +25,20 @@ class Task(Protocol):
     def step(self, progress: float) -> dict[str, float]: ...
 
 
-def fit(task: Task, folder: Path, *, minutes: float | None = None, save_every: int = 100) -> dict:
+def fit(task: Task, folder: Path, *, minutes: float | None = None, save_after: float = 120) -> dict:
     """Trains `task` to its last step, from its newest checkpoint if there is one.
 
     Args:
         folder: checkpoints and `<name>.json` (steps, seconds, figures) are written here.
         minutes: a limit on training time; the schedules then end at whichever comes first.
+        save_after: seconds between checkpoints.
     Returns:
         The record written beside the checkpoint.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f"{task.name}.pt"
     step, seconds, figures = _resume(task, checkpoint)
+    saved = time.perf_counter()
     with tqdm(total=task.steps, initial=step, desc=task.name, mininterval=5) as bar:
         while step < task.steps:
             started = time.perf_counter()
@@ -52,8 +54,9 @@ def fit(task: Task, folder: Path, *, minutes: float | None = None, save_every: i
             bar.update()
             if step % 20 == 0:
                 bar.set_postfix({k: f"{v:.3f}" for k, v in figures.items()})
-            if step % save_every == 0:
+            if time.perf_counter() - saved > save_after:
                 _save(task, checkpoint, step, seconds, figures)
+                saved = time.perf_counter()
     _save(task, checkpoint, step, seconds, figures)
     record = {"steps": step, "seconds": round(seconds), "figures": figures}
     (folder / f"{task.name}.json").write_text(json.dumps(record, indent=2) + "\n")

@@ -8,39 +8,40 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from tokenopt_core.demo.world import Attributes, render_scenes, sample_attributes
+from tokenopt_core.demo import world as flat_world
+from tokenopt_core.demo.world import Attributes
 
 
 class ScenePool:
-    """Scenes as uint8 images (n, 3, 64, 64) with their attribute indices (n, 8)."""
+    """Scenes as uint8 images (n, 3, s, s) with their attribute indices (n, attributes)."""
 
     def __init__(self, images: Tensor, indices: Tensor):
         self.images = images
         self.indices = indices
 
     def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Images (n, 3, 64, 64) in [0, 1] and indices (n, 8), drawn with replacement."""
+        """Images (n, 3, s, s) in [0, 1] and indices (n, attributes), drawn with replacement."""
         rows = torch.randint(len(self.indices), (n,), generator=generator)
         return self.images[rows].float() / 255, self.indices[rows]
 
     @classmethod
-    def render(cls, n: int, seed: int, chunk: int = 500) -> ScenePool:
-        """A pool of `n` fresh scenes."""
+    def render(cls, n: int, seed: int, chunk: int = 500, world=flat_world) -> ScenePool:
+        """A pool of `n` fresh scenes of a module `world`."""
         generator = torch.Generator().manual_seed(seed)
         images, indices = [], []
         for start in tqdm(range(0, n, chunk), desc="render scenes", unit_scale=chunk):
-            attributes = sample_attributes(min(chunk, n - start), generator)
-            images.append((render_scenes(attributes, generator) * 255).round().byte())
+            attributes = world.sample_attributes(min(chunk, n - start), generator)
+            images.append((world.render_scenes(attributes, generator) * 255).round().byte())
             indices.append(attributes.indices)
         return cls(torch.cat(images), torch.cat(indices))
 
     @classmethod
-    def cached(cls, path: Path, n: int, seed: int) -> ScenePool:
+    def cached(cls, path: Path, n: int, seed: int, world=flat_world) -> ScenePool:
         """The pool saved at `path`; rendered and saved first when it is not there."""
         if path.exists():
             saved = torch.load(path, weights_only=True)
             return cls(saved["images"], saved["indices"])
-        pool = cls.render(n, seed)
+        pool = cls.render(n, seed, world=world)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".part")
         torch.save({"images": pool.images, "indices": pool.indices}, partial)
