@@ -5,7 +5,8 @@ python -m training --only tokenizer      one stage: scenes, judge, features, tok
                                          clip-blends, export, measure
 python -m training --minutes 30          at most that long for each model (shorter schedules)
 python -m training --only grid vae       the comparators of benchmarks/science, not shipped
-python -m training --only vqgan          the next demo world's models, one stage at a time: vqgan
+python -m training --only vqgan          the next demo world's models, one stage at a time:
+                                         reader, vqgan, stage1, stage2, report
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from tokenopt_core.demo.still_life import world
 from tokenopt_core.tokenizers import load_tokenizer
 
+from . import stills
 from .blends import BlendTask
 from .classifiers import FeatureNet, FeatureTask, JudgeTask
 from .clip import ClipTask
@@ -33,14 +34,12 @@ from .export import (
     export_tokenizer,
     reconstructed,
     write_json,
-    write_weights,
 )
 from .grid import GridTask
 from .loop import fit, restore
 from .scenes import ScenePool
 from .tokenizer import TokenizerTask, start_from
 from .vae import VaeTask, export_vae
-from .vqgan import VqganTask, exported
 
 RUNS = Path(__file__).parent / "runs"
 STAGES = (
@@ -54,7 +53,6 @@ STAGES = (
     "measure",
 )
 COMPARATORS = {"grid": GridTask, "vae": VaeTask}  # only when asked for
-NEXT = ("vqgan",)  # of the next demo world; only when asked for
 
 
 def main() -> None:
@@ -62,14 +60,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m training", description="Train, export and measure the demo models."
     )
-    parser.add_argument("--only", nargs="+", choices=(*STAGES, *COMPARATORS, *NEXT), default=STAGES)
+    parser.add_argument(
+        "--only", nargs="+", choices=(*STAGES, *COMPARATORS, *stills.STAGES), default=STAGES
+    )
     parser.add_argument("--minutes", type=float, help="at most that long for each model")
     parser.add_argument("--warm", action="store_true", help="start from the shipped weights")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--scenes", type=int, default=100_000, help="size of the scene pool")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    for stage in (*STAGES, *COMPARATORS, *NEXT):
+    for stage in (*STAGES, *COMPARATORS, *stills.STAGES):
         if stage in arguments.only:
             _stage(stage, arguments)
 
@@ -81,8 +81,8 @@ def _stage(stage: str, arguments: argparse.Namespace) -> None:
         _measure()
     elif stage in COMPARATORS:
         _comparator(stage, arguments)
-    elif stage in NEXT:
-        _next(arguments)
+    elif stage in stills.STAGES:
+        stills.run(stage, RUNS, arguments.scenes, arguments.minutes)
     else:
         task = _task(stage, _pool(arguments))
         if arguments.warm and not (RUNS / f"{task.name}.pt").exists():
@@ -97,15 +97,6 @@ def _comparator(stage: str, arguments: argparse.Namespace) -> None:
     print(stage, fit(task, RUNS, minutes=arguments.minutes))
     write = export_vae if stage == "vae" else export_tokenizer
     write(task, RUNS / stage)
-
-
-def _next(arguments: argparse.Namespace) -> None:
-    """Trains the VQGAN and writes it to the runs."""
-    task = VqganTask(
-        ScenePool.cached(RUNS / f"stills-{arguments.scenes}.pt", arguments.scenes, 2000, world)
-    )
-    print("vqgan", fit(task, RUNS, minutes=arguments.minutes))
-    write_weights(exported(task).state_dict(), RUNS / "vqgan.safetensors")
 
 
 def _start_from_shipped(stage: str, task) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .tokenizer import unit_channels
+
 STAGES = (0, 2, 4, 10)  # the last blocks at strides 2, 4, 8 and 16
 WIDTHS = (16, 24, 40, 112)  # channels of their maps
 
@@ -45,3 +47,22 @@ class ImageNetFeatures(nn.Module):
             if number in STAGES:
                 maps.append(x)
         return maps
+
+
+class FeatureDistance(nn.Module):
+    """Squared distance (scalar) of channel-normalized maps, averaged over their strides."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = ImageNetFeatures()
+
+    def forward(self, images: Tensor, targets: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                wanted = self.network(targets)
+            found = self.network(images)
+        distances = [
+            (unit_channels(a) - unit_channels(b)).square().sum(1).mean()
+            for a, b in zip(found, wanted, strict=True)
+        ]
+        return torch.stack(distances).mean()

@@ -12,8 +12,10 @@ Axes: b images, n = 64 latent positions, d = 64 channels.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,10 +24,11 @@ from tokenopt_core.tokenizers.spec import PixelStage, TokenizerSpec
 from tokenopt_core.tokenizers.vqgan import to_grid
 
 from .codebook import CodebookLearner
-from .imagenet import ImageNetFeatures
+from .imagenet import FeatureDistance
 from .loop import WeightAverage, set_lr
+from .recipe.losses import Perceptual
 from .scenes import ScenePool
-from .tokenizer import in_bfloat16, unit_channels
+from .tokenizer import in_bfloat16
 
 PIXEL_STAGE = PixelStage(
     hidden_channels=32,
@@ -95,13 +98,26 @@ class VqganTask:
     name = "vqgan"
     peak_lr = 1.2e-3
 
-    def __init__(self, pool: ScenePool, *, steps: int = 40000, batch: int = 4, seed: int = 51):
+    def __init__(
+        self,
+        pool: ScenePool,
+        *,
+        start: Vqgan | None = None,
+        perceptual: Perceptual | None = None,
+        steps: int = 40000,
+        batch: int = 4,
+        seed: int = 51,
+    ):
         torch.manual_seed(seed)
         self.pool, self.steps, self.batch, self.turn = pool, steps, batch, 0
         self.generator = torch.Generator().manual_seed(seed)
-        self.perceptual = ImageNetFeatures()
+        self.perceptual = perceptual or FeatureDistance()
         self.model = Vqgan().to(memory_format=torch.channels_last)
         self.codebook = CodebookLearner(self.model.quantize.embedding, unit=False)
+        if start is not None:  # goes on from its weights and its codebook
+            self.model.load_state_dict(start.state_dict())
+            self.codebook.total.copy_(self.model.quantize.embedding.weight)
+            self.codebook.started.fill_(True)
         self.average = WeightAverage(self.model)
         self.modules = {"model": self.model, "codebook": self.codebook, "average": self.average}
         trained = [*self.model.encoder.parameters(), *self.model.decoder.parameters()]
@@ -124,7 +140,7 @@ class VqganTask:
         self.turn = (self.turn + 1) % FEATURES_EVERY
         if self.turn == 0:
             half = self.batch // 2
-            features = self._feature_distance(decoded[:half], images[:half])
+            features = self.perceptual(decoded[:half], images[:half])
             loss = loss + 0.02 * FEATURES_EVERY * features
             figures["features"] = features.item()
         self.optimizer.zero_grad(set_to_none=True)
@@ -146,18 +162,6 @@ class VqganTask:
             self.codebook.update(latents.detach(), quantized.codes, self.generator)
         return quantized.tokens, (latents - codes.detach()).square().mean()
 
-    def _feature_distance(self, decoded: Tensor, images: Tensor) -> Tensor:
-        """Squared distance (scalar) of channel-normalized maps, averaged over their strides."""
-        with torch.autocast("cpu", torch.bfloat16):
-            with torch.no_grad():
-                wanted = self.perceptual(images)
-            found = self.perceptual(decoded)
-        distances = [
-            (unit_channels(a) - unit_channels(b)).square().sum(1).mean()
-            for a, b in zip(found, wanted, strict=True)
-        ]
-        return torch.stack(distances).mean()
-
 
 @torch.no_grad()
 def exported(task: VqganTask) -> Vqgan:
@@ -165,3 +169,10 @@ def exported(task: VqganTask) -> Vqgan:
     model = task.average.module
     model.quantize.embedding.weight.copy_(task.model.quantize.embedding.weight)
     return model
+
+
+def load_vqgan(path: Path) -> Vqgan:
+    """The frozen network from the file that the stage `vqgan` wrote."""
+    vqgan = Vqgan()
+    vqgan.load_state_dict({k: v.float() for k, v in load_file(path).items()})
+    return vqgan.to(memory_format=torch.channels_last).eval().requires_grad_(False)

@@ -22,13 +22,14 @@ UNDECAYED = (
 )
 
 
-def learning_rate(step: int, *, base: float, end: float, warmup: int, steps: int) -> float:
+def learning_rate(step: float, *, base: float, end: float, warmup: float, steps: float) -> float:
     """The rate of a step counted from 0: a line from 0 to `base` over `warmup` steps, then half a
-    cosine to `end` at `steps`, where it stays. With `end` = `base` it is constant.
+    cosine to `end` at `steps`, where it stays. With `end` = `base` it is constant. Steps may be
+    shares of the run as well.
     """
     if step < warmup:
         return base * step / warmup
-    progress = min((step - warmup) / max(1, steps - warmup), 1.0)
+    progress = min((step - warmup) / (steps - warmup), 1.0)
     return end + (base - end) * 0.5 * (1 + math.cos(math.pi * progress))
 
 

@@ -5,10 +5,11 @@ Axes: b images (b, 3, s, s) in [0, 1], n tokens, d token size, p positions of th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tokenopt_core.tokenizers import MaskGitVqgan, TiTok
 
@@ -23,18 +24,30 @@ class ProxyStageLoss(NamedTuple):
     commitment: Tensor
     codebook: Tensor
     logits: Tensor  # (b, p, classes)
+    features: Tensor  # (b, n, d)
     codes: Tensor  # (b, n)
 
 
-def proxy_stage_loss(model: TiTok, images: Tensor, proxy_codes: Tensor) -> ProxyStageLoss:
-    """Stage 1: encoder, codebook and decoder learn the codes (b, p) of a VQGAN, not pixels."""
-    features = model.encode(images)
+def called(module: nn.Module, *inputs: Tensor | None) -> Tensor:
+    """The module's output in float32."""
+    return module(*inputs).float()
+
+
+def proxy_stage_loss(
+    model: TiTok, images: Tensor, proxy_codes: Tensor, run: Callable[..., Tensor] = called
+) -> ProxyStageLoss:
+    """Stage 1: encoder, codebook and decoder learn the codes (b, p) of a VQGAN, not pixels.
+
+    Args:
+        run: calls encoder and decoder, for example in 16 bits.
+    """
+    features = run(model.encoder, images, model.latent_tokens)
     tokens, codes = model.quantize(features)
-    logits = model.decoder(tokens, None)
+    logits = run(model.decoder, tokens, None)
     commitment, codebook = model.quantize.loss(features, codes)
     cross_entropy = proxy_loss(logits, proxy_codes)
     total = cross_entropy + commitment + codebook
-    return ProxyStageLoss(total, cross_entropy, commitment, codebook, logits, codes)
+    return ProxyStageLoss(total, cross_entropy, commitment, codebook, logits, features, codes)
 
 
 def train_proxy_stage(model: TiTok) -> TiTok:
