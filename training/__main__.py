@@ -6,7 +6,7 @@ python -m training --only tokenizer      one stage: scenes, judge, features, tok
 python -m training --minutes 30          at most that long for each model (shorter schedules)
 python -m training --only grid vae       the comparators of benchmarks/science, not shipped
 python -m training --only vqgan          the next demo world's models, one stage at a time:
-                                         reader, vqgan, stage1, stage2, report
+                                         reader, vqgan, stage1, stage2, single, report
 """
 
 from __future__ import annotations

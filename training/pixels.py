@@ -32,6 +32,7 @@ class PixelTask:
 
     name = "stage2"
     peak_lr, last_lr = 5e-4, 5e-5  # published: 1e-4 and 1e-5
+    adversarial_weight = 0.01  # as published
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class PixelTask:
         self.pool, self.steps, self.batch = pool, steps, batch
         self.generator = torch.Generator().manual_seed(seed)
         self.perceptual = perceptual or FeatureDistance()
-        self.model = train_pixel_stage(model).to(memory_format=torch.channels_last)
+        self.model = self._trained(model).to(memory_format=torch.channels_last)
         self.discriminator = Discriminator(width).to(memory_format=torch.channels_last)
         self.judgement = DiscriminatorLoss()
         self.average = ParameterAverage(self.model)
@@ -63,6 +64,9 @@ class PixelTask:
         groups += decay_groups(self.discriminator.named_parameters(), 1e-4)
         self.optimizer = torch.optim.AdamW(groups, self.peak_lr, betas=(0.9, 0.999))
 
+    def _trained(self, model: TiTok) -> TiTok:
+        return train_pixel_stage(model)
+
     def step(self, progress: float) -> dict[str, float]:
         """One update of the generator and, once it has started, one of the discriminator."""
         late = progress >= ADVERSARIAL_START
@@ -74,16 +78,16 @@ class PixelTask:
             )
         images, _ = self.pool.batch(self.batch, self.generator)
         images = images.contiguous(memory_format=torch.channels_last)
-        decoded = self._decoded(images)
+        decoded, rest = self._decoded(images, progress)
         loss = generator_loss(
             decoded,
             images,
             self.perceptual,
             perceptual_weight=PERCEPTUAL_WEIGHT,
             discriminator=self.discriminator if late else None,
-            adversarial_weight=0.01,
+            adversarial_weight=self.adversarial_weight,
         )
-        self._descend(loss.total, self.model)
+        self._descend(loss.total + rest, self.model)
         self.average.update(self.model)
         figures = {
             "psnr": -10 * math.log10(loss.reconstruction.item()),
@@ -96,15 +100,16 @@ class PixelTask:
         self._descend(judged, self.discriminator)
         return figures | {"real": real.mean().item(), "fake": fake.mean().item()}
 
-    def _decoded(self, images: Tensor) -> Tensor:
-        """Reconstructions (b, 3, h, w), not clamped; gradients reach decoder and pixel stage."""
+    def _decoded(self, images: Tensor, progress: float) -> tuple[Tensor, Tensor]:
+        """Reconstructions (b, 3, h, w), not clamped, and the loss of their tokens (scalar)."""
         model = self.model
         with torch.no_grad():
             features = in_bfloat16(model.encoder, images, model.latent_tokens)
             tokens = model.quantize(features).tokens
         logits = in_bfloat16(model.decoder, tokens, None)  # (b, p, codes)
         latents = logits.softmax(-1) @ model.pixel_quantize.embedding.weight
-        return in_bfloat16(model.pixel_decoder, to_grid(latents, model.spec.grid))
+        decoded = in_bfloat16(model.pixel_decoder, to_grid(latents, model.spec.grid))
+        return decoded, decoded.new_zeros(())
 
     def _descend(self, loss: Tensor, module: nn.Module) -> None:
         self.optimizer.zero_grad(set_to_none=True)

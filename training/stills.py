@@ -25,9 +25,10 @@ from .pixels import PixelTask
 from .proxy import SPEC, ProxyTask
 from .reader import Reader, ReaderTask, kept
 from .scenes import ScenePool
+from .single import SingleStageTask
 from .vqgan import Vqgan, VqganTask, exported, load_vqgan
 
-STAGES = ("reader", "vqgan", "stage1", "stage2", "report")
+STAGES = ("reader", "vqgan", "stage1", "stage2", "single", "report")
 WEIGHTS = Path(__file__).parent / "weights"  # of finished stages; committed until the next is done
 FRESH = 256  # scenes, of a seed that no training sees
 
@@ -51,7 +52,7 @@ def run(stage: str, runs: Path, scenes: int, minutes: float | None) -> None:
         write_weights(exported(task).state_dict(), runs / "vqgan.safetensors")
     else:
         write_weights(task.average.module.state_dict(), runs / stage / "model.safetensors")
-        write_json(config_of(SPEC), runs / stage / "config.json")
+        write_json(config_of(task.model.spec), runs / stage / "config.json")
     return None
 
 
@@ -75,6 +76,8 @@ def _task(stage: str, pool: ScenePool, runs: Path):
         return VqganTask(pool, start=_committed(runs))
     if stage == "stage1":
         return ProxyTask(pool, load_vqgan(result("vqgan.safetensors", runs)))
+    if stage == "single":
+        return SingleStageTask(pool)
     model = TiTok(SPEC)
     trained = load_file(result("stage1", runs) / "model.safetensors")
     model.load_state_dict({key: value.float() for key, value in trained.items()})

@@ -48,7 +48,7 @@ SPEC = TokenizerSpec(
     pixel_stage=PIXEL_STAGE,
 )
 FREE_SHARE = 0.1  # of the run, before quantization starts
-FEATURES_EVERY = 3  # steps, and then of half a batch: they cost as much as a third of a step
+FEATURES_EVERY = 3  # steps on average, and then of half a batch: they cost a third of a step
 FIXED_SHARE = 0.1  # of the run, at its end, with a codebook that stays as it is
 
 
@@ -104,15 +104,16 @@ class VqganTask:
         *,
         start: Vqgan | None = None,
         perceptual: Perceptual | None = None,
-        steps: int = 40000,
+        spec: TokenizerSpec = SPEC,
+        steps: int = 12000,
         batch: int = 4,
         seed: int = 51,
     ):
         torch.manual_seed(seed)
-        self.pool, self.steps, self.batch, self.turn = pool, steps, batch, 0
+        self.pool, self.steps, self.batch = pool, steps, batch
         self.generator = torch.Generator().manual_seed(seed)
         self.perceptual = perceptual or FeatureDistance()
-        self.model = Vqgan().to(memory_format=torch.channels_last)
+        self.model = Vqgan(spec).to(memory_format=torch.channels_last)
         self.codebook = CodebookLearner(self.model.quantize.embedding, unit=False)
         if start is not None:  # goes on from its weights and its codebook
             self.model.load_state_dict(start.state_dict())
@@ -132,13 +133,12 @@ class VqganTask:
         images = images.contiguous(memory_format=torch.channels_last)
         latents = in_bfloat16(self.model.encoder, images).flatten(2).transpose(1, 2)  # (b, n, d)
         tokens, commitment = self._tokens(latents, progress)
-        decoded = in_bfloat16(self.model.decoder, to_grid(tokens, SPEC.grid))
+        decoded = in_bfloat16(self.model.decoder, to_grid(tokens, self.model.spec.grid))
         error = decoded - images
         mse = error.square().mean()
         loss = 10 * mse + error.abs().mean() + 0.25 * commitment
         figures = {"psnr": -10 * math.log10(mse.item()), "commitment": commitment.item()}
-        self.turn = (self.turn + 1) % FEATURES_EVERY
-        if self.turn == 0:
+        if torch.rand((), generator=self.generator) < 1 / FEATURES_EVERY:
             half = self.batch // 2
             features = self.perceptual(decoded[:half], images[:half])
             loss = loss + 0.02 * FEATURES_EVERY * features
