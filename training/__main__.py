@@ -67,6 +67,8 @@ def main() -> None:
     parser.add_argument("--warm", action="store_true", help="start from the shipped weights")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--scenes", type=int, default=100_000, help="size of the scene pool")
+    parser.add_argument("--device", default="cpu", help="of the next demo world's stages")
+    parser.add_argument("--batch", type=int, help="images a step, of the next demo world's stages")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     for stage in (*STAGES, *COMPARATORS, *stills.STAGES):
@@ -82,7 +84,14 @@ def _stage(stage: str, arguments: argparse.Namespace) -> None:
     elif stage in COMPARATORS:
         _comparator(stage, arguments)
     elif stage in stills.STAGES:
-        stills.run(stage, RUNS, arguments.scenes, arguments.minutes)
+        stills.run(
+            stage,
+            RUNS,
+            scenes=arguments.scenes,
+            minutes=arguments.minutes,
+            device=arguments.device,
+            batch=arguments.batch,
+        )
     else:
         task = _task(stage, _pool(arguments))
         if arguments.warm and not (RUNS / f"{task.name}.pt").exists():

@@ -27,7 +27,8 @@ class CodebookLearner(nn.Module):
 
     def remember(self, features: Tensor) -> None:
         """Keeps features (b, n, d) for the k-means start."""
-        rows = (self.position + torch.arange(features[..., 0].numel())) % len(self.memory)
+        count = features[..., 0].numel()
+        rows = (self.position + torch.arange(count, device=features.device)) % len(self.memory)
         self.memory[rows] = features.flatten(0, 1)
         self.position += len(rows)
 

@@ -57,7 +57,7 @@ class FeatureDistance(nn.Module):
         self.network = ImageNetFeatures()
 
     def forward(self, images: Tensor, targets: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(images.device.type, torch.bfloat16):
             with torch.no_grad():
                 wanted = self.network(targets)
             found = self.network(images)

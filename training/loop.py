@@ -80,7 +80,7 @@ def _save(task: Task, path: Path, step: int, seconds: float, figures: dict[str, 
 def _resume(task: Task, path: Path) -> tuple[int, float, dict[str, float]]:
     if not path.exists():
         return 0, 0.0, {}
-    saved = torch.load(path, weights_only=True)
+    saved = torch.load(path, weights_only=True, map_location="cpu")
     for name, module in task.modules.items():
         module.load_state_dict(saved["modules"][name])
     task.optimizer.load_state_dict(saved["optimizer"])

@@ -48,10 +48,11 @@ class PixelTask:
         torch.manual_seed(seed)
         self.pool, self.steps, self.batch = pool, steps, batch
         self.generator = torch.Generator().manual_seed(seed)
-        self.perceptual = perceptual or FeatureDistance()
-        self.model = self._trained(model).to(memory_format=torch.channels_last)
-        self.discriminator = Discriminator(width).to(memory_format=torch.channels_last)
-        self.judgement = DiscriminatorLoss()
+        device = pool.images.device
+        self.perceptual = perceptual or FeatureDistance().to(device)
+        self.model = self._trained(model).to(device, memory_format=torch.channels_last)
+        self.discriminator = Discriminator(width).to(device, memory_format=torch.channels_last)
+        self.judgement = DiscriminatorLoss().to(device)
         self.average = ParameterAverage(self.model)
         self.modules = {
             "model": self.model,

@@ -60,14 +60,17 @@ class ProxyTask:
         seed: int = 53,
     ):
         torch.manual_seed(seed)
-        self.pool, self.vqgan, self.steps, self.batch = pool, vqgan, steps, batch
+        self.pool, self.steps, self.batch = pool, steps, batch
         self.generator = torch.Generator().manual_seed(seed)
-        self.model = train_proxy_stage(TiTok(spec))
-        initialize(self.model)
-        take_pixel_stage(self.model, vqgan)
-        self.start = CodebookLearner(self.model.quantize.embedding)
+        device = pool.images.device
+        self.vqgan = vqgan.to(device)
+        model = TiTok(spec)
+        initialize(model)
+        take_pixel_stage(model, vqgan)
+        self.model = train_proxy_stage(model).to(device)
+        self.start = CodebookLearner(self.model.quantize.embedding).to(device)
         self.model.quantize.requires_grad_(True)  # here the optimizer moves the codes
-        self.clustering = ClusteringUpdate(self.model.quantize)
+        self.clustering = ClusteringUpdate(self.model.quantize).to(device)
         self.average = ParameterAverage(self.model)
         self.modules = {
             "model": self.model,

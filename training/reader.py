@@ -48,7 +48,7 @@ class ReaderTask:
         torch.manual_seed(seed)
         self.pool, self.steps, self.batch = pool, steps, batch
         self.generator = torch.Generator().manual_seed(seed)
-        self.net = Reader()
+        self.net = Reader().to(pool.images.device)
         self.modules = {"head": self.net.head, "heads": self.net.heads}
         trained = [p for module in self.modules.values() for p in module.parameters()]
         self.optimizer = torch.optim.AdamW(trained, self.peak_lr, weight_decay=0.02)
@@ -57,7 +57,7 @@ class ReaderTask:
         """One update on a batch of scenes."""
         set_lr(self.optimizer, progress, self.peak_lr)
         images, indices = self.pool.batch(self.batch, self.generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(images.device.type, torch.bfloat16):
             loss = attribute_loss(self.net(images), indices)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -61,7 +61,9 @@ class SingleStageTask(PixelTask):
         super().__init__(
             pool, model, perceptual=perceptual, steps=steps, batch=batch, width=width, seed=seed
         )
-        self.start, self.clustering = start, ClusteringUpdate(model.quantize)
+        device = pool.images.device
+        self.start = start.to(device)
+        self.clustering = ClusteringUpdate(model.quantize).to(device)
         self.modules |= {"start": self.start, "clustering": self.clustering}
 
     def _trained(self, model: TiTok) -> TiTok:

@@ -33,18 +33,28 @@ WEIGHTS = Path(__file__).parent / "weights"  # of finished stages; committed unt
 FRESH = 256  # scenes, of a seed that no training sees
 
 
-def run(stage: str, runs: Path, scenes: int, minutes: float | None) -> None:
+def run(
+    stage: str,
+    runs: Path,
+    *,
+    scenes: int,
+    minutes: float | None = None,
+    device: str = "cpu",
+    batch: int | None = None,
+) -> None:
     """Trains one stage, from its newest checkpoint if there is one, and writes its result.
 
     Args:
         runs: checkpoints and results are written here.
         scenes: size of the pool of scenes; kept in `runs`.
         minutes: a limit on training time.
+        device: where torch trains; "cuda" takes a few minutes for each stage.
+        batch: images for each step, if not the stage's own number.
     """
     if stage == "report":
         return report(runs)
-    pool = ScenePool.cached(runs / f"stills-{scenes}.pt", scenes, 2000, world)
-    task = _task(stage, pool, runs)
+    pool = ScenePool.cached(runs / f"stills-{scenes}.pt", scenes, 2000, world).to(device)
+    task = _task(stage, pool, runs, {} if batch is None else {"batch": batch})
     print(stage, fit(task, runs, minutes=minutes))
     if stage == "reader":
         write_weights(task.net.state_dict(), runs / "reader.safetensors")
@@ -69,22 +79,22 @@ def result(name: str, runs: Path) -> Path:
     raise FileNotFoundError(f"{stage} has no result yet: run `python -m training --only {stage}`.")
 
 
-def _task(stage: str, pool: ScenePool, runs: Path):
+def _task(stage: str, pool: ScenePool, runs: Path, settings: dict):
     if stage == "reader":
-        return ReaderTask(pool)
+        return ReaderTask(pool, **settings)
     if stage == "vqgan":
-        return VqganTask(pool, start=_committed(runs))
+        return VqganTask(pool, start=_committed(), **settings)
     if stage == "stage1":
-        return ProxyTask(pool, load_vqgan(result("vqgan.safetensors", runs)))
+        return ProxyTask(pool, load_vqgan(result("vqgan.safetensors", runs)), **settings)
     if stage == "single":
-        return SingleStageTask(pool)
+        return SingleStageTask(pool, **settings)
     model = TiTok(SPEC)
     trained = load_file(result("stage1", runs) / "model.safetensors")
     model.load_state_dict({key: value.float() for key, value in trained.items()})
-    return PixelTask(pool, model)
+    return PixelTask(pool, model, **settings)
 
 
-def _committed(runs: Path) -> Vqgan | None:
+def _committed() -> Vqgan | None:
     path = WEIGHTS / "vqgan.safetensors"
     return load_vqgan(path) if path.exists() else None
 

@@ -112,9 +112,10 @@ class VqganTask:
         torch.manual_seed(seed)
         self.pool, self.steps, self.batch = pool, steps, batch
         self.generator = torch.Generator().manual_seed(seed)
-        self.perceptual = perceptual or FeatureDistance()
-        self.model = Vqgan(spec).to(memory_format=torch.channels_last)
-        self.codebook = CodebookLearner(self.model.quantize.embedding, unit=False)
+        device = pool.images.device
+        self.perceptual = perceptual or FeatureDistance().to(device)
+        self.model = Vqgan(spec).to(device, memory_format=torch.channels_last)
+        self.codebook = CodebookLearner(self.model.quantize.embedding, unit=False).to(device)
         if start is not None:  # goes on from its weights and its codebook
             self.model.load_state_dict(start.state_dict())
             self.codebook.total.copy_(self.model.quantize.embedding.weight)

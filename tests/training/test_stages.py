@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from tokenopt_core.demo.still_life import render, sample
+from tokenopt_core.demo.still_life import render, sample, world
 from tokenopt_core.tokenizers import TiTok, load_tokenizer, save_tokenizer
 from tokenopt_core.tokenizers.spec import PixelStage, TokenizerSpec, ViTSize
 from training.loop import fit
@@ -18,6 +21,7 @@ from training.scenes import ScenePool
 from training.single import SingleStageTask
 from training.vqgan import Vqgan, VqganTask, exported
 
+ROOT = Path(__file__).parents[2]
 STAGE = PixelStage(
     hidden_channels=8,
     channel_mult=(1, 1, 1, 1, 1),
@@ -59,21 +63,29 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module")
-def pool():
+def make_pool() -> ScenePool:
     scenes = sample(16, seed=3)
     images = F.avg_pool2d(render(scenes, seed=3), 4)
     return ScenePool((images * 255).round().byte(), scenes.indices)
 
 
-@pytest.fixture(scope="module")
-def vqgan(pool):
+def some_vqgan(pool: ScenePool) -> Vqgan:
     """A network whose codes tell the scenes apart."""
     torch.manual_seed(1)
     network = Vqgan(VQGAN).requires_grad_(False).eval()
     images, _ = pool.batch(16, torch.Generator().manual_seed(1))
     network.quantize.embedding.weight.copy_(network.encode(images).flatten(0, 1)[:32])
     return network
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return make_pool()
+
+
+@pytest.fixture(scope="module")
+def vqgan(pool):
+    return some_vqgan(pool)
 
 
 DIRECT = replace(SPEC, legacy=False, pixel_stage=None)
@@ -193,3 +205,18 @@ def test_the_result_is_an_ordinary_tokenizer(pool, vqgan, tmp_path):
         expected = trained.decode(trained.quantize(trained.encode(images)).tokens)
         found = loaded.decode(loaded.quantize(loaded.encode(images)).tokens)
     assert torch.allclose(found, expected, atol=1e-4)
+
+
+def test_every_stage_trains_on_an_accelerator():
+    """A pretended one, which refuses to compute with tensors of the CPU."""
+    command = [sys.executable, "-m", "tests.training.on_pretended_device"]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert found.stdout.split() == ["vqgan", "stage1", "stage2", "single"], found.stderr
+
+
+def test_scenes_are_the_same_from_any_number_of_processes():
+    one = ScenePool.render_parallel(6, 5, world, chunk=6)
+    two = ScenePool.render_parallel(9, 5, world, chunk=6)
+    assert torch.equal(one.indices, two.indices[:6])
+    assert torch.equal(one.images, two.images[:6])
+    assert two.images.shape == (9, 3, 128, 128)
