@@ -7,6 +7,7 @@ python -m training --minutes 30          at most that long for each model (short
 python -m training --only grid vae       the comparators of benchmarks/science, not shipped
 python -m training --only vqgan          the next demo world's models, one stage at a time:
                                          reader, vqgan, stage1, stage2, single, report
+torchrun --nproc-per-node 2 -m training --only vqgan         the same by two processes
 """
 
 from __future__ import annotations

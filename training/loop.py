@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .processes import averaged, is_first
+
 
 class Task(Protocol):
     """One training job. `modules` are saved in checkpoints; `step` returns figures to show."""
@@ -39,12 +41,15 @@ def fit(task: Task, folder: Path, *, minutes: float | None = None, save_after: f
     checkpoint = folder / f"{task.name}.pt"
     step, seconds, figures = _resume(task, checkpoint)
     saved = time.perf_counter()
-    with tqdm(total=task.steps, initial=step, desc=task.name, mininterval=5) as bar:
+    with tqdm(
+        total=task.steps, initial=step, desc=task.name, mininterval=5, disable=not is_first()
+    ) as bar:
         while step < task.steps:
             started = time.perf_counter()
             progress = step / task.steps
             if minutes is not None:
-                progress = max(progress, seconds / (60 * minutes))
+                spent = averaged(torch.tensor(seconds, dtype=torch.float64)).item()
+                progress = max(progress, spent / (60 * minutes))
             if progress >= 1:
                 break
             new = task.step(progress)
@@ -59,11 +64,14 @@ def fit(task: Task, folder: Path, *, minutes: float | None = None, save_after: f
                 saved = time.perf_counter()
     _save(task, checkpoint, step, seconds, figures)
     record = {"steps": step, "seconds": round(seconds), "figures": figures}
-    (folder / f"{task.name}.json").write_text(json.dumps(record, indent=2) + "\n")
+    if is_first():
+        (folder / f"{task.name}.json").write_text(json.dumps(record, indent=2) + "\n")
     return record
 
 
 def _save(task: Task, path: Path, step: int, seconds: float, figures: dict[str, float]) -> None:
+    if not is_first():
+        return
     partial = path.with_suffix(".part")
     torch.save(
         {

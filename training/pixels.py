@@ -15,6 +15,7 @@ from tokenopt_core.tokenizers import TiTok
 from tokenopt_core.tokenizers.vqgan import to_grid
 
 from .imagenet import FeatureDistance
+from .processes import average_gradients
 from .recipe.discriminator import Discriminator
 from .recipe.losses import DiscriminatorLoss, Perceptual, generator_loss
 from .recipe.schedules import ParameterAverage, decay_groups, learning_rate
@@ -115,5 +116,6 @@ class PixelTask:
     def _descend(self, loss: Tensor, module: nn.Module) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        average_gradients(module.parameters())
         nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         self.optimizer.step()

@@ -17,6 +17,7 @@ from tokenopt_core.tokenizers import TiTok
 from tokenopt_core.tokenizers.spec import TokenizerSpec, ViTSize
 
 from .codebook import CodebookLearner
+from .processes import average_gradients, gathered
 from .recipe.clustering import ClusteringUpdate
 from .recipe.losses import proxy_loss
 from .recipe.schedules import ParameterAverage, decay_groups, learning_rate
@@ -100,11 +101,13 @@ class ProxyTask:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         trained = [p for p in self.model.parameters() if p.requires_grad]
+        average_gradients(trained)
         nn.utils.clip_grad_norm_(trained, 1.0)
         self.optimizer.step()
         figures = {"right": (logits.argmax(-1) == proxy).float().mean().item()}
         if self.start.started:
-            self.clustering(self.model.quantize, parts.features.detach(), parts.codes)
+            chosen = gathered(parts.features.detach()), gathered(parts.codes)
+            self.clustering(self.model.quantize, *chosen)
             figures["codes"] = (self.clustering.usage > 1e-5).float().mean().item()
         self.average.update(self.model)
         return figures | {"cross_entropy": proxy_loss(logits.detach(), proxy).item()}
@@ -113,6 +116,6 @@ class ProxyTask:
         """Loss and logits (b, p, classes) without quantization."""
         features = in_bfloat16(self.model.encoder, images, self.model.latent_tokens)
         unit = functional.normalize(features, dim=-1)
-        self.start.remember(unit.detach())
+        self.start.remember(gathered(unit.detach()))
         logits = in_bfloat16(self.model.decoder, unit, None)
         return proxy_loss(logits, proxy), logits

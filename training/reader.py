@@ -13,6 +13,7 @@ from tokenopt_core.demo.still_life import ATTRIBUTES, IMAGE_SIZE
 
 from .imagenet import WIDTHS, ImageNetFeatures
 from .loop import attribute_loss, set_lr
+from .processes import average_gradients
 from .scenes import ScenePool
 
 
@@ -61,6 +62,7 @@ class ReaderTask:
             loss = attribute_loss(self.net(images), indices)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        average_gradients(p for module in self.modules.values() for p in module.parameters())
         self.optimizer.step()
         return {"loss": loss.item()}
 

@@ -15,6 +15,8 @@ from tqdm import tqdm
 from tokenopt_core.demo import world as flat_world
 from tokenopt_core.demo.world import Attributes
 
+from .processes import own
+
 
 class ScenePool:
     """Scenes as uint8 images (n, 3, s, s) with their attribute indices (n, attributes)."""
@@ -28,8 +30,11 @@ class ScenePool:
         return ScenePool(self.images.to(device), self.indices.to(device))
 
     def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Images (n, 3, s, s) in [0, 1] and indices (n, attributes), drawn with replacement."""
-        rows = torch.randint(len(self.indices), (n,), generator=generator)
+        """Images (n, 3, s, s) in [0, 1] and indices (n, attributes), drawn with replacement.
+
+        Of several processes each gets its share of the `n` scenes.
+        """
+        rows = own(torch.randint(len(self.indices), (n,), generator=generator))
         return self.images[rows].float() / 255, self.indices[rows]
 
     @classmethod

@@ -15,6 +15,7 @@ from tokenopt_core.tokenizers.spec import TokenizerSpec
 
 from .codebook import CodebookLearner
 from .pixels import PixelTask
+from .processes import gathered
 from .proxy import FREE_SHARE
 from .proxy import SPEC as TWO_STAGES
 from .recipe.clustering import ClusteringUpdate
@@ -74,13 +75,13 @@ class SingleStageTask(PixelTask):
         features = in_bfloat16(model.encoder, images, model.latent_tokens)
         if progress < FREE_SHARE and not self.start.started:
             tokens = functional.normalize(features, dim=-1)
-            self.start.remember(tokens.detach())
+            self.start.remember(gathered(tokens.detach()))
             rest = features.new_zeros(())
         else:
             self.start.start(self.generator)
             tokens, codes = model.quantize(features)
             rest = quantizer_loss(model.quantize, features, codes)
-            self._chosen = features.detach(), codes
+            self._chosen = gathered(features.detach()), gathered(codes)
         return in_bfloat16(model.decoder, tokens, None), rest
 
     def step(self, progress: float) -> dict[str, float]:

@@ -22,6 +22,7 @@ from tokenopt_core.tokenizers.config import config_of
 from .export import write_json, write_weights
 from .loop import fit, restore
 from .pixels import PixelTask
+from .processes import is_first, start, wait
 from .proxy import SPEC, ProxyTask
 from .reader import Reader, ReaderTask, kept
 from .scenes import ScenePool
@@ -53,9 +54,17 @@ def run(
     """
     if stage == "report":
         return report(runs)
-    pool = ScenePool.cached(runs / f"stills-{scenes}.pt", scenes, 2000, world).to(device)
+    start(device)
+    path = runs / f"stills-{scenes}.pt"
+    if is_first():
+        ScenePool.cached(path, scenes, 2000, world)
+    wait()
+    pool = ScenePool.cached(path, scenes, 2000, world).to(device)
     task = _task(stage, pool, runs, {} if batch is None else {"batch": batch})
-    print(stage, fit(task, runs, minutes=minutes))
+    record = fit(task, runs, minutes=minutes)
+    if not is_first():
+        return None
+    print(stage, record)
     if stage == "reader":
         write_weights(task.net.state_dict(), runs / "reader.safetensors")
     elif stage == "vqgan":

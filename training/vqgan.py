@@ -26,6 +26,7 @@ from tokenopt_core.tokenizers.vqgan import to_grid
 from .codebook import CodebookLearner
 from .imagenet import FeatureDistance
 from .loop import WeightAverage, set_lr
+from .processes import average_gradients, gathered
 from .recipe.losses import Perceptual
 from .scenes import ScenePool
 from .tokenizer import in_bfloat16
@@ -140,12 +141,13 @@ class VqganTask:
         loss = 10 * mse + error.abs().mean() + 0.25 * commitment
         figures = {"psnr": -10 * math.log10(mse.item()), "commitment": commitment.item()}
         if torch.rand((), generator=self.generator) < 1 / FEATURES_EVERY:
-            half = self.batch // 2
+            half = len(images) // 2
             features = self.perceptual(decoded[:half], images[:half])
             loss = loss + 0.02 * FEATURES_EVERY * features
             figures["features"] = features.item()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        average_gradients(self.model.parameters())
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.average.update(self.model, progress)
@@ -154,13 +156,14 @@ class VqganTask:
     def _tokens(self, latents: Tensor, progress: float) -> tuple[Tensor, Tensor]:
         """Quantized latents (b, n, d) with straight-through gradients, and the commitment loss."""
         if progress < FREE_SHARE and not self.codebook.started:
-            self.codebook.remember(latents.detach())
+            self.codebook.remember(gathered(latents.detach()))
             return latents, latents.new_zeros(())
         self.codebook.start(self.generator)
         quantized = self.model.quantize(latents)
         codes = functional.embedding(quantized.codes, self.model.quantize.embedding.weight)
         if progress < 1 - FIXED_SHARE:
-            self.codebook.update(latents.detach(), quantized.codes, self.generator)
+            chosen = gathered(latents.detach()), gathered(quantized.codes)
+            self.codebook.update(*chosen, self.generator)
         return quantized.tokens, (latents - codes.detach()).square().mean()
 
 

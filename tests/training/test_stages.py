@@ -14,9 +14,12 @@ from torch.nn import functional as F
 from tokenopt_core.demo.still_life import render, sample, world
 from tokenopt_core.tokenizers import TiTok, load_tokenizer, save_tokenizer
 from tokenopt_core.tokenizers.spec import PixelStage, TokenizerSpec, ViTSize
+from training import pixels, proxy, single
+from training import vqgan as vqgan_stage
 from training.loop import fit
 from training.pixels import PixelTask
 from training.proxy import ProxyTask
+from training.recipe.stages import called
 from training.scenes import ScenePool
 from training.single import SingleStageTask
 from training.vqgan import Vqgan, VqganTask, exported
@@ -73,7 +76,7 @@ def some_vqgan(pool: ScenePool) -> Vqgan:
     """A network whose codes tell the scenes apart."""
     torch.manual_seed(1)
     network = Vqgan(VQGAN).requires_grad_(False).eval()
-    images, _ = pool.batch(16, torch.Generator().manual_seed(1))
+    images = pool.images.float() / 255
     network.quantize.embedding.weight.copy_(network.encode(images).flatten(0, 1)[:32])
     return network
 
@@ -205,6 +208,39 @@ def test_the_result_is_an_ordinary_tokenizer(pool, vqgan, tmp_path):
         expected = trained.decode(trained.quantize(trained.encode(images)).tokens)
         found = loaded.decode(loaded.quantize(loaded.encode(images)).tokens)
     assert torch.allclose(found, expected, atol=1e-4)
+
+
+STEPS_OF_TWO = 8
+
+
+def make_task(stage: str):
+    """A stage in float32: sums of 16 bits depend on how many images a process has."""
+    for module in (vqgan_stage, proxy, pixels, single):
+        module.in_bfloat16 = called
+    pool = make_pool()
+    if stage == "stage1":
+        return proxy_task(pool, some_vqgan(pool))
+    return {"vqgan": vqgan_task, "stage2": pixel_task, "single": single_task}[stage](pool)
+
+
+@pytest.mark.parametrize("stage", ["vqgan", "stage1", "stage2", "single"])
+def test_two_processes_train_as_one(tmp_path, monkeypatch, stage):
+    for module in (vqgan_stage, proxy, pixels, single):
+        monkeypatch.setattr(module, "in_bfloat16", called)  # restored after the test
+    alone = make_task(stage)
+    start = {name: value.clone() for name, value in alone.model.named_parameters()}
+    for step in range(STEPS_OF_TWO):
+        alone.step(step / STEPS_OF_TWO)
+    path = tmp_path / "weights.pt"
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    module = ["-m", "tests.training.in_two_processes", stage, str(path)]
+    subprocess.run([sys.executable, *command, *module], check=True, cwd=ROOT)
+    found = torch.load(path, weights_only=True)
+    moved, apart = 0.0, 0.0
+    for name, value in alone.model.named_parameters():
+        moved += (value - start[name]).abs().sum().item()
+        apart += (value - found[name]).abs().sum().item()
+    assert apart < 0.02 * moved
 
 
 def test_every_stage_trains_on_an_accelerator():

@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from tokenopt_core.tokenizers.base import Posterior
 from tokenopt_core.tokenizers.quantize import VectorQuantizer
 
+from ..processes import averaged
+
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 LPIPS_SHIFT, LPIPS_SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
@@ -154,6 +156,6 @@ class DiscriminatorLoss(nn.Module):
         lecam = F.relu(real.mean() - self.mean_fake).square()
         lecam = self.lecam_weight * (lecam + F.relu(self.mean_real - fake.mean()).square())
         with torch.no_grad():
-            self.mean_real.lerp_(real.mean(), 1 - self.decay)
-            self.mean_fake.lerp_(fake.mean(), 1 - self.decay)
+            self.mean_real.lerp_(averaged(real.mean()), 1 - self.decay)
+            self.mean_fake.lerp_(averaged(fake.mean()), 1 - self.decay)
         return hinge + lecam, lecam
