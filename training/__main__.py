@@ -5,6 +5,9 @@ python -m training --only tokenizer      one stage: scenes, judge, features, tok
                                          clip-blends, export, generator, measure
 python -m training --minutes 30          at most that long for each model (shorter schedules)
 python -m training --only grid vae       the comparators of benchmarks/science, not shipped
+python -m training --only vqgan          the next demo world's models, one stage at a time:
+                                         reader, vqgan, stage1, stage2, single, report
+torchrun --nproc-per-node 2 -m training --only vqgan         the same by two processes
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from safetensors.torch import load_file
 
 from tokenopt_core.tokenizers import load_tokenizer
 
+from . import stills
 from .blends import BlendTask
 from .classifiers import FeatureNet, FeatureTask, JudgeTask
 from .clip import ClipTask
@@ -53,14 +57,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m training", description="Train, export and measure the demo models."
     )
-    parser.add_argument("--only", nargs="+", choices=(*STAGES, *COMPARATORS), default=STAGES)
+    parser.add_argument(
+        "--only", nargs="+", choices=(*STAGES, *COMPARATORS, *stills.STAGES), default=STAGES
+    )
     parser.add_argument("--minutes", type=float, help="at most that long for each model")
     parser.add_argument("--warm", action="store_true", help="start from the shipped weights")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--scenes", type=int, default=100_000, help="size of the scene pool")
+    parser.add_argument("--device", default="cpu", help="of the next demo world's stages")
+    parser.add_argument("--batch", type=int, help="images a step, of the next demo world's stages")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    for stage in (*STAGES, *COMPARATORS):
+    for stage in (*STAGES, *COMPARATORS, *stills.STAGES):
         if stage in arguments.only:
             _stage(stage, arguments)
 
@@ -74,6 +82,15 @@ def _stage(stage: str, arguments: argparse.Namespace) -> None:
         _measure()
     elif stage in COMPARATORS:
         _comparator(stage, arguments)
+    elif stage in stills.STAGES:
+        stills.run(
+            stage,
+            RUNS,
+            scenes=arguments.scenes,
+            minutes=arguments.minutes,
+            device=arguments.device,
+            batch=arguments.batch,
+        )
     else:
         task = _task(stage, _pool(arguments))
         if arguments.warm and not (RUNS / f"{task.name}.pt").exists():

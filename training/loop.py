@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .processes import averaged, is_first
+
 
 class Task(Protocol):
     """One training job. `modules` are saved in checkpoints; `step` returns figures to show."""
@@ -25,24 +27,29 @@ class Task(Protocol):
     def step(self, progress: float) -> dict[str, float]: ...
 
 
-def fit(task: Task, folder: Path, *, minutes: float | None = None, save_every: int = 100) -> dict:
+def fit(task: Task, folder: Path, *, minutes: float | None = None, save_after: float = 120) -> dict:
     """Trains `task` to its last step, from its newest checkpoint if there is one.
 
     Args:
         folder: checkpoints and `<name>.json` (steps, seconds, figures) are written here.
         minutes: a limit on training time; the schedules then end at whichever comes first.
+        save_after: seconds between checkpoints.
     Returns:
         The record written beside the checkpoint.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f"{task.name}.pt"
     step, seconds, figures = _resume(task, checkpoint)
-    with tqdm(total=task.steps, initial=step, desc=task.name, mininterval=5) as bar:
+    saved = time.perf_counter()
+    with tqdm(
+        total=task.steps, initial=step, desc=task.name, mininterval=5, disable=not is_first()
+    ) as bar:
         while step < task.steps:
             started = time.perf_counter()
             progress = step / task.steps
             if minutes is not None:
-                progress = max(progress, seconds / (60 * minutes))
+                spent = averaged(torch.tensor(seconds, dtype=torch.float64)).item()
+                progress = max(progress, spent / (60 * minutes))
             if progress >= 1:
                 break
             new = task.step(progress)
@@ -52,15 +59,19 @@ def fit(task: Task, folder: Path, *, minutes: float | None = None, save_every: i
             bar.update()
             if step % 20 == 0:
                 bar.set_postfix({k: f"{v:.3f}" for k, v in figures.items()})
-            if step % save_every == 0:
+            if time.perf_counter() - saved > save_after:
                 _save(task, checkpoint, step, seconds, figures)
+                saved = time.perf_counter()
     _save(task, checkpoint, step, seconds, figures)
     record = {"steps": step, "seconds": round(seconds), "figures": figures}
-    (folder / f"{task.name}.json").write_text(json.dumps(record, indent=2) + "\n")
+    if is_first():
+        (folder / f"{task.name}.json").write_text(json.dumps(record, indent=2) + "\n")
     return record
 
 
 def _save(task: Task, path: Path, step: int, seconds: float, figures: dict[str, float]) -> None:
+    if not is_first():
+        return
     partial = path.with_suffix(".part")
     torch.save(
         {
@@ -77,7 +88,7 @@ def _save(task: Task, path: Path, step: int, seconds: float, figures: dict[str, 
 def _resume(task: Task, path: Path) -> tuple[int, float, dict[str, float]]:
     if not path.exists():
         return 0, 0.0, {}
-    saved = torch.load(path, weights_only=True)
+    saved = torch.load(path, weights_only=True, map_location="cpu")
     for name, module in task.modules.items():
         module.load_state_dict(saved["modules"][name])
     task.optimizer.load_state_dict(saved["optimizer"])

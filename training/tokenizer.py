@@ -198,7 +198,8 @@ def unit_channels(features: Tensor) -> Tensor:
 @torch.no_grad()
 def initialize(model: TiTok) -> None:
     """Initial values under which a small ViT leaves its plateau at once."""
-    for side, size in ((model.encoder, SPEC.encoder), (model.decoder, SPEC.decoder)):
+    spec = model.spec
+    for side, size in ((model.encoder, spec.encoder), (model.decoder, spec.decoder)):
         for name, parameter in side.transformer.named_parameters():
             if parameter.ndim == 2:
                 std = parameter.shape[1] ** -0.5
@@ -211,11 +212,15 @@ def initialize(model: TiTok) -> None:
     patches = model.encoder.patch_embed
     patches.weight.normal_(std=3 * patches.weight[0].numel() ** -0.5)
     patches.bias.copy_(-0.5 * patches.weight.sum(dim=(1, 2, 3)))
-    model.encoder.conv_out.weight.normal_(std=SPEC.encoder.width**-0.5)
+    model.encoder.conv_out.weight.normal_(std=spec.encoder.width**-0.5)
     model.decoder.decoder_embed.weight.normal_(std=1.0)
-    model.decoder.conv_out.weight.zero_()
-    model.decoder.conv_out.weight[range(3), range(3), 1, 1] = 1
-    model.decoder.ffn[0].bias.fill_(0.5)
+    if spec.legacy:
+        for layer in (model.decoder.ffn[0], model.decoder.ffn[2]):
+            layer.weight.normal_(std=layer.weight.shape[1] ** -0.5)
+    else:
+        model.decoder.conv_out.weight.zero_()
+        model.decoder.conv_out.weight[range(3), range(3), 1, 1] = 1
+        model.decoder.ffn[0].bias.fill_(0.5)
 
 
 def sine_cosine(grid: int, width: int) -> Tensor:

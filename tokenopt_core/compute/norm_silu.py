@@ -1,4 +1,4 @@
-"""Group normalization and SiLU as one step, whose backward pass suits a CPU and frozen weights.
+"""Group normalization and SiLU as one step, whose backward pass suits a CPU.
 
 torch's own backward of a group norm takes, on a CPU with matrix units in bfloat16, as long as all
 convolutions of the pixel decoder together: its sums over pixels are not vectorized for channels
@@ -21,16 +21,15 @@ LEAST_EXACT_PIXELS = 256 * 256  # in float32
 
 def norm_silu(norm: nn.GroupNorm, x: Tensor) -> Tensor:
     """SiLU of the normalized x (b, c, h, w), by whichever way is faster; equal up to rounding."""
-    frozen = not (norm.weight.requires_grad or norm.bias.requires_grad)
     suits = x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last)
     least = LEAST_PIXELS if x.element_size() == 2 else LEAST_EXACT_PIXELS
-    if suits and frozen and x.requires_grad and x[0, 0].numel() >= least:
+    if suits and x.requires_grad and x[0, 0].numel() >= least:
         return _NormSilu.apply(x, norm.weight, norm.bias, norm.num_groups, norm.eps)[0]
     return F.silu(norm(x))
 
 
 class _NormSilu(torch.autograd.Function):
-    """For x channels last and weights that get no gradient."""
+    """For x channels last."""
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float):
@@ -54,13 +53,21 @@ class _NormSilu(torch.autograd.Function):
         result = torch.ops.aten.silu_backward(gradient, normed)
         pixels, inner = _pixels(x), _pixels(result)
         share = inner.new_full((len(inner), 1, inner.shape[1]), 1 / inner.shape[1])
-        means = ((share @ inner).squeeze(1), (share @ (inner * pixels)).squeeze(1))
         exact = torch.promote_types(x.dtype, torch.float32)
-        factors = _factors(*(value.to(exact) for value in (*means, mean, rstd, weight)))
+        plain = (share @ inner).squeeze(1).to(exact)
+        with_x = (share @ (inner * pixels)).squeeze(1).to(exact)
+        mean, rstd = mean.to(exact), rstd.to(exact)
+        factors = _factors(plain, with_x, mean, rstd, weight.to(exact))
         of_x, of_gradient, constant = (value.unsqueeze(1).to(x.dtype) for value in factors)
         rest = torch.addcmul(constant, pixels, of_x)
         torch.addcmul(rest, inner, of_gradient, out=inner)
-        return result, None, None, None, None
+        if not (ctx.needs_input_grad[1] or ctx.needs_input_grad[2]):
+            return result, None, None, None, None
+        width = len(weight) // mean.shape[1]
+        mean, rstd = (value.repeat_interleave(width, dim=1) for value in (mean, rstd))
+        of_weight = ((with_x - mean * plain) * rstd).sum(0) * inner.shape[1]
+        of_bias = plain.sum(0) * inner.shape[1]
+        return result, of_weight.to(weight.dtype), of_bias.to(weight.dtype), None, None
 
 
 def _factors(

@@ -47,7 +47,8 @@ def make_spec(name: str, shapes: Shapes, config: Mapping[str, Any] | None = None
         KeyError: a tensor that every tokenizer has is missing.
         ValueError: the config has an unusable value or contradicts itself.
     """
-    fields = infer_fields(shapes)
+    groups = look_up(config or {}, "model.vq_model.pixel_stage.norm_groups")
+    fields = infer_fields(shapes) if groups is None else infer_fields(shapes, groups)
     if config is not None:
         fields |= _config_fields(config, fields)
         _check_size(fields, shapes)

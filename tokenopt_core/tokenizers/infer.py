@@ -1,8 +1,8 @@
 """Inference of a tokenizer's architecture from the shapes of a checkpoint's tensors.
 
-All of a `TokenizerSpec` can be read from them but three things, for which the rules of the
+All of a `TokenizerSpec` can be read from them but four things, for which the rules of the
 released checkpoints are used: heads of 64 channels, normalized tokens if and only if they have 12
-channels, and 16 x 16 latent positions in a MaskGIT-VQGAN.
+channels, 16 x 16 latent positions in a MaskGIT-VQGAN, and 32 groups in its norms.
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ NORMALIZED_SIZE = 12
 LATENT_GRID = 16
 
 
-def infer_fields(shapes: Shapes) -> dict[str, Any]:
+def infer_fields(shapes: Shapes, norm_groups: int = 32) -> dict[str, Any]:
     """Fields of a `TokenizerSpec` (all but its name) from tensor shapes by key.
+
+    Args:
+        norm_groups: of a pixel stage. Its widths must be multiples of it.
 
     Raises:
         KeyError: a tensor without which no tokenizer can be recognized is not there.
     """
     if "encoder.conv_in.weight" in shapes:
-        return _vqgan_fields(shapes)
-    return _titok_fields(shapes)
+        return _vqgan_fields(shapes, norm_groups)
+    return _titok_fields(shapes, norm_groups)
 
 
-def _vqgan_fields(shapes: Shapes) -> dict[str, Any]:
+def _vqgan_fields(shapes: Shapes, norm_groups: int) -> dict[str, Any]:
     codebook_size, token_size = shapes["quantize.embedding.weight"]
-    stage = _pixel_stage(shapes, "decoder", codebook_size)
+    stage = _pixel_stage(shapes, "decoder", codebook_size, norm_groups)
     return {
         "layout": "maskgit-vqgan",
         "kind": "vq",
@@ -44,7 +47,7 @@ def _vqgan_fields(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-def _titok_fields(shapes: Shapes) -> dict[str, Any]:
+def _titok_fields(shapes: Shapes, norm_groups: int) -> dict[str, Any]:
     encoder_patch = shapes["encoder.patch_embed.weight"][-1]
     image_size = encoder_patch * isqrt(shapes["encoder.positional_embedding"][0] - 1)
     grid = isqrt(shapes["decoder.positional_embedding"][0] - 1)
@@ -65,7 +68,7 @@ def _titok_fields(shapes: Shapes) -> dict[str, Any]:
         "encoder_patch": encoder_patch,
         "decoder_patch": image_size // max(grid, 1),
         "legacy": legacy,
-        "pixel_stage": _second_stage(shapes) if legacy else None,
+        "pixel_stage": _second_stage(shapes, norm_groups) if legacy else None,
         "text_length": shapes["decoder.text_guidance_positional_embedding"][0] if text else None,
         "text_size": text[1] if text else None,
     }
@@ -77,11 +80,12 @@ def _vit_size(shapes: Shapes, side: str) -> ViTSize:
     return ViTSize(width=width, layers=layers, heads=max(1, width // HEAD_SIZE))
 
 
-def _second_stage(shapes: Shapes) -> PixelStage:
-    return _pixel_stage(shapes, "pixel_decoder", shapes["pixel_quantize.embedding.weight"][0])
+def _second_stage(shapes: Shapes, norm_groups: int) -> PixelStage:
+    codes = shapes["pixel_quantize.embedding.weight"][0]
+    return _pixel_stage(shapes, "pixel_decoder", codes, norm_groups)
 
 
-def _pixel_stage(shapes: Shapes, prefix: str, num_embeddings: int) -> PixelStage:
+def _pixel_stage(shapes: Shapes, prefix: str, num_embeddings: int, norm_groups: int) -> PixelStage:
     levels = count_modules(shapes, f"{prefix}.up.")
     widths = [shapes[f"{prefix}.up.{level}.block.0.conv1.weight"][0] for level in range(levels)]
     # The first factor is 1 in every known checkpoint; only the encoder's conv_in could tell.
@@ -92,6 +96,7 @@ def _pixel_stage(shapes: Shapes, prefix: str, num_embeddings: int) -> PixelStage
         num_res_blocks=count_modules(shapes, f"{prefix}.up.0.block."),
         z_channels=shapes[f"{prefix}.conv_in.weight"][1],
         num_embeddings=num_embeddings,
+        norm_groups=norm_groups,
     )
 
 

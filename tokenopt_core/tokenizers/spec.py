@@ -14,7 +14,6 @@ from ..checks import shown
 LAYOUTS = ("titok", "tatitok", "maskgit-vqgan")
 KINDS = ("vq", "vae")
 SCHEDULES = ("constant", "cosine")
-NORM_GROUPS = 32  # of the group normalization in a pixel stage
 # Far beyond every tokenizer there is, and small enough that no product of sizes overflows: a file
 # must not be able to ask for a network that takes an hour or all memory to build.
 MOST = 2**16
@@ -75,16 +74,20 @@ VIT_SIZES = {
 
 @dataclass(frozen=True, kw_only=True)
 class PixelStage:
-    """Sizes of the MaskGIT-VQGAN: the legacy TiTok's second stage, or a tokenizer of its own."""
+    """Sizes of the MaskGIT-VQGAN: the legacy TiTok's second stage, or a tokenizer of its own.
+
+    `norm_groups`, of every group normalization, cannot be read from weights, only from a config.
+    """
 
     hidden_channels: int = 128
     channel_mult: tuple[int, ...] = (1, 1, 2, 2, 4)
     num_res_blocks: int = 2
     z_channels: int = 256
     num_embeddings: int = 1024
+    norm_groups: int = 32
 
     def __post_init__(self) -> None:
-        check_counts(self, "hidden_channels", "num_res_blocks", "z_channels", "num_embeddings")
+        check_counts(self, *(f for f in type(self).__annotations__ if f != "channel_mult"))
         factors = self.channel_mult
         listed = isinstance(factors, list | tuple) and 1 <= len(factors) <= MOST_LEVELS
         most = MOST // self.hidden_channels
@@ -94,9 +97,10 @@ class PixelStage:
                 f"each of at most {MOST_LEVELS} levels (at most {most})."
             )
         object.__setattr__(self, "channel_mult", tuple(factors))
-        if self.hidden_channels % NORM_GROUPS:
+        if self.hidden_channels % self.norm_groups:
             raise ValueError(
-                f"hidden_channels is {self.hidden_channels}, expected a multiple of {NORM_GROUPS}."
+                f"hidden_channels is {self.hidden_channels}, expected a multiple of "
+                f"{self.norm_groups}."
             )
 
     @property

@@ -17,7 +17,9 @@ from ..compute.norm_silu import norm_silu
 from ..images.fit import fit_images
 from .base import Tokenizer, check_text, check_tokens
 from .quantize import VectorQuantizer
-from .spec import NORM_GROUPS, PixelStage, TokenizerSpec
+from .spec import PixelStage, TokenizerSpec
+
+BLOCK = 2**25 - 1  # bytes: larger blocks of memory are fresh pages at each use
 
 
 class ResBlock(nn.Module):
@@ -27,11 +29,11 @@ class ResBlock(nn.Module):
     its input: the input reaches the output through the convolutions only.
     """
 
-    def __init__(self, width_in: int, width_out: int) -> None:
+    def __init__(self, width_in: int, width_out: int, groups: int) -> None:
         super().__init__()
-        self.norm1 = group_norm(width_in)
+        self.norm1 = group_norm(width_in, groups)
         self.conv1 = nn.Conv2d(width_in, width_out, 3, padding=1, bias=False)
-        self.norm2 = group_norm(width_out)
+        self.norm2 = group_norm(width_out, groups)
         self.conv2 = nn.Conv2d(width_out, width_out, 3, padding=1, bias=False)
         if width_in != width_out:
             self.nin_shortcut = nn.Conv2d(width_out, width_out, 1, bias=False)
@@ -68,9 +70,11 @@ class EnlargingConv(nn.Conv2d):
 class Level(nn.Module):
     """The residual blocks of one resolution and, going up, the convolution after enlarging."""
 
-    def __init__(self, width_in: int, width_out: int, blocks: int, enlarge: bool = False) -> None:
+    def __init__(
+        self, width_in: int, width_out: int, stage: PixelStage, enlarge: bool = False
+    ) -> None:
         super().__init__()
-        self.block = res_blocks(width_in, width_out, blocks)
+        self.block = res_blocks(width_in, width_out, stage.num_res_blocks, stage.norm_groups)
         self.upsample_conv = EnlargingConv(width_out) if enlarge else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,11 +91,10 @@ class PixelEncoder(nn.Module):
         self.conv_in = nn.Conv2d(3, stage.hidden_channels, 3, padding=1, bias=False)
         inputs = [stage.hidden_channels, *widths[:-1]]
         self.down = nn.ModuleList(
-            Level(before, width, stage.num_res_blocks)
-            for before, width in zip(inputs, widths, strict=True)
+            Level(before, width, stage) for before, width in zip(inputs, widths, strict=True)
         )
-        self.mid = res_blocks(widths[-1], widths[-1], 2)
-        self.norm_out = group_norm(widths[-1])
+        self.mid = res_blocks(widths[-1], widths[-1], 2, stage.norm_groups)
+        self.norm_out = group_norm(widths[-1], stage.norm_groups)
         self.conv_out = nn.Conv2d(widths[-1], stage.z_channels, 1)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -108,20 +111,21 @@ class PixelDecoder(nn.Module):
         super().__init__()
         widths = _widths(stage)
         self.conv_in = nn.Conv2d(stage.z_channels, widths[-1], 3, padding=1)
-        self.mid = res_blocks(widths[-1], widths[-1], 2)
+        self.mid = res_blocks(widths[-1], widths[-1], 2, stage.norm_groups)
         inputs = [*widths[1:], widths[-1]]
         self.up = nn.ModuleList(
-            Level(before, width, stage.num_res_blocks, enlarge=level > 0)
+            Level(before, width, stage, enlarge=level > 0)
             for level, (before, width) in enumerate(zip(inputs, widths, strict=True))
         )
-        self.norm_out = group_norm(widths[0])
+        self.norm_out = group_norm(widths[0], stage.norm_groups)
         self.conv_out = nn.Conv2d(widths[0], 3, 3, padding=1)
 
     def forward(self, latents: Tensor) -> Tensor:
         if latents.device.type != "cpu" or len(latents) <= 1:
             return self._decode(latents)
-        # One image after the other: blocks of memory above 32 MiB are fresh pages at each use.
-        return torch.cat([self._decode(one) for one in latents.split(1)])
+        positions = latents[0, 0].numel() * 4 ** (len(self.up) - 1)
+        one = positions * self.conv_out.in_channels * latents.element_size()
+        return torch.cat([self._decode(some) for some in latents.split(max(1, BLOCK // one))])
 
     def _decode(self, latents: Tensor) -> Tensor:
         x = self.mid(self.conv_in(latents))
@@ -164,15 +168,15 @@ def to_grid(x: Tensor, grid: int) -> Tensor:
     return image.clone(memory_format=torch.channels_last) if x.device.type == "cpu" else image
 
 
-def res_blocks(width_in: int, width_out: int, count: int) -> nn.Sequential:
+def res_blocks(width_in: int, width_out: int, count: int, groups: int) -> nn.Sequential:
     """`count` residual blocks, of which the first changes the width."""
     widths = [width_in] + [width_out] * count
-    return nn.Sequential(*(ResBlock(a, b) for a, b in pairwise(widths)))
+    return nn.Sequential(*(ResBlock(a, b, groups) for a, b in pairwise(widths)))
 
 
-def group_norm(width: int) -> nn.GroupNorm:
+def group_norm(width: int, groups: int) -> nn.GroupNorm:
     """The checkpoints' normalization."""
-    return nn.GroupNorm(NORM_GROUPS, width, eps=1e-6)
+    return nn.GroupNorm(groups, width, eps=1e-6)
 
 
 def _widths(stage: PixelStage) -> list[int]:

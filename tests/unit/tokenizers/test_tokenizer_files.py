@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.unit.tokenizer_specs import VQ
+from tests.unit.tokenizer_specs import LEGACY, VQ
 from tokenopt_core.files.weights import read_weights
 from tokenopt_core.tokenizers import RELEASES, build_tokenizer, config_of, load_tokenizer
 from tokenopt_core.tokenizers.config import look_up
@@ -34,6 +34,22 @@ def test_recommended_settings_are_kept_in_the_config(hub_layout):
         (path / "config.json").write_text(json.dumps(bad), encoding="utf-8")
         with pytest.raises(ValueError, match=rf"{name} is .*, expected (a number|one of)"):
             load_tokenizer(path)
+
+
+def test_norm_groups_are_kept_in_the_config(hub_layout):
+    """Weights do not tell them; widths that 32 groups cannot divide are possible too."""
+    stage = replace(LEGACY.pixel_stage, hidden_channels=16, norm_groups=4)
+    path = hub_layout(replace(LEGACY, pixel_stage=stage))
+    loaded = load_tokenizer(path)
+    assert loaded.spec.pixel_stage == stage
+    assert loaded.pixel_decoder.norm_out.num_groups == 4
+    config = json.loads((path / "config.json").read_text("utf-8"))
+    for groups, message in ((5, "16, expected a multiple of 5"), ("all", "norm_groups is 'all'")):
+        config["model"]["vq_model"]["pixel_stage"]["norm_groups"] = groups
+        (path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        with pytest.raises(ValueError, match=message):
+            load_tokenizer(path)
+    assert load_tokenizer(hub_layout(LEGACY)).spec.pixel_stage.norm_groups == 32
 
 
 def test_unusable_dtype(hub_layout):
