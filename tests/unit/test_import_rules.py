@@ -31,7 +31,7 @@ LAYERS = {
         "host report",
         "attributes files images loaders losses",
         "guides optimize study tokens",
-        "easy editing sweep",
+        "easy editing generators sweep",
     ),
     "benchmarks": (
         "command images markdown scenes stats",
