@@ -59,6 +59,7 @@ class Calls:
     def INPUT_TYPES(cls):
         sockets = ("TOKENOPT_TOKENIZER", "TOKENOPT_GUIDE", "IMAGE", "TOKENOPT_TOKENS")
         sockets += ("TOKENOPT_LOSS", "MASK", "TOKENOPT_ATTRIBUTE", "TOKENOPT_FIT")
+        sockets += ("TOKENOPT_GENERATOR",)
         texts = {"kinds": ("STRING",), "every": ("INT",), "texts": ("STRING",)}
         return {"required": texts | {socket: (socket,) for socket in sockets}}
 
