@@ -28,10 +28,10 @@ class LoadGenerator(io.ComfyNode):
                     default=GENERATORS.known[0],
                     tooltip="Which generator: the one of the tokenizer's name, because each was "
                     "trained with one tokenizer. 'demo', where it is listed, is included in this "
-                    "pack. A released model (ImageNet's 1000 classes, 0.7-1.2 GB) is downloaded "
-                    "into models/titok_generators the first time it runs. Your own weights in "
-                    "models/titok_generators, a .safetensors file or a folder with config.json, "
-                    "are listed too.",
+                    "pack. A released model (titok-l32, titok-b64, titok-s128: ImageNet's 1000 "
+                    "classes, 0.7-1.2 GB) is downloaded into models/titok_generators the first "
+                    "time it runs. Your own weights in models/titok_generators, a .safetensors "
+                    "file or a folder with config.json, are listed too.",
                 ),
                 download_input(),
             ],

@@ -160,8 +160,8 @@ def test_cancel_within_a_step(client, graph):
 @pytest.mark.parametrize(
     ("inputs", "parts"),
     [
-        ({"labels": "green sofa"}, ("label 'green sofa' is no class", "green star")),
-        ({"labels": "3"}, ("label '3'", "0 to 2")),
+        ({"labels": "green sofa"}, ("labels: 'green sofa' is no class", "green star")),
+        ({"labels": "3"}, ("labels: '3'", "0 to 2")),
         ({"keep_tokens": ["6", 0], "keep_positions": "all"}, ("all 16 tokens", "leave one out")),
         ({"keep_tokens": ["6", 0], "keep_positions": "16"}, ("keep_positions contains '16'",)),
         (

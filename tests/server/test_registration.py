@@ -96,7 +96,8 @@ SEARCHES = {
     "clip": (["LoadGuide", "ClipLoss"], ["ImagePromptLoss", "Judge", "EasyTextEdit"]),
     "morph": ([], ["Blend"]),
     "xy plot": ([], ["Sweep"]),
-    "load model": ([], ["LoadTokenizer", "LoadGuide"]),
+    "load model": ([], ["LoadTokenizer", "LoadGuide", "LoadGenerator"]),
+    "imagenet": ([], ["Generate", "LoadGenerator"]),
 }
 
 
