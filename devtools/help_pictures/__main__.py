@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..comfyui.layout import DEV, ROOT
 from ..comfyui.server import ComfyServer
-from . import attributes, generators, keeping, losses, overview, screen, sizes, tokens
+from . import attributes, keeping, losses, overview, screen, sizes, tokens
 from .sheet import save
 from .stage import Stage
 
@@ -19,7 +19,7 @@ OVERVIEW = ROOT / "docs" / "overview.webp"
 PICTURES = ROOT / "web" / "docs" / "images"
 RECIPES = {
     name: recipe
-    for module in (sizes, losses, generators, tokens, keeping, attributes, screen)
+    for module in (sizes, losses, tokens, keeping, attributes, screen)
     for name, recipe in module.RECIPES.items()
 }
 RECIPES["overview"] = overview.overview

@@ -16,13 +16,6 @@ NODE_ID = re.compile(r'node_id="(\w+)"')
 CONTRACT = {
     "TokenOpt_LoadTokenizer": ("Load TiTok", "tokenizer", "TOKENOPT_TOKENIZER"),
     "TokenOpt_LoadGuide": ("Load CLIP Guide", "model", "TOKENOPT_GUIDE"),
-    "TokenOpt_LoadGenerator": ("Load Generator", "model download", "TOKENOPT_GENERATOR"),
-    "TokenOpt_Generate": (
-        "Generate Tokens",
-        "generator tokenizer labels batch_size seed steps guidance_scale temperature "
-        "keep_tokens keep_positions preview_every",
-        "TOKENOPT_TOKENS IMAGE STRING",
-    ),
     "TokenOpt_EasyTextEdit": (
         "Easy Text Edit",
         "image prompt models steps tries seed fit tokenizer guide",

@@ -50,7 +50,7 @@ def downloadable() -> list[dict[str, str]]:
 
     A location is a path below ComfyUI's models folder.
     """
-    return [*_tokenizers(), *_guides(), *_generators()]
+    return [*_tokenizers(), *_guides()]
 
 
 def _tokenizers() -> Iterator[dict[str, str]]:
@@ -72,13 +72,6 @@ def _guides() -> Iterator[dict[str, str]]:
         words = open_clip.get_model_config(model)["text_cfg"].get("hf_tokenizer_name")
         for file in TOKENIZER if words else ():
             yield _model(f"titok_guides/{name}", words, file)
-
-
-def _generators() -> Iterator[dict[str, str]]:
-    from tokenopt_core.generators.registry import RELEASES
-
-    for name, release in RELEASES.items():
-        yield _model(f"titok_generators/{name}", release.repo, release.weights)
 
 
 def _model(folder: str, repo: str, file: str) -> dict[str, str]:

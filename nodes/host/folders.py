@@ -1,6 +1,6 @@
-"""The folders of models in ComfyUI's own: `titok`, `titok_guides` and `titok_generators`.
+"""The folders of models: `models/titok` and `models/titok_guides` of ComfyUI.
 
-A user's extra_model_paths.yaml may add places under the same names. Model names from the UI are
+A user's extra_model_paths.yaml may add places under the same two names. Model names from the UI are
 only ever looked up in what was found here; they are never joined to a path.
 """
 
@@ -16,17 +16,11 @@ from .compat import folder_paths
 
 TOKENIZERS = "titok"
 GUIDES = "titok_guides"
-GENERATORS = "titok_generators"
-CONFIG_FILES = {
-    TOKENIZERS: "config.json",
-    GUIDES: "open_clip_config.json",
-    GENERATORS: "config.json",
-}
-SINGLE_FILES = (TOKENIZERS, GENERATORS)  # whose weights tell everything without a config
+CONFIG_FILES = {TOKENIZERS: "config.json", GUIDES: "open_clip_config.json"}
 
 
 def register_model_folders() -> None:
-    """Makes the folders known to ComfyUI, beside the places that the user configured."""
+    """Makes both folders known to ComfyUI, beside the places that the user configured."""
     for kind in CONFIG_FILES:
         folder_paths.add_model_folder_path(kind, os.path.join(folder_paths.models_dir, kind))
         paths, suffixes = folder_paths.folder_names_and_paths[kind]
@@ -34,14 +28,14 @@ def register_model_folders() -> None:
 
 
 def local_models(kind: str) -> dict[str, Path]:
-    """Path of each model found: folders that hold a config, some also as one file."""
+    """Path of each model found: folders that hold a config, tokenizers also as one file."""
     roots = [Path(root) for root in folder_paths.get_folder_paths(kind)]
     models = {
         folder.relative_to(root).as_posix(): folder
         for root in reversed(roots)  # earlier roots win
         for folder in _model_folders(root, CONFIG_FILES[kind])
     }
-    if kind in SINGLE_FILES:
+    if kind == TOKENIZERS:
         for name in folder_paths.get_filename_list(kind):
             file = folder_paths.get_full_path(kind, name)
             hidden = any(part.startswith(".") for part in Path(name).parts)  # .NAME.partial

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...tokenopt_core.generators.spec import GeneratorSpec
 from ...tokenopt_core.images.fit import BLACK, NEARLY_BLACK, Fit, without_nearly_black
 from ...tokenopt_core.optimize.state import RunState
 from ...tokenopt_core.tokenizers.spec import TokenizerSpec
@@ -21,7 +20,6 @@ from .compat import ModelPatcher, io
 
 TokenizerSocket = io.Custom("TOKENOPT_TOKENIZER")
 GuideSocket = io.Custom("TOKENOPT_GUIDE")
-GeneratorSocket = io.Custom("TOKENOPT_GENERATOR")
 TokensSocket = io.Custom("TOKENOPT_TOKENS")
 LossSocket = io.Custom("TOKENOPT_LOSS")
 AttributeSocket = io.Custom("TOKENOPT_ATTRIBUTE")
@@ -61,14 +59,6 @@ class LoadedTokenizer(LoadedModel):
 
 class LoadedGuide(LoadedModel):
     """A `tokenopt_core` Guide."""
-
-
-class LoadedGenerator(LoadedModel):
-    """A `tokenopt_core` Generator; its `spec` says what it makes."""
-
-    @property
-    def spec(self) -> GeneratorSpec:
-        return self.module.spec
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,7 @@ def request_stop(prompt_id: str | None = None, node_id: str | None = None) -> li
         flags = [flag for flag in _running if flag.fits(prompt_id, node_id)]
     for flag in flags:
         flag._event.set()
-        log.info("TokenOpt (node %s): %s", flag.node_id, STOPPED)
+        log.info("Token Optimizer (node %s): %s", flag.node_id, STOPPED)
     return flags
 
 
@@ -89,8 +89,10 @@ def answer(body: bytes) -> tuple[int, dict[str, Any]]:
     with _lock:
         running = [flag.node_id for flag in _running]
     if not running:
-        return 409, {"error": "No run is under way, so there is nothing to stop."}
-    return 404, {"error": f"Nothing runs with {wish}: running now is node {', '.join(running)}."}
+        return 409, {"error": "No optimizer is running, so there is nothing to stop."}
+    return 404, {
+        "error": f"No optimizer runs with {wish}: running now is node {', '.join(running)}."
+    }
 
 
 def register_route() -> None:

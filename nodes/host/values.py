@@ -23,9 +23,7 @@ from .sockets import (
     AttributeSocket,
     FitSocket,
     FittedImages,
-    GeneratorSocket,
     GuideSocket,
-    LoadedGenerator,
     LoadedGuide,
     LoadedTokenizer,
     Options,
@@ -41,7 +39,6 @@ _HALF = re.compile("[\ud800-\udfff]")
 _KINDS: dict[str, tuple[type, str]] = {
     TokenizerSocket.io_type: (LoadedTokenizer, "a tokenizer, from Load TiTok"),
     GuideSocket.io_type: (LoadedGuide, "a guide, from Load CLIP Guide"),
-    GeneratorSocket.io_type: (LoadedGenerator, "a generator, from Load Generator"),
     TokensSocket.io_type: (Tokens, "tokens, from TiTok Encode for example"),
     AttributeSocket.io_type: (Attribute, "an attribute, from Attribute Vector"),
     OptionsSocket.io_type: (Options, "options, from Token Optimizer Options"),

@@ -1,4 +1,4 @@
-"""The models of all menus: which there are, where their files lie, and the loaded ones, shared."""
+"""The models of both menus: which there are, where their files lie, and the loaded ones, shared."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ import torch
 
 from ...tokenopt_core.checks import nearest, shown, writable
 from ...tokenopt_core.files.weights import SUFFIXES
-from ...tokenopt_core.generators.registry import DEMO_GENERATOR, known_generators
 from ...tokenopt_core.guides.guide import DEMO_GUIDE, KNOWN_GUIDES, load_guide
 from ...tokenopt_core.tokenizers.registry import DEMO_TOKENIZER, known_tokenizers
 from ..host import folders
 from ..host.compat import ModelPatcher, model_management
 from ..host.progress import DownloadProgress
-from ..host.sockets import LoadedGenerator, LoadedGuide, LoadedModel, LoadedTokenizer
+from ..host.sockets import LoadedGuide, LoadedModel, LoadedTokenizer
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +62,6 @@ class Menu:
 
 TOKENIZERS = Menu("tokenizer", known_tokenizers(), folders.TOKENIZERS, DEMO_TOKENIZER)
 GUIDES = Menu("model", KNOWN_GUIDES, folders.GUIDES, DEMO_GUIDE)
-GENERATORS = Menu("model", known_generators(), folders.GENERATORS, DEMO_GENERATOR)
 
 
 def tokenizer_named(name: str, download: bool = True) -> LoadedTokenizer:
@@ -92,22 +90,6 @@ def guide_named(name: str, download: bool = True) -> LoadedGuide:
         )
 
     return _share(LoadedGuide, name, GUIDES.place(name), load)
-
-
-def generator_named(name: str, download: bool = True) -> LoadedGenerator:
-    """A generator of Load Generator's menu; downloaded first, if allowed, where files are
-    missing."""
-    source = GENERATORS.source(name)
-    models_dir = folders.download_folder(folders.GENERATORS, name)
-
-    def load() -> torch.nn.Module:
-        from ...tokenopt_core.generators import load_generator  # reads files: only when run
-
-        return load_generator(
-            source, models_dir=models_dir, progress=DownloadProgress(), download=download
-        )
-
-    return _share(LoadedGenerator, name, GENERATORS.place(name), load)
 
 
 def fingerprint_of(tokenizer: str, guide: str) -> str:

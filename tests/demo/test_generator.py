@@ -7,6 +7,9 @@ import pytest
 from tokenopt_core import check_fit, class_names, load_generator, load_tokenizer
 from training.evaluate import SHIPPED, generator_figures
 
+FOLDER = SHIPPED / "generator"
+pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the demo generator is not trained yet")
+
 
 @pytest.fixture(scope="module")
 def figures():
@@ -14,7 +17,7 @@ def figures():
 
 
 def test_it_is_small_and_fits_the_tokenizer():
-    assert (SHIPPED / "generator" / "model.safetensors").stat().st_size <= 4e6
+    assert (FOLDER / "model.safetensors").stat().st_size <= 4e6
     generator = load_generator("demo")
     check_fit(generator, load_tokenizer("demo"))
     assert len(class_names(generator.spec)) == 64

@@ -63,7 +63,6 @@ def calls(
         ),
         "82": node("TokenOpt_RandomTokens", **link, seed=0, batch_size=1, scale=1.0),
         "83": node("TokenOpt_FitImage", **link, image=["3", 0], **fit),
-        "89": node("TokenOpt_LoadGenerator", model="demo"),
         "90": node(
             "Hostile_Calls",
             kinds=kinds,
@@ -77,7 +76,6 @@ def calls(
             MASK=["80", 0],
             TOKENOPT_ATTRIBUTE=["81", 0],
             TOKENOPT_FIT=["83", 2],
-            TOKENOPT_GENERATOR=["89", 0],
         ),
     }
     graph |= more or {}

@@ -12,7 +12,7 @@ from tests.server.test_bad_input import save_tiny
 # Menus of files and models, whose nodes look for the name themselves.
 FILES = {"file", "image", "model", "tokenizer"}
 DECODE = {"Decode", "Inspect", "Optimize", "Sweep", "PixelInfluence", "PerturbSearch"}
-DECODE |= {"EasyTextEdit", "EasyInpaint", "Generate"}
+DECODE |= {"EasyTextEdit", "EasyInpaint"}
 CODES = {"PixelInfluence", "PerturbSearch"}
 
 

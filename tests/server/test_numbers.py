@@ -19,7 +19,6 @@ FITTING = {
     "MASK": ["80", 0],
     "TOKENOPT_ATTRIBUTE": ["81", 0],
     "TOKENOPT_FIT": ["83", 2],
-    "TOKENOPT_GENERATOR": ["85", 0],
 }
 
 # Enough for a node to do all that it does.
@@ -82,7 +81,6 @@ def sources(workflow):
             around_mask=True,
             margin=50,
         ),
-        "85": node("TokenOpt_LoadGenerator", model="demo"),
     }
 
 

@@ -96,8 +96,7 @@ SEARCHES = {
     "clip": (["LoadGuide", "ClipLoss"], ["ImagePromptLoss", "Judge", "EasyTextEdit"]),
     "morph": ([], ["Blend"]),
     "xy plot": ([], ["Sweep"]),
-    "load model": ([], ["LoadTokenizer", "LoadGuide", "LoadGenerator"]),
-    "imagenet": ([], ["Generate", "LoadGenerator"]),
+    "load model": ([], ["LoadTokenizer", "LoadGuide"]),
 }
 
 

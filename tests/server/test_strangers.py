@@ -35,7 +35,6 @@ NAMING = {
     ("TokenOpt_Importance", "folder"): "/",
     ("TokenOpt_LoadTokenizer", "tokenizer"): "/tokenizer",
     ("TokenOpt_LoadGuide", "model"): "/guide",
-    ("TokenOpt_LoadGenerator", "model"): "/generator",
 }
 WORDS_OF_NAMES = ("file", "folder", "path", "image", "model", "tokenizer", "guide", "prefix", "url")
 # What else has such a word and is a text or menu: choices of a few words each.
@@ -66,7 +65,6 @@ class Outside(NamedTuple):
 @pytest.fixture(scope="module")
 def outside(server) -> Iterator[Outside]:
     """Sound files of every kind beside the base folder, with links to them in the base folder."""
-    from tokenopt_core.generators.registry import DEMO_GENERATOR
     from tokenopt_core.guides.guide import DEMO_GUIDE
     from tokenopt_core.tokenizers import load_tokenizer, save_tokenizer
     from tokenopt_core.tokens.files import save_tokens
@@ -77,7 +75,6 @@ def outside(server) -> Iterator[Outside]:
     tokenizer = load_tokenizer("demo")
     save_tokenizer(tokenizer, folder / "tokenizer")
     shutil.copytree(DEMO_GUIDE, folder / "guide")
-    shutil.copytree(DEMO_GENERATOR, folder / "generator")
     tokens = tokenizer.quantize(tokenizer.quantize.embedding.weight[:16][None]).tokens
     save_tokens(folder / f"{SECRET}.tokens.safetensors", tokenizer, tokens, True, "demo")
     shutil.copy(folder / f"{SECRET}.tokens.safetensors", folder / f"{SECRET}.attribute.safetensors")
@@ -155,7 +152,6 @@ def graph(workflow, name: str, key: str, value: str) -> dict:
         "TokenOpt_Importance": {**link, "guide": ["2", 0], "prompts": "red\nblue"},
         "TokenOpt_LoadTokenizer": {},
         "TokenOpt_LoadGuide": {},
-        "TokenOpt_LoadGenerator": {},
     }.get(name, link)
     edit["82"] = node("TokenOpt_RandomTokens", **link, seed=0, batch_size=1, scale=1.0)
     edit["81"] = node(

@@ -31,7 +31,7 @@ LAYERS = {
         "host report",
         "attributes files images loaders losses",
         "guides optimize study tokens",
-        "easy editing generators sweep",
+        "easy editing sweep",
     ),
     "benchmarks": (
         "command images markdown scenes stats",

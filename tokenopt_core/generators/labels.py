@@ -66,13 +66,13 @@ def _label(spec: GeneratorSpec, wanted: str | int) -> int:
             f"{i} ({vocabulary.names[i]}: {vocabulary.lemmas[i]})" for i in sorted(found)[:SHOWN]
         )
         raise ValueError(
-            f"labels: {shown(wanted)} names several classes of {spec.name!r}: {several}; give the "
+            f"label {shown(wanted)} names several classes of {spec.name!r}: {several}; give the "
             "number of the one that is meant."
         )
     names = [*vocabulary.by_name, *vocabulary.by_lemma]
     like = f", or a name like {nearest(text, names)}" if names else ""
     raise ValueError(
-        f"labels: {shown(wanted)} is no class of {spec.name!r}: expected a number from 0 to "
+        f"label {shown(wanted)} is no class of {spec.name!r}: expected a number from 0 to "
         f"{spec.num_classes - 1} (-1 for any class){like}."
     )
 

@@ -6,7 +6,6 @@ import { app } from "/scripts/app.js";
 const COLOURS = {
     TOKENOPT_TOKENIZER: "#ff8a65", // as VAE: red
     TOKENOPT_GUIDE: "#f2cf3b", // as CLIP: yellow
-    TOKENOPT_GENERATOR: "#b39ddb", // as MODEL: lavender
     TOKENOPT_TOKENS: "#f06fc4", // as LATENT: pink
     TOKENOPT_LOSS: "#ff9f45", // as CONDITIONING: orange
     TOKENOPT_OPTIONS: "#9fa8da",

@@ -1,4 +1,4 @@
-// "Stop and keep": a button in the node that optimizes or generates, there only while it runs. It ends the run
+// "Stop and keep": a button in the node that optimizes, there only while it runs. It ends the run
 // early and lets the graph go on with what it has. Without a browser: POST /tokenopt/stop.
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
@@ -8,7 +8,6 @@ import { inLanguage } from "./languages.js";
 
 const NODES = [
     "TokenOpt_Optimize", "TokenOpt_Sweep", "TokenOpt_EasyTextEdit", "TokenOpt_EasyInpaint",
-    "TokenOpt_Generate",
 ];
 const LABEL = "Stop and keep the result";
 const STOPPING = "Stopping after this step ...";

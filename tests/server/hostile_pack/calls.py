@@ -20,7 +20,6 @@ SHORT = {"steps": 1, "iterations": 1, "batch_size": 1, "top_k": 1, "effect_image
 SHORT |= {"crops": 1, "preview_every": 0, "trajectory_frames": 0, "tries": 1, "best_of": 1}
 SHORT |= {"share": 0.001}
 TEXT = {"prompt": "a red star", "positions": "0", "codes": "1: 2", "setting_1": "lr"}
-TEXT |= {"labels": "any\nany"}  # an image for each of the two whose tokens are kept
 TEXT |= {"values_1": "0.1", "setting_2": "none", "values_2": "", "filename_prefix": "hostile/call"}
 
 
@@ -60,7 +59,6 @@ class Calls:
     def INPUT_TYPES(cls):
         sockets = ("TOKENOPT_TOKENIZER", "TOKENOPT_GUIDE", "IMAGE", "TOKENOPT_TOKENS")
         sockets += ("TOKENOPT_LOSS", "MASK", "TOKENOPT_ATTRIBUTE", "TOKENOPT_FIT")
-        sockets += ("TOKENOPT_GENERATOR",)
         texts = {"kinds": ("STRING",), "every": ("INT",), "texts": ("STRING",)}
         return {"required": texts | {socket: (socket,) for socket in sockets}}
 

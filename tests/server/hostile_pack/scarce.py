@@ -39,22 +39,6 @@ class ScarceMemory:
         )
 
 
-class ScarceGenerator:
-    """A generator as if on a device that runs out of memory with more than so many rows of codes:
-    two for each image, with the class and without."""
-
-    CATEGORY = "hostile"
-    RETURN_TYPES = ("TOKENOPT_GENERATOR",)
-    FUNCTION = "run"
-
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {"required": {"generator": ("TOKENOPT_GENERATOR",), "rows": ("INT", {})}}
-
-    def run(self, generator, rows):
-        return (_limited(generator, network=rows),)
-
-
 def _limited(loaded, **rooms):
     """The model with its weights shared; these methods take so many rows at most, in copies too."""
     twin, kind = copy.copy(loaded.module), type(loaded.module)
@@ -114,7 +98,6 @@ def _spoil(modules, how):
 
 
 NODE_CLASS_MAPPINGS = {
-    "Hostile_ScarceGenerator": ScarceGenerator,
     "Hostile_ScarceMemory": ScarceMemory,
     "Hostile_SpoilingLoss": SpoilingLoss,
 }

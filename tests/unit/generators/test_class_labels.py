@@ -37,7 +37,7 @@ def test_a_name_of_several_classes_asks_for_the_number():
 
 @pytest.mark.parametrize("wanted", ["doog", 1000, "1000", -2, 2.5, None])
 def test_no_class(wanted):
-    message = r"labels: .* is no class of 'titok-l32': expected a number from 0 to 999 \(-1 for any"
+    message = r"label .* is no class of 'titok-l32': expected a number from 0 to 999 \(-1 for any"
     with pytest.raises(ValueError, match=message):
         class_labels(IMAGENET, ["tench", wanted])
 
