@@ -7,6 +7,7 @@ PyTorch: tokenizers, losses, the optimization loop, and a small demo world.
 
 from .guides.guide import Guide, load_guide
 from .guides.retrieval import choose, embed_images, similarities
+from .guides.text_encoder import TextEncoder, TextFeatures, load_text_encoder
 from .images.masks import feather
 from .losses.base import Loss, WeightedSum
 from .losses.clip import ClipImageLoss, ClipLoss
@@ -54,6 +55,8 @@ __all__ = [
     "RunState",
     "SearchConfig",
     "Step",
+    "TextEncoder",
+    "TextFeatures",
     "Tokenizer",
     "TokenizerSpec",
     "TotalVariationLoss",
@@ -73,6 +76,7 @@ __all__ = [
     "known_tokenizers",
     "load_attribute",
     "load_guide",
+    "load_text_encoder",
     "load_tokenizer",
     "load_tokens",
     "optimize",

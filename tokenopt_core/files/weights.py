@@ -57,8 +57,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def check_weights(path: Path, found: Weights, expected: Weights) -> None:
-    """Raise ValueError naming the first missing, unknown or misshapen tensors, if there are any."""
+def check_weights(path: Path, found: Weights, expected: Weights, owner: str = "tokenizer") -> None:
+    """Raise ValueError naming the first missing, unknown or misshapen tensors, if there are any.
+
+    Args:
+        owner: what the weights are for, in the message.
+    """
     problems = [f"no {key}" for key in expected if key not in found]
     problems += [f"an unknown {key}" for key in found if key not in expected]
     problems += [
@@ -74,7 +78,7 @@ def check_weights(path: Path, found: Weights, expected: Weights) -> None:
     if problems:
         more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise ValueError(
-            f"{path} does not fit its tokenizer: it has {', '.join(problems[:SHOWN])}{more}; "
+            f"{path} does not fit its {owner}: it has {', '.join(problems[:SHOWN])}{more}; "
             "check that it is the right file for this name or config.json."
         )
 
