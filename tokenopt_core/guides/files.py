@@ -33,6 +33,7 @@ SIZES = {  # about the bytes of the weights: four for each parameter
 }
 KNOWN_GUIDES = ("demo", *SIZES)
 CAPTION_ENCODER = "ViT-L-14-336/openai"  # whose text half TA-TiTok and MaskGen were trained with
+CAPTION_SHAPE = 77, 768  # of its guidance: positions and width
 CAPTION_ENCODER_SIZE = 1_711_800_000
 Fetch = Callable[[str, Sequence[HubFile], Path | None], list[Path | None]]  # fetch_files
 CONFIG = "open_clip_config.json"
