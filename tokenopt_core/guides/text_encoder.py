@@ -190,7 +190,7 @@ def load_text_encoder(
     # Inference weights could never take part in a gradient.
     with torch.inference_mode(False), torch.no_grad(), no_traces(), needs_packages():
         files = find_guide(source, models_dir, progress, download, towers=("text_cfg",))
-        size = _size(files)
+        size = size_of(files)
         tokenizer = read_tokenizer(files, size.vocab_size)
         if quick_gelu is None:
             own = files.settings.get("quick_gelu", False)
@@ -208,7 +208,7 @@ def load_text_encoder(
         return encoder.requires_grad_(False).eval()
 
 
-def _size(files: GuideFiles) -> TextSize:
+def size_of(files: GuideFiles) -> TextSize:
     """The tower's size, if it is of the plain kind: no other settings than those of sizes."""
     settings = {key: value for key, value in files.text.items() if value is not None}
     known: Mapping[str, Any] = TextSize.__dataclass_fields__

@@ -116,7 +116,7 @@ def _resolve(
 ) -> tuple[str, Path, dict[str, Any] | None]:
     """Name, weights file and config (None: not needed or not there) of a source."""
     if source == DEMO:
-        return DEMO, *_in_folder(DEMO_TOKENIZER)
+        return DEMO, *in_folder(DEMO_TOKENIZER)
     if source in RELEASES:
         release = RELEASES[str(source)]
         folder = fetch_release(release, models_dir, progress, download=download)
@@ -125,7 +125,7 @@ def _resolve(
         raise TypeError(f"tokenizer is {source!r}, expected a name or a path.")
     path, kind = _path_and_kind(source)
     if kind == "folder":
-        return path.name, *_in_folder(path)
+        return path.name, *in_folder(path)
     if kind == "file" and path.suffix in SUFFIXES:
         own_config = path.with_name(CONFIG) if path.stem in ("model", "pytorch_model") else None
         return path.stem, path, _read_config(own_config)
@@ -150,7 +150,7 @@ def _path_and_kind(source: str | os.PathLike[str]) -> tuple[Path, str]:
     return path, kind
 
 
-def _in_folder(folder: Path) -> tuple[Path, dict[str, Any] | None]:
+def in_folder(folder: Path) -> tuple[Path, dict[str, Any] | None]:
     """The weights file in a folder, by its usual name or as the only one, and the config."""
     path = folder / WEIGHTS
     if not path.is_file():
