@@ -64,7 +64,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         sub.add_argument(
             "--comfyui", metavar="DIR", help="use this ComfyUI instead of the pinned one"
         )
-        sub.set_defaults(command=run, takes_rest=name in ("test", "bench"))
+        sub.set_defaults(command=run, takes_rest=name in ("test", "bench", "check-weights"))
         return sub
 
     command("demo", demo, "edit an image by text in a real ComfyUI; the result is in demo_output/")
@@ -85,6 +85,8 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     command(
         "templates", templates, "save workflows/*.json anew from workflows/api/ by the front end"
     )
+    text = "report on released weights: NAME, and if wanted --models, --images and --encoder DIR"
+    command("check-weights", check_weights, text)
     options, rest = parser.parse_known_args(arguments)
     if rest and not options.takes_rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
@@ -152,6 +154,10 @@ def docs(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
 
 def registry(python: Path, options: argparse.Namespace, _rest: list[str]) -> int:
     return _call(python, "-m", "devtools.release.registry", "check")
+
+
+def check_weights(python: Path, options: argparse.Namespace, rest: list[str]) -> int:
+    return _call(python, "-m", "devtools.weights", *rest)
 
 
 # --- what they need ---------------------------------------------------------------------------

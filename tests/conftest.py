@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,6 +94,9 @@ def server() -> Iterator[ComfyServer]:
     name = os.environ.get("TOKENOPT_TEST_BASE") or "test-base"
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     base = make_base(DEV / (f"{name}-{worker}" if worker else name), *PACKS)
+    # A user's own caption encoder: the text half of the demo guide.
+    encoder = base / "models" / "titok_guides" / "captions"
+    shutil.copytree(ROOT / "tokenopt_core" / "demo" / "clip", encoder, dirs_exist_ok=True)
     with ComfyServer(base, log=DEV / "logs" / f"{base.name}.log") as running:
         yield running
 

@@ -21,6 +21,7 @@ from .generators import (
 )
 from .guides.guide import Guide, load_guide
 from .guides.retrieval import choose, embed_images, similarities
+from .guides.text_encoder import TextEncoder, TextFeatures, load_text_encoder
 from .images.masks import feather
 from .losses.base import Loss, WeightedSum
 from .losses.clip import ClipImageLoss, ClipLoss
@@ -72,6 +73,8 @@ __all__ = [
     "SamplingConfig",
     "SearchConfig",
     "Step",
+    "TextEncoder",
+    "TextFeatures",
     "Tokenizer",
     "TokenizerSpec",
     "TotalVariationLoss",
@@ -97,6 +100,7 @@ __all__ = [
     "load_attribute",
     "load_generator",
     "load_guide",
+    "load_text_encoder",
     "load_tokenizer",
     "load_tokens",
     "optimize",

@@ -41,19 +41,32 @@ def inspector(stage: Stage) -> Image.Image:
     return shot(stage, s, "TokenOpt_Inspect", "PreviewImage")
 
 
-def shot(stage: Stage, sketch: Sketch, *kinds: str) -> Image.Image:
-    """The nodes of these types, after a run, in the real front end."""
+def captioned(stage: Stage) -> Image.Image:
+    """A text-aware tokenizer with its caption; both need downloads, so that nothing is run."""
+    s = Sketch()
+    s.graph[s.tokenizer[0]]["inputs"]["tokenizer"] = "tatitok-bl32-vq"
+    model = {"model": "ViT-L-14-336/openai", "download": True, "activation": "as trained"}
+    text = "a photo of a dog on the grass"
+    caption = s("Caption", caption_encoder=s("LoadCaptionEncoder", **model), text=text)
+    s("Decode", tokenizer=s.tokenizer, caption=caption)
+    kinds = ("LoadTokenizer", "LoadCaptionEncoder", "Caption", "Decode")
+    return shot(stage, s, *(f"TokenOpt_{kind}" for kind in kinds), run=False)
+
+
+def shot(stage: Stage, sketch: Sketch, *kinds: str, run: bool = True) -> Image.Image:
+    """The nodes of these types in the real front end, after a run or without one."""
     with FrontEnd(stage.server.url) as frontend:
         frontend.load_api(sketch.graph, "help")
         sources = sources_of(sketch.graph)
-        drawn = [columns_of(sources), sources, SIZES, None, VERSIONS, GAPS, {}, {}]
+        drawn = [columns_of(sources), sources, SIZES, [None, None], VERSIONS, GAPS, {}, {}]
         frontend.page.evaluate(LAYOUT, drawn)
-        frontend.queue()
-        frontend.wait_until_idle()
+        if run:
+            frontend.queue()
+            frontend.wait_until_idle()
         box = frontend.page.evaluate(SHOW, [list(kinds), ROOM])
         frontend.page.wait_for_timeout(1500)
         picture = Image.open(io.BytesIO(frontend.page.screenshot(clip=box)))
     return whole(picture)
 
 
-RECIPES = {"Inspect": inspector}
+RECIPES = {"Inspect": inspector, "LoadCaptionEncoder": captioned, "Caption": captioned}

@@ -22,7 +22,7 @@ HTML = DEV / "api"
 MODULES = ("losses.base", "tokens.text", "tokens.edits", "demo")
 THEMES = {
     "Models": "load_tokenizer known_tokenizers save_tokenizer Tokenizer TokenizerSpec Quantized "
-    "Posterior load_guide Guide",
+    "Posterior load_guide Guide load_text_encoder TextEncoder TextFeatures",
     "Optimize": "optimize OptimizeConfig Step RunState render RunRecorder",
     "Where to start": "random_features random_codes sample_features best_of embed_images "
     "similarities choose",

@@ -16,6 +16,11 @@ NODE_ID = re.compile(r'node_id="(\w+)"')
 CONTRACT = {
     "TokenOpt_LoadTokenizer": ("Load TiTok", "tokenizer", "TOKENOPT_TOKENIZER"),
     "TokenOpt_LoadGuide": ("Load CLIP Guide", "model", "TOKENOPT_GUIDE"),
+    "TokenOpt_LoadCaptionEncoder": (
+        "Load Caption Encoder",
+        "model download activation",
+        "TOKENOPT_CAPTION_ENCODER",
+    ),
     "TokenOpt_EasyTextEdit": (
         "Easy Text Edit",
         "image prompt models steps tries seed fit tokenizer guide",
@@ -35,6 +40,7 @@ CONTRACT = {
     "TokenOpt_Encode": ("TiTok Encode", "tokenizer image", "TOKENOPT_TOKENS"),
     "TokenOpt_Quantize": ("TiTok Quantize", "tokenizer tokens", "TOKENOPT_TOKENS STRING"),
     "TokenOpt_Decode": ("TiTok Decode", "tokenizer tokens", "IMAGE"),
+    "TokenOpt_Caption": ("Caption", "caption_encoder text", "TOKENOPT_CAPTION"),
     "TokenOpt_RandomTokens": ("Random Tokens", "tokenizer seed batch_size", "TOKENOPT_TOKENS"),
     "TokenOpt_DemoScene": (
         "Demo Scene",

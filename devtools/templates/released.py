@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 NOTES = Path(__file__).parent / "notes"  # one file for each template
 PREFIX = "l32_"
 TOKENIZER, GUIDE = "titok-l32", "ViT-B-32/laion2b_s34b_b79k"
+TEXT_AWARE = "tatitok-bl32-vq"  # of no template; small as well
 HUB = "https://huggingface.co"
 CARD, MARGIN = 384, 20  # pixels: a thumbnail's side, and its rim
 INK, FAINT, PAPER = (236, 238, 242), (150, 156, 168), (37, 39, 43)
@@ -110,5 +111,10 @@ def _draw_graph(draw: ImageDraw.ImageDraw, saved: dict[str, Any]) -> None:
 def small(spec: Any) -> Any:
     """A tokenizer's spec with the same layout and image size, and a small network."""
     size = type(spec.encoder)(width=64, layers=1, heads=1)
-    pixels = replace(spec.pixel_stage, hidden_channels=32, z_channels=32, num_embeddings=64)
-    return replace(spec, codebook_size=64, encoder=size, decoder=size, pixel_stage=pixels)
+    changes = {"codebook_size": 64, "encoder": size, "decoder": size}
+    if spec.pixel_stage:
+        sizes = {"hidden_channels": 32, "z_channels": 32, "num_embeddings": 64}
+        changes["pixel_stage"] = replace(spec.pixel_stage, **sizes)
+    if spec.text_size:
+        changes["text_size"] = 32
+    return replace(spec, **changes)

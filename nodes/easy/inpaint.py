@@ -7,7 +7,7 @@ from torch import Tensor
 from ..host import widgets
 from ..host.compat import CATEGORY, io, schema
 from ..host.images import to_images
-from ..host.sockets import LoadedGuide, LoadedTokenizer
+from ..host.sockets import Caption, LoadedGuide, LoadedTokenizer
 from ..images.fitted import fitted_images
 from ..loaders.menu import fingerprint_of
 from ..losses.recipe import CompositeTerm, LossRecipe
@@ -67,10 +67,11 @@ class EasyInpaint(io.ComfyNode):
         margin: int,
         tokenizer: LoadedTokenizer | None = None,
         guide: LoadedGuide | None = None,
+        caption: Caption | None = None,
         **settings,
     ) -> io.NodeOutput:
         images = to_images(image)
-        chosen = models_of(models, tokenizer, guide)
+        chosen = models_of(models, tokenizer, guide, caption)
         fitted = fitted_images(images, mask, chosen.image_size, mode="stretch", margin=margin)
         return run_easily(chosen, images, fitted, image, loss=inpainting, **settings)
 

@@ -22,10 +22,11 @@ from ..host.compat import io
 from ..host.images import to_images
 from ..host.models import keep_until_unloaded
 from ..host.progress import RunProgress, every
-from ..host.sockets import FittedImages, LoadedGuide, LoadedTokenizer, Tokens
+from ..host.sockets import Caption, FittedImages, LoadedGuide, LoadedTokenizer, Tokens
 from ..host.stop import stoppable
 from ..host.widgets import SEEDS
 from ..images.fitted import SOFT_EDGE, pasted_back, squares_of
+from ..loaders.captions import captioned
 from ..loaders.menu import guide_named, tokenizer_named
 from ..losses.prompts import for_images, optional_lines, prompt_lines
 from ..losses.recipe import LossRecipe
@@ -86,7 +87,12 @@ class Models:
         return DEMO if self.tokenizer.name == "demo" else PAPER
 
 
-def models_of(choice: str, tokenizer: LoadedTokenizer | None, guide: LoadedGuide | None) -> Models:
+def models_of(
+    choice: str,
+    tokenizer: LoadedTokenizer | None,
+    guide: LoadedGuide | None,
+    caption: Caption | None,
+) -> Models:
     """The connected models; in place of a missing one that of the choice."""
     names = MODELS[choice]
     if tokenizer is None:
@@ -95,7 +101,7 @@ def models_of(choice: str, tokenizer: LoadedTokenizer | None, guide: LoadedGuide
     if guide is None:
         guide = guide_named(names[1])
         keep_until_unloaded(guide)
-    return Models(tokenizer, guide)
+    return Models(captioned(tokenizer, caption), guide)
 
 
 def run_easily(

@@ -8,7 +8,7 @@ from ...tokenopt_core.images.fit import MODES
 from ..host import widgets
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import to_images
-from ..host.sockets import LoadedGuide, LoadedTokenizer
+from ..host.sockets import Caption, LoadedGuide, LoadedTokenizer
 from ..images.fitted import fitted_images
 from ..loaders.menu import fingerprint_of
 from ..losses.clip import PRESERVE, source_inputs
@@ -73,12 +73,13 @@ class EasyTextEdit(io.ComfyNode):
         fit: str,
         tokenizer: LoadedTokenizer | None = None,
         guide: LoadedGuide | None = None,
+        caption: Caption | None = None,
         source_prompt: str = "",
         preserve: float = PRESERVE,
         **settings,
     ) -> io.NodeOutput:
         images = to_images(image)
-        chosen = models_of(models, tokenizer, guide)
+        chosen = models_of(models, tokenizer, guide, caption)
         fitted = fitted_images(images, None, chosen.image_size, mode=fit)
         settings |= {"source_prompt": source_prompt, "preserve": preserve}
         return run_easily(chosen, images, fitted, image, loss=prompt_alone, **settings)

@@ -18,7 +18,8 @@ from ...tokenopt_core.tokens.positions import parse_positions
 from ..host import widgets
 from ..host.compat import CATEGORY, io, schema, ui
 from ..host.models import gradient_scope
-from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.sockets import Caption, LoadedTokenizer, Tokens
+from ..loaders.captions import captioned
 from ..tokens.batches import decoded
 
 MOST_STRIPS = 64  # a page with more of them is slow, and nobody reads it
@@ -56,6 +57,7 @@ class Inspect(io.ComfyNode):
                     "The selected positions, also an output for the inputs of that name. The strip "
                     "writes this when you click its cells. Empty: none.",
                 ),
+                widgets.caption(),
             ],
             outputs=[
                 widgets.tokens_output("The tokens with these edits, otherwise unchanged."),
@@ -69,14 +71,19 @@ class Inspect(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, tokenizer: LoadedTokenizer, tokens: Tokens, edits: str = "", positions: str = ""
+        cls,
+        tokenizer: LoadedTokenizer,
+        tokens: Tokens,
+        edits: str = "",
+        positions: str = "",
+        caption: Caption | None = None,
     ) -> io.NodeOutput:
         spec = tokenizer.spec
         if positions.strip():
             parse_positions(positions, spec.num_tokens)
         wanted = parse_edits(edits, spec, len(tokens))
         edited, before, after = _with_edits(tokenizer, tokens, wanted)
-        image = decoded(tokenizer, edited)
+        image = decoded(captioned(tokenizer, caption), edited)
         strips = _strips(spec, edited, before, after)
         report = {"tokenizer": tokenizer.name, "images": len(tokens), **strips}
         shown = ui.PreviewImage(image[:MOST_STRIPS]).as_dict()["images"]

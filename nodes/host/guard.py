@@ -1,11 +1,8 @@
 """The guard: what every node checks before it runs, by what its schema says.
 
 Each value by its widget or socket (`.values`); that all tokens and attributes are of the connected
-tokenizer; and that the tokenizer can do what the node needs of it. A node whose needs the schema
-does not tell has a class method for them, which gets the inputs:
-
-`needs_decoder(**inputs)`: without it a node decodes if it gives an IMAGE.
-`needs_codebook(**inputs)`: without it none is needed.
+tokenizer; and, of a node that has a class method `needs_codebook(**inputs)`, that the tokenizer has
+one where it is needed.
 """
 
 from __future__ import annotations
@@ -32,7 +29,6 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
         return node
     schema = node.define_schema()
     widgets = {widget.id: widget for widget in schema.inputs}
-    gives_images = any(output.get_io_type() == io.Image.io_type for output in schema.outputs)
     names = inspect.signature(node.execute).parameters
     optional = {name for name, parameter in names.items() if parameter.default is None}
 
@@ -44,23 +40,13 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
             if value is not None or name not in optional:
                 given[name] = checked_value(name, value, widgets.get(name))
         _check_same_tokenizer(given)
-        if _needs(cls, "needs_decoder", given, otherwise=gives_images):
-            _check_decoder(given.get("tokenizer"))
-        if _needs(cls, "needs_codebook", given, otherwise=False):
+        if hasattr(cls, "needs_codebook") and cls.needs_codebook(**given):
             _check_codebook(given.get("tokenizer"))
         with writing(given.get("filename_prefix")):
             return execute(cls, **given)
 
     node.execute = classmethod(checked)
     return node
-
-
-def _needs(
-    node: type[io.ComfyNode], name: str, given: Mapping[str, object], *, otherwise: bool
-) -> bool:
-    """What the node's own method of this name says of these inputs, if it has one."""
-    own = getattr(node, name, None)
-    return otherwise if own is None else own(**given)
 
 
 def _check_same_tokenizer(given: Mapping[str, object]) -> None:
@@ -82,15 +68,6 @@ def _check_same_tokenizer(given: Mapping[str, object]) -> None:
             )
         if connected and isinstance(value, Tokens):
             check_tokens(connected.spec, value.values, name)
-
-
-def _check_decoder(tokenizer: object) -> None:
-    """Raises ValueError if decoding needs more than tokens."""
-    if isinstance(tokenizer, LoadedTokenizer) and tokenizer.spec.text_length:
-        raise ValueError(
-            f"tokenizer {tokenizer.name!r} decodes with text features, which no node gives yet; "
-            "choose one whose name does not start with 'tatitok'."
-        )
 
 
 def _check_codebook(tokenizer: object) -> None:

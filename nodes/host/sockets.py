@@ -1,6 +1,6 @@
-"""The sockets of the pack and what they carry: models, tokens, options and fits.
+"""The sockets of the pack and what they carry: models, captions, tokens, options and fits.
 
-Axes: b images, n tokens, d token size.
+Axes: b images, n tokens, d token size, t text tokens, e text size.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from .compat import ModelPatcher, io
 
 TokenizerSocket = io.Custom("TOKENOPT_TOKENIZER")
 GuideSocket = io.Custom("TOKENOPT_GUIDE")
+CaptionEncoderSocket = io.Custom("TOKENOPT_CAPTION_ENCODER")
+CaptionSocket = io.Custom("TOKENOPT_CAPTION")
 TokensSocket = io.Custom("TOKENOPT_TOKENS")
 LossSocket = io.Custom("TOKENOPT_LOSS")
 AttributeSocket = io.Custom("TOKENOPT_ATTRIBUTE")
@@ -49,16 +51,47 @@ class LoadedModel:
         return self.patcher.model
 
 
+class LoadedGuide(LoadedModel):
+    """A `tokenopt_core` Guide."""
+
+
+class LoadedCaptionEncoder(LoadedModel):
+    """A `tokenopt_core` TextEncoder."""
+
+
+@dataclass(frozen=True, eq=False)
+class Caption:
+    """A caption as a text-aware tokenizer reads it.
+
+    Args:
+        text: as it was written.
+        guidance: (1, t, e) float32 on the CPU, features of its words; never changed in place.
+        encoder: name of the caption encoder that made them.
+    """
+
+    text: str
+    guidance: Tensor = field(repr=False)
+    encoder: str
+
+
+@dataclass(frozen=True, eq=False)
 class LoadedTokenizer(LoadedModel):
-    """A `tokenopt_core` Tokenizer; its `spec` says sizes."""
+    """A `tokenopt_core` Tokenizer; its `spec` says sizes.
+
+    Args:
+        caption: what it decodes with, see `loaders.captions`; None before, and where it needs none.
+    """
+
+    caption: Caption | None = None
+
+    @property
+    def module(self) -> torch.nn.Module:
+        module = self.patcher.model
+        return module.captioned(self.caption.guidance) if self.caption else module
 
     @property
     def spec(self) -> TokenizerSpec:
-        return self.module.spec
-
-
-class LoadedGuide(LoadedModel):
-    """A `tokenopt_core` Guide."""
+        return self.patcher.model.spec
 
 
 @dataclass(frozen=True, eq=False)

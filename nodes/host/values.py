@@ -21,9 +21,13 @@ from ...tokenopt_core.tokens.attributes import Attribute
 from .compat import io
 from .sockets import (
     AttributeSocket,
+    Caption,
+    CaptionEncoderSocket,
+    CaptionSocket,
     FitSocket,
     FittedImages,
     GuideSocket,
+    LoadedCaptionEncoder,
     LoadedGuide,
     LoadedTokenizer,
     Options,
@@ -39,6 +43,11 @@ _HALF = re.compile("[\ud800-\udfff]")
 _KINDS: dict[str, tuple[type, str]] = {
     TokenizerSocket.io_type: (LoadedTokenizer, "a tokenizer, from Load TiTok"),
     GuideSocket.io_type: (LoadedGuide, "a guide, from Load CLIP Guide"),
+    CaptionEncoderSocket.io_type: (
+        LoadedCaptionEncoder,
+        "a caption encoder, from Load Caption Encoder",
+    ),
+    CaptionSocket.io_type: (Caption, "a caption, from Caption"),
     TokensSocket.io_type: (Tokens, "tokens, from TiTok Encode for example"),
     AttributeSocket.io_type: (Attribute, "an attribute, from Attribute Vector"),
     OptionsSocket.io_type: (Options, "options, from Token Optimizer Options"),
@@ -88,6 +97,8 @@ def checked_value(name: str, value: object, widget: io.Input | None) -> object:
     if kind is Tokens:
         _check_tokens(name, value)
         return _on_cpu(value)
+    if kind is Caption:
+        _check_values(name, value.guidance, "(1, words, numbers of each)", most=1)
     return value
 
 
@@ -111,7 +122,19 @@ def _check_choice(name: str, value: str, options: list[str]) -> None:
 
 def _check_tokens(name: str, tokens: Tokens) -> None:
     """Raises ValueError unless tokens hold plain finite numbers (b, n, d) of at least one image."""
-    values = tokens.values
+    _check_values(name, tokens.values, "(images, tokens, numbers of each) with at least one image")
+    if not isinstance(tokens.state, RunState | None):
+        raise ValueError(
+            f"{name} has the state {_described(tokens.state)}, expected one of Token Optimizer."
+        )
+
+
+def _check_values(name: str, values: object, shape: str, most: int | None = None) -> None:
+    """Raises ValueError unless they are plain finite numbers of three axes, with `most` rows.
+
+    Args:
+        shape: what is expected, for the message.
+    """
     strided = isinstance(values, torch.Tensor) and _is_strided(values)
     packed = strided and values.element_size() == 1  # 8 bits, with which torch does not compute
     if not strided or packed or not values.is_floating_point():
@@ -120,19 +143,12 @@ def _check_tokens(name: str, tokens: Tokens) -> None:
             f"{name} has values of type {found}, expected floating point numbers of 16 bits or "
             "more."
         )
-    if values.ndim != 3 or 0 in values.shape:
-        raise ValueError(
-            f"{name} has shape {tuple(values.shape)}, expected (images, tokens, numbers of each) "
-            "with at least one image."
-        )
+    if values.ndim != 3 or 0 in values.shape or (most and len(values) > most):
+        raise ValueError(f"{name} has shape {tuple(values.shape)}, expected {shape}.")
     if not all(abs(end) <= LARGEST for end in values.aminmax()):  # NaN too
         raise ValueError(
-            f"{name} has NaN, infinite or huge numbers, expected those of a tokenizer; check the "
-            "node that it comes from."
-        )
-    if not isinstance(tokens.state, RunState | None):
-        raise ValueError(
-            f"{name} has the state {_described(tokens.state)}, expected one of Token Optimizer."
+            f"{name} has NaN, infinite or huge numbers, expected those of a model; check the node "
+            "that it comes from."
         )
 
 

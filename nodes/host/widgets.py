@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .compat import io
-from .sockets import GuideSocket, LossSocket, TokenizerSocket, TokensSocket
+from .sockets import CaptionSocket, GuideSocket, LossSocket, TokenizerSocket, TokensSocket
 
 SEEDS = 2**64
 MOST_WEIGHT = 1000.0
@@ -35,6 +35,17 @@ def tokens(tooltip: str = ANY_TOKENS, name: str = "tokens", **more) -> io.Input:
 
 def loss(tooltip: str, name: str = "loss", **more) -> io.Input:
     return LossSocket.Input(name, tooltip=tooltip, **more)
+
+
+def caption() -> io.Input:
+    """The last input of a node that decodes: earlier workflows lack it."""
+    return CaptionSocket.Input(
+        "caption",
+        optional=True,
+        tooltip="Only for a text-aware tokenizer (tatitok-...): what the image shows, from "
+        "Caption. Not connected: the empty caption, for which the caption encoder (1.7 GB) is "
+        "loaded, and downloaded if it is missing.",
+    )
 
 
 def image(tooltip: str, name: str = "image", **more) -> io.Input:

@@ -40,10 +40,6 @@ class FitImage(io.ComfyNode):
         )
 
     @classmethod
-    def needs_decoder(cls, **inputs) -> bool:
-        return False  # only the size of its images counts
-
-    @classmethod
     def execute(
         cls,
         tokenizer: LoadedTokenizer,

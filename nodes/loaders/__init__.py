@@ -1,5 +1,5 @@
-"""Loader nodes: tokenizers and guides, found on the disk or downloaded."""
+"""Loader nodes: tokenizers, guides and caption encoders, found on the disk or downloaded."""
 
-from .load import LoadGuide, LoadTokenizer
+from .load import LoadCaptionEncoder, LoadGuide, LoadTokenizer
 
-NODES = [LoadTokenizer, LoadGuide]
+NODES = [LoadTokenizer, LoadGuide, LoadCaptionEncoder]

@@ -1,11 +1,21 @@
-"""Load TiTok and Load CLIP Guide."""
+"""Load TiTok, Load CLIP Guide and Load Caption Encoder."""
 
 from __future__ import annotations
 
 from ..host import widgets
-from ..host.compat import CATEGORY, io, schema
-from ..host.sockets import GuideSocket, TokenizerSocket
-from .menu import GUIDES, TOKENIZERS, fingerprint, guide_named, tokenizer_named
+from ..host.compat import CATEGORY, advanced, io, schema
+from ..host.sockets import CaptionEncoderSocket, GuideSocket, TokenizerSocket
+from .menu import (
+    CAPTION_ENCODERS,
+    GUIDES,
+    TOKENIZERS,
+    caption_encoder_named,
+    fingerprint,
+    guide_named,
+    tokenizer_named,
+)
+
+ACTIVATIONS = {"as trained": None, "gelu": False, "quick gelu": True}
 
 
 class LoadTokenizer(io.ComfyNode):
@@ -93,6 +103,60 @@ class LoadGuide(io.ComfyNode):
     @classmethod
     def execute(cls, model: str, download: bool = True) -> io.NodeOutput:
         return io.NodeOutput(guide_named(model, download))
+
+
+class LoadCaptionEncoder(io.ComfyNode):
+    """The text half of a CLIP model, whose words' features TA-TiTok decodes with."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="TokenOpt_LoadCaptionEncoder",
+            display_name="Load Caption Encoder",
+            category=f"{CATEGORY}/loaders",
+            description="Loads the text encoder that reads captions for the text-aware tokenizers "
+            "(tatitok-...).",
+            search_aliases=["load model", "clip text encoder", "ta-titok", "open_clip"],
+            inputs=[
+                widgets.files(
+                    "model",
+                    CAPTION_ENCODERS.choices(),
+                    default=CAPTION_ENCODERS.known[0],
+                    tooltip="Which model. The released one (1.7 GB), with which all released "
+                    "text-aware tokenizers were trained, is downloaded into models/titok_guides "
+                    "the first time it runs; only its text half (0.5 GB) is kept in memory. "
+                    "Folders in open_clip layout in models/titok_guides are listed too.",
+                ),
+                download_input(),
+                advanced(
+                    io.Combo.Input(
+                        "activation",
+                        options=list(ACTIVATIONS),
+                        default="as trained",
+                        optional=True,
+                        tooltip="The function between the layers. as trained: what the model's "
+                        "configuration says. gelu or quick gelu: that one; try it if images of "
+                        "a tatitok-... model come out worse than expected.",
+                    )
+                ),
+            ],
+            outputs=[
+                CaptionEncoderSocket.Output(
+                    display_name="caption encoder",
+                    tooltip="The loaded model, for Caption.",
+                )
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, model: str, **_) -> str:
+        return fingerprint(CAPTION_ENCODERS.place(model))
+
+    @classmethod
+    def execute(
+        cls, model: str, download: bool = True, activation: str = "as trained"
+    ) -> io.NodeOutput:
+        return io.NodeOutput(caption_encoder_named(model, download, ACTIVATIONS[activation]))
 
 
 def download_input() -> io.Input:

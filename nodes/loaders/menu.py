@@ -1,4 +1,4 @@
-"""The models of both menus: which there are, where their files lie, and the loaded ones, shared."""
+"""The models of all menus: which there are, where their files lie, and the loaded ones, shared."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import torch
 
 from ...tokenopt_core.checks import nearest, shown, writable
 from ...tokenopt_core.files.weights import SUFFIXES
+from ...tokenopt_core.guides.files import CAPTION_ENCODER
 from ...tokenopt_core.guides.guide import DEMO_GUIDE, KNOWN_GUIDES, load_guide
+from ...tokenopt_core.guides.text_encoder import load_text_encoder
 from ...tokenopt_core.tokenizers.registry import DEMO_TOKENIZER, known_tokenizers
 from ..host import folders
 from ..host.compat import ModelPatcher, model_management
 from ..host.progress import DownloadProgress
-from ..host.sockets import LoadedGuide, LoadedModel, LoadedTokenizer
+from ..host.sockets import LoadedCaptionEncoder, LoadedGuide, LoadedModel, LoadedTokenizer
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class Menu:
     input_name: str
     known: tuple[str, ...]
     kind: str
-    demo: Path
+    demo: Path | None = None
 
     def choices(self) -> list[str]:
         return list(dict.fromkeys([*self.known, *folders.local_models(self.kind)]))
@@ -53,7 +55,7 @@ class Menu:
 
     def place(self, name: str) -> Path | None:
         """Where the files of a model are, or will be; None for an unknown one."""
-        if name == "demo":
+        if name == "demo" and self.demo:
             return self.demo
         if name in self.known:
             return folders.download_folder(self.kind, name) / name
@@ -62,6 +64,7 @@ class Menu:
 
 TOKENIZERS = Menu("tokenizer", known_tokenizers(), folders.TOKENIZERS, DEMO_TOKENIZER)
 GUIDES = Menu("model", KNOWN_GUIDES, folders.GUIDES, DEMO_GUIDE)
+CAPTION_ENCODERS = Menu("model", (CAPTION_ENCODER,), folders.GUIDES)
 
 
 def tokenizer_named(name: str, download: bool = True) -> LoadedTokenizer:
@@ -92,6 +95,31 @@ def guide_named(name: str, download: bool = True) -> LoadedGuide:
     return _share(LoadedGuide, name, GUIDES.place(name), load)
 
 
+def caption_encoder_named(
+    name: str, download: bool = True, quick_gelu: bool | None = None
+) -> LoadedCaptionEncoder:
+    """A caption encoder of Load Caption Encoder's menu, found and downloaded as a guide is.
+
+    Args:
+        quick_gelu: see `load_text_encoder`.
+    """
+    source = CAPTION_ENCODERS.source(name)
+    models_dir = folders.download_folder(folders.GUIDES, name)
+
+    def load() -> torch.nn.Module:
+        encoder = load_text_encoder(
+            source,
+            quick_gelu,
+            models_dir=models_dir,
+            progress=DownloadProgress(),
+            download=download,
+        )
+        encoder.name = name  # in what it says of texts; a path is nobody's concern
+        return encoder
+
+    return _share(LoadedCaptionEncoder, name, CAPTION_ENCODERS.place(name), load, quick_gelu)
+
+
 def fingerprint_of(tokenizer: str, guide: str) -> str:
     """Another text after a file of either model was replaced."""
     places = TOKENIZERS.place(tokenizer), GUIDES.place(guide)
@@ -116,11 +144,15 @@ def _facts(place: Path | None) -> tuple[tuple[str, int, int], ...]:
 
 
 def _share(
-    kind: type[LoadedModel], name: str, place: Path | None, load: Callable[[], torch.nn.Module]
+    kind: type[LoadedModel],
+    name: str,
+    place: Path | None,
+    load: Callable[[], torch.nn.Module],
+    variant: object = None,
 ) -> LoadedModel:
     """The model, loaded at most once for all nodes; it moves to the GPU when it is first used."""
     missing = not _facts(place)
-    key = (kind, str(place), fingerprint(place))
+    key = (kind, str(place), fingerprint(place), variant)
     model = _loaded.get(key)
     if model is None:
         with torch.inference_mode(False):

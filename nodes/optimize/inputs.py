@@ -193,4 +193,5 @@ def _added_later() -> list[io.Input]:
     return [
         options_input(),
         keep_input("the running average if ema is on, otherwise the last tokens", optional=True),
+        widgets.caption(),
     ]

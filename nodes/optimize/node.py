@@ -8,8 +8,9 @@ from ..host.images import from_images
 from ..host.loss_feed import LossFeed
 from ..host.progress import RunProgress, StepBar, every
 from ..host.run_log import TimeLeft
-from ..host.sockets import LoadedTokenizer, Options, Tokens
+from ..host.sockets import Caption, LoadedTokenizer, Options, Tokens
 from ..host.stop import stoppable
+from ..loaders.captions import captioned
 from ..losses.recipe import LossRecipe, recipe_of
 from .inputs import optimizer_inputs
 from .report import chart, log_result, notes, record_text, ui_report
@@ -67,9 +68,10 @@ class Optimize(io.ComfyNode):
         seed: int,
         preview_every: int,
         options: Options | None = None,
+        caption: Caption | None = None,
         **settings,
     ) -> io.NodeOutput:
-        loss = recipe_of(loss)
+        loss, tokenizer = recipe_of(loss), captioned(tokenizer, caption)
         config = make_config(tokenizer, options, **settings)
         bar = StepBar(config.steps, TimeLeft.of(config))
         follow = RunProgress(config.steps, every(preview_every, config.steps), bar)

@@ -50,6 +50,7 @@ def record_text(outcome: Outcome, loss: LossRecipe, tokenizer: LoadedTokenizer) 
     record["codes_text"] = text.splitlines() or None
     record["guides"] = [guide.name for guide in loss.guides]
     record["losses"] = _described(loss)
+    record["caption"] = tokenizer.caption and tokenizer.caption.text
     record["stopped_by_user"] = outcome.stopped_by_user
     record["remarks"] = list(outcome.remarks)
     record["versions"] |= {"comfyui": COMFYUI_VERSION, "tokenopt": pack_version()}

@@ -15,10 +15,8 @@ from ..host.images import from_images, from_pil, to_pil
 from ..host.memory import images_per_chunk
 from ..host.models import activation_bytes, gradient_scope
 from ..host.progress import BatchProgress
-from ..host.sockets import (
-    LoadedTokenizer,
-    Tokens,
-)
+from ..host.sockets import Caption, LoadedTokenizer, Tokens
+from ..loaders.captions import captioned
 from ..report.sheet import Tile, draw_grid, heat
 
 MOST_SAMPLES = 1024
@@ -49,6 +47,7 @@ class PixelInfluence(io.ComfyNode):
                     "every sample decodes one image for each token.",
                 ),
                 widgets.seed("Seed for the codes. Image k of a batch uses seed + k."),
+                widgets.caption(),
             ],
             outputs=[
                 widgets.image_output("All maps with their positions, on one scale.", "sheet"),
@@ -66,9 +65,14 @@ class PixelInfluence(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, tokenizer: LoadedTokenizer, tokens: Tokens, samples: int, seed: int
+        cls,
+        tokenizer: LoadedTokenizer,
+        tokens: Tokens,
+        samples: int,
+        seed: int,
+        caption: Caption | None = None,
     ) -> io.NodeOutput:
-        maps = _maps(tokenizer, tokens, samples, seed)
+        maps = _maps(captioned(tokenizer, caption), tokens, samples, seed)
         highest = maps.amax((1, 2), keepdim=True).clamp(min=1e-12)
         return io.NodeOutput(
             from_images(sheet(maps)), from_images(heat(maps / highest.max())), maps / highest

@@ -9,12 +9,9 @@ import torch
 from ..host import widgets
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import from_images
-from ..host.sockets import (
-    LoadedTokenizer,
-    Options,
-    Tokens,
-)
+from ..host.sockets import Caption, LoadedTokenizer, Options, Tokens
 from ..host.stop import stoppable
+from ..loaders.captions import captioned
 from ..losses.recipe import LossRecipe, recipe_of
 from ..optimize.inputs import (
     ema_decay_input,
@@ -74,8 +71,10 @@ class Sweep(io.ComfyNode):
         values_2: str,
         seed: int,
         options: Options | None = None,
+        caption: Caption | None = None,
         **settings,
     ) -> io.NodeOutput:
+        tokenizer = captioned(tokenizer, caption)
         config = make_config(tokenizer, options, ema=True, token_noise=True, **settings)
         base = Job(config, recipe_of(loss), seed)
         plan = make_plan(base, setting_1, values_1, setting_2, values_2)
@@ -153,4 +152,4 @@ def _rest() -> list[io.Input]:
         reset_every_input(),
         keep_input("the running average, or the last tokens if ema_decay is 0"),
     ]
-    return [*map(advanced, more), options_input()]
+    return [*map(advanced, more), options_input(), widgets.caption()]

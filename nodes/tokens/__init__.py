@@ -1,6 +1,7 @@
-"""Token nodes: encode, quantize, decode, and random tokens."""
+"""Token nodes: encode, quantize, decode, captions, and random tokens."""
 
+from .caption import ReadCaption
 from .codec import Decode, Encode, Quantize
 from .random_tokens import RandomTokens
 
-NODES = [Encode, Quantize, Decode, RandomTokens]
+NODES = [Encode, Quantize, Decode, ReadCaption, RandomTokens]

@@ -8,7 +8,8 @@ from ..host import widgets
 from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.images import to_images
 from ..host.models import gradient_scope
-from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.sockets import Caption, LoadedTokenizer, Tokens
+from ..loaders.captions import captioned
 from .batches import decoded, encoded
 
 
@@ -124,10 +125,13 @@ class Decode(io.ComfyNode):
             inputs=[
                 widgets.tokenizer(),
                 widgets.tokens(),
+                widgets.caption(),
             ],
             outputs=[widgets.image_output("One image per set of tokens, at the tokenizer's size.")],
         )
 
     @classmethod
-    def execute(cls, tokenizer: LoadedTokenizer, tokens: Tokens) -> io.NodeOutput:
-        return io.NodeOutput(decoded(tokenizer, tokens))
+    def execute(
+        cls, tokenizer: LoadedTokenizer, tokens: Tokens, caption: Caption | None = None
+    ) -> io.NodeOutput:
+        return io.NodeOutput(decoded(captioned(tokenizer, caption), tokens))

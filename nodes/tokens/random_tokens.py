@@ -12,7 +12,8 @@ from ..host.compat import CATEGORY, advanced, io, schema
 from ..host.memory import MemoryRetry
 from ..host.models import activation_bytes, gradient_scope
 from ..host.progress import BatchProgress
-from ..host.sockets import LoadedTokenizer, Tokens
+from ..host.sockets import Caption, LoadedTokenizer, Tokens
+from ..loaders.captions import captioned
 from ..losses.recipe import LossRecipe, recipe_of
 from ..losses.terms import Batch
 
@@ -62,11 +63,6 @@ class RandomTokens(io.ComfyNode):
         )
 
     @classmethod
-    def needs_decoder(cls, best_of: int = 1, **inputs) -> bool:
-        """To see what it chooses from."""
-        return best_of > 1
-
-    @classmethod
     def execute(
         cls,
         tokenizer: LoadedTokenizer,
@@ -76,6 +72,7 @@ class RandomTokens(io.ComfyNode):
         kind: str = KINDS[0],
         best_of: int = 1,
         loss: LossRecipe | None = None,
+        caption: Caption | None = None,
     ) -> io.NodeOutput:
         if best_of > 1 and loss is None:
             raise ValueError(
@@ -84,6 +81,7 @@ class RandomTokens(io.ComfyNode):
             )
         seeds = image_seeds(seed, batch_size)
         if best_of > 1:
+            tokenizer = captioned(tokenizer, caption)
             values = _best_starts(tokenizer, seeds, scale, kind, best_of, recipe_of(loss))
         else:
             with gradient_scope(tokenizer):
@@ -113,6 +111,7 @@ def _added_later() -> list[io.Input]:
         widgets.loss(
             "Criterion for best_of: the same loss as for the Token Optimizer.", optional=True
         ),
+        widgets.caption(),
     ]
 
 

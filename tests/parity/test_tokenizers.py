@@ -15,6 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tokenopt_core.losses.base import as_loss
+from tokenopt_core.optimize.config import OptimizeConfig
+from tokenopt_core.optimize.objective import Run, objective
 from tokenopt_core.tokenizers import VIT_SIZES, Posterior, Tokenizer, ViTSize, load_tokenizer
 from tokenopt_core.tokenizers.config import look_up
 from tokenopt_core.tokenizers.titok import LOGVAR_RANGE
@@ -83,6 +86,28 @@ def test_vq_gradients(name, load, close):
     if tokenizer.spec.l2_normalized:
         cosine = torch.cosine_similarity(before, features, dim=-1)
         assert cosine.abs().max() < 1e-5, "a change of length cannot change normalized tokens"
+
+
+@pytest.mark.parametrize("name", [name for name in (*VQ, *VAE) if name.startswith("tatitok")])
+def test_a_caption_in_a_run(name, load, close):
+    """A caption given for each image, and one that the tokenizer is bound to."""
+    tokenizer, ref = load(name)
+    text, probe = ref["text_guidance"], ref["grad_probe"]
+    vae, size = tokenizer.spec.kind == "vae", tokenizer.spec.token_size
+    features = ref.tokens("mean" if vae else "encoder_out")
+    gradients = ref.tokens("grad_prequant")[..., :size]
+
+    def check(tokenizer: Tokenizer, rows: slice, text: Tensor | None) -> None:
+        loss = as_loss(lambda images: (images * probe[rows]).sum((1, 2, 3)))
+        config = OptimizeConfig(official_rules=True)
+        run = Run(tokenizer.cast(torch.float32), loss, config, features.device, text=text)
+        found = objective(run, features[rows], 0, [1.0] * len(features[rows]))
+        close(f"{name}: images of a run", found.images, ref["decoded"][rows], DECODER)
+        close(f"{name}: gradient of a run", found.gradient, gradients[rows], GRADIENT)
+
+    check(tokenizer, slice(None), text)
+    for k in range(len(text)):
+        check(tokenizer.captioned(text[k : k + 1]), slice(k, k + 1), None)
 
 
 @pytest.mark.parametrize("name", VQ)

@@ -63,6 +63,7 @@ def calls(
         ),
         "82": node("TokenOpt_RandomTokens", **link, seed=0, batch_size=1, scale=1.0),
         "83": node("TokenOpt_FitImage", **link, image=["3", 0], **fit),
+        "87": node("TokenOpt_LoadCaptionEncoder", model="captions"),
         "90": node(
             "Hostile_Calls",
             kinds=kinds,
@@ -76,6 +77,7 @@ def calls(
             MASK=["80", 0],
             TOKENOPT_ATTRIBUTE=["81", 0],
             TOKENOPT_FIT=["83", 2],
+            TOKENOPT_CAPTION_ENCODER=["87", 0],
         ),
     }
     graph |= more or {}

@@ -20,7 +20,14 @@ from devtools.comfyui.checks import node, succeed
 from devtools.comfyui.hub import LocalHub, Manner
 from devtools.comfyui.layout import DEV, ROOT, make_base
 from devtools.comfyui.server import ComfyServer
-from devtools.templates.released import GUIDE, MODELS, TOKENIZER, is_released, small
+from devtools.templates.released import (
+    GUIDE,
+    MODELS,
+    TEXT_AWARE,
+    TOKENIZER,
+    is_released,
+    small,
+)
 
 WORDS = 60  # longer messages are not one sentence
 TEMPLATES = sorted(
@@ -29,6 +36,7 @@ TEMPLATES = sorted(
 REPOS = {kind: "/".join(model["url"].split("/")[3:5]) for kind, model in MODELS.items()}
 WEIGHTS = {kind: model["url"].rpartition("/")[2] for kind, model in MODELS.items()}
 LOAD, GUIDES = "TokenOpt_LoadTokenizer", "TokenOpt_LoadGuide"
+CAPTIONS = "timm/vit_large_patch14_clip_336.openai"
 
 # The user's first place for models, in which nothing can be written: below a file, so that it stops
 # an administrator too. Downloads go to the next.
@@ -50,12 +58,17 @@ def hub(tmp_path_factory):
         torch.manual_seed(0)
         save_tokenizer(build_tokenizer(small(RELEASES[TOKENIZER].spec)), made)
         guide = CLIP(**json.loads(config.read_text(encoding="utf-8")))
+        release = RELEASES[TEXT_AWARE]
+        save_tokenizer(build_tokenizer(small(release.spec)), made / TEXT_AWARE)
     save_file(guide.state_dict(), made / WEIGHTS[GUIDES])
     with LocalHub() as running:
         for file in ("config.json", WEIGHTS[LOAD]):
             running.files[f"{REPOS[LOAD]}/{file}"] = (made / file).read_bytes()
         name = WEIGHTS[GUIDES]
-        running.files[f"{REPOS[GUIDES]}/{name}"] = (made / name).read_bytes()
+        for repo in (REPOS[GUIDES], CAPTIONS):  # both small ones are the same
+            running.files[f"{repo}/{name}"] = (made / name).read_bytes()
+        for path in (made / TEXT_AWARE).iterdir():
+            running.files[f"{release.repo}/{path.name}"] = path.read_bytes()
         yield running
 
 
@@ -171,6 +184,36 @@ def loading(name: str, **more):
         "2": node("TokenOpt_PositionPreset", tokenizer=["1", 0], preset="all"),
         "3": node("PreviewAny", source=["2", 0]),
     }
+
+
+def test_without_a_caption_the_empty_one_is_used_and_said_once(online, hub):
+    """Its encoder is downloaded by the node that decodes, once; the rest of it is not kept."""
+    client = online.client()
+    attributes = dict.fromkeys(("shape", "colour", "size", "position", "background"), "random")
+    attributes |= dict.fromkeys(("pattern", "light", "focus"), "random")
+    graph = {
+        "1": node(LOAD, tokenizer=TEXT_AWARE),
+        "2": node("TokenOpt_DemoScene", seed=0, batch_size=1, **attributes),
+        "3": node("TokenOpt_Encode", tokenizer=["1", 0], image=["2", 0]),
+        "4": node("TokenOpt_Decode", tokenizer=["1", 0], tokens=["3", 0]),
+        "5": node("PreviewImage", images=["4", 0]),
+        "6": node("TokenOpt_LoadCaptionEncoder", model="ViT-L-14-336/openai", download=False),
+        "7": node("TokenOpt_Caption", caption_encoder=["6", 0], text=" "),
+        "8": node("TokenOpt_Decode", tokenizer=["1", 0], tokens=["3", 0], caption=["7", 0]),
+        "9": node("PreviewImage", images=["8", 0]),
+    }
+    alone = {number: graph[number] for number in "12345"}
+    without = client.images(succeed(client, alone), "5")
+    place = online.base / "models" / "titok_guides" / "ViT-L-14-336" / "openai"
+    assert [path.name for path in place.iterdir()] == ["open_clip_model.safetensors"]
+    alone["2"]["inputs"]["seed"] = 1
+    succeed(client, alone)
+    told = f"TokenOpt: {TEXT_AWARE} decodes with a caption, and none is connected: the empty one"
+    assert online.log_text().count(told) == 1
+    graph["2"]["inputs"]["seed"] = 0
+    given = client.images(succeed(client, graph), "9")
+    assert without[0].tobytes() == given[0].tobytes()
+    assert len([each for each in hub.requests if each.startswith(f"GET {CAPTIONS}/")]) == 1
 
 
 def test_download_off_says_what_is_missing(online, hub):

@@ -18,6 +18,7 @@ EVERY = int(os.environ.get("TOKENOPT_EVERY", "0"))
 MISSING = {"LoadAttribute", "LoadTokens", "SavedImageTokens", "TextToTokens", "Importance"}
 KINDS = [
     ("TOKENOPT_TOKENIZER,TOKENOPT_GUIDE,TOKENOPT_ATTRIBUTE,TOKENOPT_FIT,TOKENOPT_OPTIONS", 3),
+    ("TOKENOPT_CAPTION,TOKENOPT_CAPTION_ENCODER", 2),
     ("IMAGE", 5),
     ("MASK", 5),
     ("TOKENOPT_TOKENS", 7),

@@ -35,6 +35,7 @@ NAMING = {
     ("TokenOpt_Importance", "folder"): "/",
     ("TokenOpt_LoadTokenizer", "tokenizer"): "/tokenizer",
     ("TokenOpt_LoadGuide", "model"): "/guide",
+    ("TokenOpt_LoadCaptionEncoder", "model"): "/guide",
 }
 WORDS_OF_NAMES = ("file", "folder", "path", "image", "model", "tokenizer", "guide", "prefix", "url")
 # What else has such a word and is a text or menu: choices of a few words each.
@@ -152,6 +153,7 @@ def graph(workflow, name: str, key: str, value: str) -> dict:
         "TokenOpt_Importance": {**link, "guide": ["2", 0], "prompts": "red\nblue"},
         "TokenOpt_LoadTokenizer": {},
         "TokenOpt_LoadGuide": {},
+        "TokenOpt_LoadCaptionEncoder": {},
     }.get(name, link)
     edit["82"] = node("TokenOpt_RandomTokens", **link, seed=0, batch_size=1, scale=1.0)
     edit["81"] = node(

@@ -71,7 +71,7 @@ def test_every_switch_tells_what_off_means(inputs):
 
 def test_a_choice_between_few_explains_each(inputs):
     for where, kind, settings in inputs:
-        of_files = "file" in where or settings.get("image_upload")
+        of_files = "file" in where or where.endswith(".model") or settings.get("image_upload")
         if kind == "COMBO" and not of_files and len(settings.get("options") or ()) <= FEW:
             for option in settings["options"]:
                 assert option in settings["tooltip"], f"{where}: {option}"

@@ -51,6 +51,8 @@ def computations(device: str, clip: Path) -> Iterator[tuple[str, Callable[[], Te
     tokenizer, guide = tiny_tokenizer().to(device), tc.load_guide(clip).to(device)
     vae = tiny_tokenizer(kind="vae", codebook_size=None, l2_normalized=False, token_size=8)
     vae = vae.to(device)
+    encoder = tc.load_text_encoder(clip).to(device)
+    aware = tiny_tokenizer(layout="tatitok", text_length=12, text_size=32).to(device)
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     mask = torch.zeros(1, 1, 32, 32)
     mask[..., :16] = 1
@@ -75,6 +77,12 @@ def computations(device: str, clip: Path) -> Iterator[tuple[str, Callable[[], Te
     def run(precision: str, variant: str, start: Tensor, state=None) -> Tensor:
         config = tc.OptimizeConfig(steps=STEPS, precision=precision, **VARIANTS[variant])
         *_, step = tc.optimize(tokenizer, loss, start, config, reset=known.composite, state=state)
+        return step.result
+
+    def run_with_caption() -> Tensor:
+        caption = encoder.encode_text(["a red circle"]).guidance
+        config = tc.OptimizeConfig(steps=STEPS, precision="float32")
+        *_, step = tc.optimize(aware.captioned(caption), losses[-2], features, config)
         return step.result
 
     def models_stay(precision: str, variant: str) -> Tensor:
@@ -107,6 +115,8 @@ def computations(device: str, clip: Path) -> Iterator[tuple[str, Callable[[], Te
     yield "encode VAE", lambda: vae.encode(pictures)
     yield "sample VAE", lambda: tc.sample_features(vae, pictures, 3)
     yield "decode VAE", lambda: vae.decode(vae.encode(pictures))
+    yield "caption", lambda: encoder.encode_text(["a red circle", "dark"]).guidance
+    yield "run with a caption", run_with_caption
     yield "quantize", lambda: tokenizer.quantize(features).tokens
     yield "lookup", lambda: tokenizer.lookup(quantized.codes)
     yield "decode", lambda: tokenizer.decode(quantized.tokens)

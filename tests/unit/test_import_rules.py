@@ -41,7 +41,7 @@ LAYERS = {
     "devtools": (
         "sheets steps verdict",
         "comfyui",
-        "demo pages release templates",
+        "demo pages release templates weights",
         "help_pictures",
     ),
 }

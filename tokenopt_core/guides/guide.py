@@ -8,10 +8,9 @@ Axes: b images or texts, e embedding size, s = `Guide.image_size`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import torch
@@ -22,16 +21,9 @@ from ..checks import check_dtype, check_tensor, needs_packages, writable
 from ..compute.half_precision import autocast, half_copy, shallow_copy
 from ..compute.memory import is_out_of_memory
 from ..hub import Progress
-from .file_checks import (
-    check_ids,
-    check_model,
-    check_statistics,
-    check_tokenizer_options,
-    no_model,
-    reason,
-)
-from .files import DEMO_GUIDE, KNOWN_GUIDES, GuideFiles, find_guide
-from .prompt_tokenizer import PromptTokenizer
+from .file_checks import check_model, check_statistics, no_model
+from .files import DEMO_GUIDE, KNOWN_GUIDES, GuideFiles, find_guide, no_traces
+from .prompt_tokenizer import PromptTokenizer, read_tokenizer
 
 if TYPE_CHECKING:
     from open_clip import CLIP, CustomTextCLIP
@@ -130,7 +122,7 @@ class Guide(nn.Module):
 
     def remarks(self, texts: Sequence[str]) -> list[str]:
         """Sentences for the user about cut texts and unknown words, empty if there are none."""
-        return self.tokenizer.remarks(texts, self.name)
+        return self.tokenizer.remarks(texts, f"guide {self.name}")
 
     def knows_nothing_of(self, text: str) -> bool:
         """Whether the guide can read no word of the text at all."""
@@ -168,34 +160,16 @@ def load_guide(
     """
     check_dtype(dtype)
     # Inference weights could never take part in a gradient.
-    with torch.inference_mode(False), _no_traces(), needs_packages():
+    with torch.inference_mode(False), no_traces(), needs_packages():
         files = find_guide(source, models_dir, progress, download)
         model = _build(files)
         if not hasattr(model, "visual") or hasattr(model, "text_decoder"):
             raise ValueError(f"guide {source} is a CoCa model: choose a CLIP or SigLIP model.")
-        tokenizer = PromptTokenizer(_text_tokenizer(files, model.vocab_size))
-        if tokenizer.vocabulary_size > model.vocab_size:
-            raise ValueError(
-                f"guide {source} has {model.vocab_size} words, its tokenizer "
-                f"{tokenizer.vocabulary_size}: "
-                'put tokenizer.json beside the weights and "hf_tokenizer_name" into text_cfg.'
-            )
+        tokenizer = read_tokenizer(files, model.vocab_size)
+        tokenizer.check_vocabulary(model.vocab_size, f"guide {source}")
         guide = Guide(str(source), model, tokenizer).to(device)
         guide.visual.to(dtype)
         return guide
-
-
-@contextmanager
-def _no_traces() -> Iterator[None]:
-    """Takes back what open_clip does to the process: it draws weights before it loads others, and
-    its messages set up logging where nobody has."""
-    handlers = logging.root.handlers[:]
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        for handler in set(logging.root.handlers) - set(handlers):
-            logging.root.removeHandler(handler)
 
 
 def _build(files: GuideFiles) -> CLIP | CustomTextCLIP:
@@ -210,32 +184,6 @@ def _build(files: GuideFiles) -> CLIP | CustomTextCLIP:
         raise no_model(files.weights, error) from error
     check_model(files.weights, model)
     return model
-
-
-def _text_tokenizer(files: GuideFiles, words: int) -> Any:
-    """The tokenizer of a model of so many words, read from files that are there, and tried once."""
-    import open_clip
-    from open_clip.tokenizer import HFTokenizer
-
-    if files.tokenizer is None:
-        return open_clip.get_tokenizer(files.model)
-    asked = files.text.get("tokenizer_kwargs") or {}
-    options = check_tokenizer_options(files.tokenizer, asked)
-    if files.text.get("tokenizer_mode"):
-        options["tokenizer_mode"] = files.text["tokenizer_mode"]
-    options |= {"trust_remote_code": False, "local_files_only": True}
-    length = files.text.get("context_length", 77)
-    try:
-        tokenizer = HFTokenizer(str(files.tokenizer), context_length=length, **options)
-        check_ids(tokenizer(["a"]), length, words)
-        return tokenizer
-    except ImportError:
-        raise
-    except Exception as error:  # as above: transformers has a word for everything
-        raise ValueError(
-            f"the text tokenizer in {files.tokenizer} cannot be read ({reason(error)}): get "
-            "tokenizer.json and tokenizer_config.json again."
-        ) from error
 
 
 def _square(size: int | Sequence[int], name: str) -> int:

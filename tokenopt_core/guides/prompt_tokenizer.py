@@ -1,4 +1,4 @@
-"""Prompt tokenizer: texts to ids, and remarks about what a guide cannot read."""
+"""Prompt tokenizer: texts to ids, and remarks about what a text tower cannot read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from ..checks import shortened
+from .file_checks import check_ids, check_tokenizer_options, reason
+from .files import GuideFiles
 
 
 class PromptTokenizer:
@@ -33,20 +35,33 @@ class PromptTokenizer:
             return self._tokenizer.vocab_size
         return max(self._inner.get_vocab().values(), default=-1) + 1
 
-    def remarks(self, texts: Sequence[str], guide: str) -> list[str]:
-        """One sentence for each text that is cut, and one that names all unknown words."""
+    def check_vocabulary(self, words: int, reader: str) -> None:
+        """Raise ValueError if `reader`, such as "guide demo", has fewer words than this."""
+        if self.vocabulary_size > words:
+            raise ValueError(
+                f"{reader} has {words} words, its tokenizer {self.vocabulary_size}: "
+                'put tokenizer.json beside the weights and "hf_tokenizer_name" into text_cfg.'
+            )
+
+    def remarks(self, texts: Sequence[str], reader: str, kind: str = "prompt") -> list[str]:
+        """One sentence for each text that is cut, and one that names all unknown words.
+
+        Args:
+            reader: what reads them, such as "guide demo".
+            kind: what the texts are.
+        """
         result, unknown = [], {}
         for text in texts:
             length, words = self._read(text)
             unknown.update(dict.fromkeys(words))
             if length > self.context_length:
                 result.append(
-                    f"the prompt {_quoted(text)} has {length} tokens and guide {guide} reads "
+                    f"the {kind} {_quoted(text)} has {length} tokens and {reader} reads "
                     f"{self.context_length}: its end is ignored, so put what matters first."
                 )
         if unknown:
             words = ", ".join(json.dumps(word, ensure_ascii=False) for word in unknown)
-            result.append(f"guide {guide} does not know {words}: use other words instead.")
+            result.append(f"{reader} does not know {words}: use other words instead.")
         return result
 
     def knows_nothing_of(self, text: str) -> bool:
@@ -66,6 +81,32 @@ class PromptTokenizer:
         unknown = self._inner.unk_token_id
         spans = zip(read["input_ids"], read.get("offset_mapping", ()), strict=False)
         return len(read["input_ids"]), [clean[a:b] for i, (a, b) in spans if i == unknown and a < b]
+
+
+def read_tokenizer(files: GuideFiles, words: int) -> PromptTokenizer:
+    """The tokenizer of a model of so many words, read from files that are there, and tried once."""
+    import open_clip
+    from open_clip.tokenizer import HFTokenizer
+
+    if files.tokenizer is None:
+        return PromptTokenizer(open_clip.get_tokenizer(files.model))
+    asked = files.text.get("tokenizer_kwargs") or {}
+    options = check_tokenizer_options(files.tokenizer, asked)
+    if files.text.get("tokenizer_mode"):
+        options["tokenizer_mode"] = files.text["tokenizer_mode"]
+    options |= {"trust_remote_code": False, "local_files_only": True}
+    length = files.text.get("context_length", 77)
+    try:
+        tokenizer = HFTokenizer(str(files.tokenizer), context_length=length, **options)
+        check_ids(tokenizer(["a"]), length, words)
+        return PromptTokenizer(tokenizer)
+    except ImportError:
+        raise
+    except Exception as error:  # as above: transformers has a word for everything
+        raise ValueError(
+            f"the text tokenizer in {files.tokenizer} cannot be read ({reason(error)}): get "
+            "tokenizer.json and tokenizer_config.json again."
+        ) from error
 
 
 def _quoted(text: str) -> str:

@@ -59,7 +59,8 @@ def optimize(
         seeds: one per image, or s for s, s + 1, ...
         reset: images -> images in [0, 1] that are encoded every `config.reset_every` steps, for
             example `MaskedL1Loss.composite`.
-        text: (b, t, e), for a tokenizer that decodes with text.
+        text: (b or 1, t, e), for a tokenizer that decodes with text, in place of the caption that
+            it is bound to (`Tokenizer.captioned`).
         noise: step index -> standard normal numbers (b, n, d), in place of those from the seeds.
         state: `Step.state` of an earlier run, to go on from there instead of from `features`.
         quantized: `features` are tokens already, for example those that a run with `quantize` off

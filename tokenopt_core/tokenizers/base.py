@@ -53,9 +53,12 @@ class Tokenizer(nn.Module, ABC):
     Calling `quantize` on features (b, n, d) gives `Quantized`: the nearest codes and their vectors
     with straight-through gradients, in float32 (a VAE has no codes: its features are its tokens).
     It is a module, not a method, because the checkpoints keep the codebook under that name.
+
+    `caption` (1, t, e) is what a TA-TiTok decodes with where no text is given; see `captioned`.
     """
 
     quantize: nn.Module
+    caption: Tensor | None = None
 
     def __init__(self, spec: TokenizerSpec) -> None:
         super().__init__()
@@ -80,8 +83,27 @@ class Tokenizer(nn.Module, ABC):
         """Images (b, 3, s, s) of tokens (b, n, d). Not clamped: values may leave [0, 1].
 
         Args:
-            text: (b, t, e) or (1, t, e), features of the caption's words; for TA-TiTok only.
+            text: (b, t, e) or (1, t, e), features of the caption's words, `TextFeatures.guidance`;
+                for TA-TiTok only. None is its own caption.
+
+        Raises:
+            ValueError: a text-aware tokenizer has neither, or another one got a text.
         """
+
+    def captioned(self, text: Tensor) -> Tokenizer:
+        """This tokenizer bound to a caption, for all that decodes with it; all else is shared.
+
+        Upstream knows no tokenizer without a caption; "" is the empty one.
+
+        Args:
+            text: (1, t, e), as for `decode`.
+
+        Raises:
+            ValueError: the tokenizer takes no text, or another shape.
+        """
+        twin = shallow_copy(self)
+        twin.caption = check_text(self.spec, text, 1)
+        return twin
 
     def posterior(self, images: Tensor) -> Posterior:
         """Mean and log-variance (b, n, d) of a VAE's tokens, of images (b, 3, h, w) in [0, 1].
@@ -107,6 +129,8 @@ class Tokenizer(nn.Module, ABC):
             name: child if name in ("encoder", "quantize") else half_copy(child, dtype, device)
             for name, child in self._modules.items()
         }
+        if self.caption is not None:  # once, not at each decode
+            twin.caption = self.caption.to(device or self.weights_device, dtype)
         if device is not None:
             twin._modules["quantize"] = half_copy(self.quantize, torch.float32, device)
         return twin
@@ -155,13 +179,18 @@ def check_text(spec: TokenizerSpec, text: Tensor | None, batch: int) -> Tensor |
                 f"text was given, but tokenizer {spec.name!r} takes none: only TA-TiTok does."
             )
         return None
-    if text is not None:
-        check_tensor(text, "text", f"(b, {spec.text_length}, {spec.text_size})")
-    shape = None if text is None else tuple(text.shape)
-    expected = (spec.text_length, spec.text_size)
-    if shape is None or len(shape) != 3 or shape[1:] != expected or shape[0] not in (1, batch):
+    length, size = spec.text_length, spec.text_size
+    if text is None:
         raise ValueError(
-            f"text has shape {shape}, expected ({batch}, {expected[0]}, {expected[1]}): tokenizer "
+            f"text is missing: tokenizer {spec.name!r} decodes with the features ({batch}, "
+            f"{length}, {size}) of a caption; give it encode_text([caption]).guidance of "
+            'load_text_encoder(), or bind it to one by captioned(); "" is the empty caption.'
+        )
+    check_tensor(text, "text", f"(b, {length}, {size})")
+    shape = tuple(text.shape)
+    if len(shape) != 3 or shape[1:] != (length, size) or shape[0] not in (1, batch):
+        raise ValueError(
+            f"text has shape {shape}, expected ({batch}, {length}, {size}): tokenizer "
             f"{spec.name!r} decodes with the CLIP features of a caption."
         )
     return text.expand(batch, -1, -1)

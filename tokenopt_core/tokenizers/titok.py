@@ -54,7 +54,7 @@ class TiTok(Tokenizer):
 
     def decode(self, tokens: Tensor, text: Tensor | None = None) -> Tensor:
         check_tokens(self.spec, tokens, "tokens")
-        text = check_text(self.spec, text, len(tokens))
+        text = check_text(self.spec, self.caption if text is None else text, len(tokens))
         dtype = self.decoder.mask_token.dtype
         x = self.decoder(tokens.to(dtype), None if text is None else text.to(tokens.device, dtype))
         if not self.spec.legacy:

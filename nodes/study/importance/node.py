@@ -15,10 +15,8 @@ from ...host import widgets
 from ...host.compat import CATEGORY, advanced, io, schema
 from ...host.image_folder import folder_fingerprint, folder_input, list_images, readable_images
 from ...host.images import from_images, to_images
-from ...host.sockets import (
-    LoadedGuide,
-    LoadedTokenizer,
-)
+from ...host.sockets import Caption, LoadedGuide, LoadedTokenizer
+from ...loaders.captions import captioned
 from ...losses.prompts import check_words
 from .report import charts, notes, positions_text, table
 from .run import OFF, Effect, comparisons, measure
@@ -92,11 +90,6 @@ class TokenImportance(io.ComfyNode):
         return folder_fingerprint(folder)
 
     @classmethod
-    def needs_decoder(cls, effect: str = OFF, **inputs) -> bool:
-        """To measure an effect; the chart is drawn."""
-        return effect != OFF
-
-    @classmethod
     def needs_codebook(cls, effect: str = OFF, **inputs) -> bool:
         return effect == "random"
 
@@ -112,12 +105,15 @@ class TokenImportance(io.ComfyNode):
         effect: str = OFF,
         effect_images: int = 32,
         seed: int = 0,
+        caption: Caption | None = None,
     ) -> io.NodeOutput:
         groups = comparisons(prompts)
         check_words(guide, sum(groups, ()), "prompts")
         skipped: list[str] = []
         count, images = _images(image, folder, tokenizer.spec.image_size, skipped)
         wanted = Effect(effect, effect_images, seed)
+        if effect != OFF:  # which decodes; the charts are drawn
+            tokenizer = captioned(tokenizer, caption)
         partitions, responses = measure(tokenizer, guide, groups, images, count, wanted)
         best = min(best, tokenizer.spec.num_tokens)
         figures = table(partitions, responses)
@@ -144,6 +140,7 @@ def _advanced() -> list[io.Input]:
             )
         ),
         advanced(widgets.seed("Seed for the random codes of the effect random.", optional=True)),
+        widgets.caption(),
     ]
 
 

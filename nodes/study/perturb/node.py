@@ -10,10 +10,8 @@ from ....tokenopt_core.tokens.positions import parse_positions
 from ...host import widgets
 from ...host.compat import CATEGORY, io, schema
 from ...host.images import from_images, to_masks
-from ...host.sockets import (
-    LoadedTokenizer,
-    Tokens,
-)
+from ...host.sockets import Caption, LoadedTokenizer, Tokens
+from ...loaders.captions import captioned
 from ...losses.recipe import LossRecipe, recipe_of
 from .report import codes_text, live_sheet, notes, sheets, table
 from .run import run_search
@@ -73,12 +71,14 @@ class PerturbSearch(io.ComfyNode):
         top_k: int,
         loss: LossRecipe | None = None,
         mask: Tensor | None = None,
+        caption: Caption | None = None,
     ) -> io.NodeOutput:
         config = _config(search, share, direction, top_k)
         chosen = parse_positions(positions, tokenizer.spec.num_tokens)
         _check_size(len(tokens), len(chosen), min(top_k, tokenizer.spec.codebook_size - 1))
         recipe = None if loss is None else recipe_of(loss)
         mask = None if mask is None else _mask(mask)
+        tokenizer = captioned(tokenizer, caption)
         results = run_search(
             tokenizer, tokens, chosen, config, loss=recipe, mask=mask, draw=live_sheet
         )
@@ -162,6 +162,7 @@ def _optional() -> list[io.Input]:
             "elsewhere. Cropped and resized as by TiTok Encode; one, or one per image.",
             optional=True,
         ),
+        widgets.caption(),
     ]
 
 

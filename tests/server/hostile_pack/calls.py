@@ -21,12 +21,13 @@ SHORT |= {"crops": 1, "preview_every": 0, "trajectory_frames": 0, "tries": 1, "b
 SHORT |= {"share": 0.001}
 TEXT = {"prompt": "a red star", "positions": "0", "codes": "1: 2", "setting_1": "lr"}
 TEXT |= {"values_1": "0.1", "setting_2": "none", "values_2": "", "filename_prefix": "hostile/call"}
+OWN = {"TokenOpt_LoadCaptionEncoder": {"model": "captions"}}  # its default is a download
 
 
 def good_inputs(node, given: dict[str, object]) -> dict[str, object]:
     """The inputs of a node as a user drops it, with everything connected that fits, and short."""
-    found = {}
-    for widget in node.define_schema().inputs:
+    found, schema = {}, node.define_schema()
+    for widget in schema.inputs:
         kind = widget.get_io_type()
         options = getattr(widget, "options", None) or [None]
         default = getattr(widget, "default", None)
@@ -37,7 +38,7 @@ def good_inputs(node, given: dict[str, object]) -> dict[str, object]:
                 found[widget.id] = dataclasses.replace(given[kind], values=-given[kind].values)
         elif not widget.optional or default is not None:
             found[widget.id] = SHORT.get(widget.id, TEXT.get(widget.id, default))
-    return found
+    return found | OWN.get(schema.node_id, {})
 
 
 def finite(values: object) -> bool:
@@ -59,8 +60,11 @@ class Calls:
     def INPUT_TYPES(cls):
         sockets = ("TOKENOPT_TOKENIZER", "TOKENOPT_GUIDE", "IMAGE", "TOKENOPT_TOKENS")
         sockets += ("TOKENOPT_LOSS", "MASK", "TOKENOPT_ATTRIBUTE", "TOKENOPT_FIT")
+        sockets += ("TOKENOPT_CAPTION_ENCODER",)
         texts = {"kinds": ("STRING",), "every": ("INT",), "texts": ("STRING",)}
-        return {"required": texts | {socket: (socket,) for socket in sockets}}
+        optional = {"TOKENOPT_CAPTION": ("TOKENOPT_CAPTION",)}
+        required = texts | {socket: (socket,) for socket in sockets}
+        return {"required": required, "optional": optional}
 
     def run(self, kinds, every, texts, **given):
         calls = []

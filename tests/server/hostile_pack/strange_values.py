@@ -124,6 +124,23 @@ def strange_tokens(tokens) -> dict[str, object]:
     return found | _objects(values)
 
 
+def strange_captions(caption) -> dict[str, object]:
+    guidance = caption.guidance
+    new = {
+        "too long": guidance.repeat(1, 2, 1),
+        "two": guidance.repeat(2, 1, 1),
+        "two axes": guidance[0],
+        "NaN": guidance * math.nan,
+        "huge": guidance * 1e30,
+        "half": guidance.half(),
+        "inference": guidance.clone(),
+        "meta": guidance.to("meta"),
+        "list": guidance.tolist(),
+    }
+    found = {name: dataclasses.replace(caption, guidance=value) for name, value in new.items()}
+    return found | _objects(guidance)
+
+
 def _objects(tensor: torch.Tensor) -> dict[str, object]:
     """What no socket of this pack carries."""
     return {"a tensor": tensor, "a text": "x", "nothing": None, "a number": 3, "a list": []}
@@ -172,4 +189,6 @@ def strange(kind: str, good: object) -> dict[str, object]:
         return strange_tokens(good)
     if kind == "TOKENOPT_LOSS":
         return strange_losses(good)
+    if kind == "TOKENOPT_CAPTION" and good is not None:
+        return strange_captions(good)
     return _objects(torch.zeros(1))

@@ -15,20 +15,26 @@ if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))  # last, so that nothing of ComfyUI's is hidden
 FOLDER = Path(__file__).resolve().parent
 
-from devtools.templates.released import TOKENIZER, small  # noqa: E402
+from devtools.templates.released import TEXT_AWARE, TOKENIZER, small  # noqa: E402
 
 done = []
+
+
+def module(ending):
+    (found,) = (module for name, module in sys.modules.items() if name.endswith(ending))
+    return found
 
 
 def make_small(prompt):
     if not done:
         import open_clip
 
-        (registry,) = (
-            module for name, module in sys.modules.items() if name.endswith("tokenizers.registry")
-        )
-        release = registry.RELEASES[TOKENIZER]
-        registry.RELEASES[TOKENIZER] = replace(release, spec=small(release.spec))
+        registry, captions = (module(name) for name in ("tokenizers.registry", "loaders.captions"))
+        for name in (TOKENIZER, TEXT_AWARE):
+            release = registry.RELEASES[name]
+            registry.RELEASES[name] = replace(release, spec=small(release.spec))
+        spec = registry.RELEASES[TEXT_AWARE].spec
+        captions.CAPTION_SHAPE = (spec.text_length, spec.text_size)
         open_clip.add_model_config(FOLDER)
         done.append(True)
     return prompt

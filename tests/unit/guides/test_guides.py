@@ -114,8 +114,8 @@ def test_the_byte_pair_tokenizer_of_the_classic_models_is_understood():
     tokenizer = PromptTokenizer(open_clip.get_tokenizer("ViT-B-32"))
     assert tokenizer.context_length == 77
     assert tokenizer.vocabulary_size == 49408
-    assert tokenizer.remarks(["a zebra"], "x") == []
-    assert "has 102 tokens and guide x reads 77" in tokenizer.remarks(["fox " * 100], "x")[0]
+    assert tokenizer.remarks(["a zebra"], "guide x") == []
+    assert "has 102 tokens and guide x reads 77" in tokenizer.remarks(["fox " * 100], "guide x")[0]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ for name in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKE
     os.environ.pop(name, None)
 
 from tokenopt_core.guides.guide import load_guide  # noqa: E402
+from tokenopt_core.guides.text_encoder import load_text_encoder  # noqa: E402
 from tokenopt_core.tokenizers import RELEASES, Release, find_release, load_tokenizer  # noqa: E402
 
 spec = load_tokenizer(folder).spec
@@ -45,7 +46,7 @@ def cancel(done: int, total: int) -> None:
     raise Cancelled(f"{done} of {total}")
 
 
-def attempt(source: str, models: str | None, **options) -> dict[str, object]:
+def attempt(source: str, models: str | None, load=load_guide, **options) -> dict[str, object]:
     """Load, and tell what came of it, what was requested and what lies in the folder after."""
     hub.requests.clear()
     models_dir = work / models if models else None
@@ -54,7 +55,7 @@ def attempt(source: str, models: str | None, **options) -> dict[str, object]:
     try:
         error = None
         if source.startswith("hf-hub:"):
-            name = load_guide(source, models_dir=models_dir, **options).name
+            name = load(source, models_dir=models_dir, **options).name
         else:
             name = load_tokenizer(source, models_dir=models_dir, **options).spec.name
     except Exception as caught:
@@ -90,6 +91,7 @@ GUIDE = "hf-hub:lab/guide"
 results["guide, cancelled"] = attempt(GUIDE, "guides", progress=cancel)
 results["guide"] = attempt(GUIDE, "guides")
 results["guide, cache"] = attempt(GUIDE, None)
+results["caption encoder"] = attempt(GUIDE, "captions", load_text_encoder)
 results["guide, off"] = attempt(GUIDE, "none", download=False)
 results["off"] = attempt("tiny", "none", download=False)
 hub.__exit__(None, None, None)

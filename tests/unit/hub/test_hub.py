@@ -127,6 +127,12 @@ def test_a_guide_that_is_there_needs_no_network(session):
     assert session["guide, cache"]["error"] is None
 
 
+def test_a_caption_encoder_is_downloaded_as_a_guide_is(session):
+    encoder = session["caption encoder"]
+    assert (encoder["error"], encoder["name"]) == (None, "hf-hub:lab/guide")
+    assert encoder["left"] == session["guide"]["left"]
+
+
 def test_a_guide_offline_tells_the_manual_way(session):
     error = session["guide, offline"]["error"]
     assert error.startswith("DownloadError: Could not download open_clip_config.json of 'lab/")
