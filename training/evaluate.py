@@ -67,7 +67,7 @@ def measure(
     asked = Attributes(pool.indices[:captioned])
     with torch.no_grad():
         shown, codes = _reconstruct(tokenizer, images)
-    return {
+    figures = {
         "scenes": scenes,
         "judge": _judge_figures(images, pool.indices, seed),
         "tokenizer": _tokenizer_figures(images, shown, codes, pool.indices, tokenizer),
@@ -77,8 +77,10 @@ def measure(
             "right_of_64_reconstructed": _right_of_64(guide, shown[:captioned], asked),
         },
         "edits": _edit_figures(tokenizer, guide, edits, seed),
-        "generator": generator_figures(tokenizer, generated, seed),
     }
+    if (SHIPPED / "generator").exists():
+        figures["generator"] = generator_figures(tokenizer, generated, seed)
+    return figures
 
 
 @torch.no_grad()

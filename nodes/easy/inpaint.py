@@ -50,6 +50,7 @@ class EasyInpaint(io.ComfyNode):
                     "The square is at least as large as the tokenizer's."
                 ),
                 *model_sockets(),
+                widgets.caption(),
             ],
             outputs=easy_outputs("The inpainted image, at its original size."),
         )

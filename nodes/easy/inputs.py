@@ -49,7 +49,6 @@ def model_sockets() -> list[io.Input]:
     return [
         widgets.tokenizer("From Load TiTok; replaces the choice in models.", optional=True),
         widgets.guide("From Load CLIP Guide; replaces the choice in models.", optional=True),
-        widgets.caption(),
     ]
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...tokenopt_core.compute.seeds import image_seeds
 from ...tokenopt_core.guides.retrieval import read_scenes
+from ...tokenopt_core.losses.prompts import parse_prompt
 from ...tokenopt_core.optimize.config import OptimizeConfig
 from ...tokenopt_core.optimize.record import Curve
 from ..host.compat import io
@@ -28,7 +29,7 @@ from ..host.widgets import SEEDS
 from ..images.fitted import SOFT_EDGE, pasted_back, squares_of
 from ..loaders.captions import captioned
 from ..loaders.menu import guide_named, tokenizer_named
-from ..losses.prompts import for_images, optional_lines, prompt_lines
+from ..losses.prompts import check_words, for_images, optional_lines, prompt_lines
 from ..losses.recipe import LossRecipe
 from ..losses.terms import ClipTerm
 from ..optimize.report import log_result, notes, record_text, ui_report
@@ -167,11 +168,13 @@ def _source(models: Models, squares: Tensor, term: ClipTerm, source_prompt: str)
     """What the squares (b, 3, s, s) show, in one line or one each; none where nobody says it."""
     count = len(squares)
     if lines := optional_lines(source_prompt):
+        check_words(models.guide, lines, "source_prompt")
         return for_images(lines, count, "source_prompt")
     if models.guide.name != "demo":
         return ()
-    prompts = term.lines[:count] if len(term.lines) > 1 else term.lines * count
-    return tuple(read_scenes(models.guide.module, squares, prompts))
+    lines = term.lines[:count] if len(term.lines) > 1 else term.lines * count
+    asked = [" ".join(p.text for p in parse_prompt(line) if p.weight > 0) for line in lines]
+    return tuple(read_scenes(models.guide.module, squares, asked)) if all(asked) else ()
 
 
 def seeds_of(seed: int, count: int, tries: int) -> list[int]:

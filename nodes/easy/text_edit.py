@@ -57,6 +57,7 @@ class EasyTextEdit(io.ComfyNode):
                     "models read it from the image; with others the whole image may change. For "
                     "a batch, one line for all images or one line per image."
                 ),
+                widgets.caption(),
             ],
             outputs=easy_outputs("The edited image, at the size of the input image."),
         )

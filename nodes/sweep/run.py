@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -59,6 +60,13 @@ class Result:
     curve: dict[str, list] = field(repr=False)
 
 
+class Start(NamedTuple):
+    """Features (b, n, d), and whether they are quantized to be decoded."""
+
+    features: Tensor
+    quantize: bool
+
+
 def run_plan(
     plan: Plan,
     tokenizer: LoadedTokenizer,
@@ -73,6 +81,7 @@ def run_plan(
         draw: a sheet of the sweep so far, of its results and the images of the run under way.
     """
     options = replace(options or Options(), trajectory_frames=0)
+    start = _start_of(tokens, options)
     bar, done, results, retry = StepBar(plan.steps), 0, [], MemoryRetry()
     for number, job in enumerate(plan.jobs, 1):
         follow = RunProgress(
@@ -94,7 +103,7 @@ def run_plan(
             stop=stop,
             retry=retry,
         )
-        results.append(_result(plan, job, tokenizer, tokens, outcome, retry, follow.feed.ui()))
+        results.append(_result(plan, job, tokenizer, start, outcome, retry, follow.feed.ui()))
         if stop.raised:
             break
         done += job.config.steps
@@ -113,18 +122,25 @@ def _previews(steps: int, draw: Callable[[Tensor], Image.Image]) -> Draw:
     return lambda step: draw(step.images) if step.index % every == 0 else None
 
 
+def _start_of(tokens: Tokens, options: Options) -> Start:
+    """What the runs begin with; one that goes on compares with where it began at first."""
+    if options.warm_restart and tokens.state:
+        return Start(tokens.state.start, tokens.state.quantize)
+    return Start(tokens.values, not tokens.quantized)
+
+
 def _result(
     plan: Plan,
     job: Job,
     tokenizer: LoadedTokenizer,
-    tokens: Tokens,
+    start: Start,
     outcome: Outcome,
     retry: MemoryRetry,
     curve: dict[str, list],
 ) -> Result:
     judge = plan.judged_by(job)
     terms = retry.run(
-        lambda: _scores(judge, tokenizer, tokens, outcome.images, retry.level),
+        lambda: _scores(judge, tokenizer, start, outcome.images, retry.level),
         judge.smallest_chunks,
     )
     made, planned = len(outcome.recorder.loss_curve()), job.config.steps
@@ -143,19 +159,19 @@ def _result(
 
 @torch.no_grad()
 def _scores(
-    recipe: LossRecipe, tokenizer: LoadedTokenizer, tokens: Tokens, images: Tensor, level: Level
+    recipe: LossRecipe, tokenizer: LoadedTokenizer, start: Start, images: Tensor, level: Level
 ) -> dict[str, float]:
-    """The loss's terms for images (b, 3, s, s), as at the end of a run from these tokens: the mean
+    """The loss's terms for images (b, 3, s, s), as at the end of a run from this start: the mean
     over the images and over a few evaluations, whose crops are the same for every run."""
     size, batch = tokenizer.spec.image_size, len(images)
     memory = activation_bytes(size, batch, gradients=False)
     with gradient_scope(tokenizer, *recipe.guides, memory=memory) as device:
         total = recipe.build(Batch(device, size, batch, level))
 
-        def start() -> Tensor:
-            return render(tokenizer.module, tokens.values.to(device), not tokens.quantized)[0]
+        def begun() -> Tensor:
+            return render(tokenizer.module, start.features.to(device), start.quantize)[0]
 
-        loss = total.seeded(image_seeds(SCORE_SEED, batch)).started(start).at(1.0)
+        loss = total.seeded(image_seeds(SCORE_SEED, batch)).started(begun).at(1.0)
         values = [loss.terms(images.to(device)) for _ in range(EVALUATIONS)]
         return {
             name: torch.stack([terms[name] for terms in values]).mean().item() for name in values[0]

@@ -81,12 +81,21 @@ class RandomTokens(io.ComfyNode):
             )
         seeds = image_seeds(seed, batch_size)
         if best_of > 1:
+            _check_needs_no_image(recipe_of(loss))
             tokenizer = captioned(tokenizer, caption)
             values = _best_starts(tokenizer, seeds, scale, kind, best_of, recipe_of(loss))
         else:
             with gradient_scope(tokenizer):
                 values = _starts(tokenizer, seeds, scale, kind)
         return io.NodeOutput(Tokens(values.float().cpu(), False, tokenizer.name))
+
+
+def _check_needs_no_image(recipe: LossRecipe) -> None:
+    if any(getattr(term, "source", ()) and term.preserve for term in recipe.every_term()):
+        raise ValueError(
+            "best_of chooses by a loss with a source_prompt, but random tokens show nothing to "
+            "compare with; empty the source_prompt, or set best_of to 1."
+        )
 
 
 def _added_later() -> list[io.Input]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tokenopt_core.demo.captions import caption, compose, mentioned
+from tokenopt_core.demo.captions import caption, compose, mentioned, reworded
 from tokenopt_core.demo.world import sample
 
 
@@ -28,3 +28,11 @@ def test_longer_words_hide_the_shorter_ones_in_them():
 
 def test_the_first_of_two_values_counts():
     assert mentioned("a red and blue star") == {"colour": "red", "shape": "star"}
+
+
+def test_only_values_that_differ_are_reworded():
+    text = "A photo of a violet donut, dark light"
+    assert reworded(text, {"colour": "purple", "shape": "ring"}) == text
+    scene = {"colour": "red", "light": "bright", "size": "small"}
+    assert reworded(text, scene) == "A photo of a red donut, bright"
+    assert reworded("a green star on the sky", {}) == "a green star on the sky"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from .world import ATTRIBUTES, Attributes
 
@@ -67,6 +67,20 @@ def mentioned(text: str) -> dict[str, str]:
 
     "sky blue" is a sky, not a blue object; of two values of one attribute the first counts.
     """
+    return {name: value for _, _, name, value in sorted(_matches(text), reverse=True)}
+
+
+def reworded(text: str, scene: Mapping[str, str]) -> str:
+    """The text with the values that `scene` has for attributes that it names, otherwise as it is:
+    of "a violet ring" and a blue circle "a blue circle"."""
+    for start, end, name, value in sorted(_matches(text), reverse=True):
+        if scene.get(name, value) != value:
+            text = text[:start] + scene[name] + text[end:]
+    return text
+
+
+def _matches(text: str) -> list[tuple[int, int, str, str]]:
+    """Where attributes are named: start, end, attribute, value."""
     words = [
         (phrase.removeprefix("on the ").removeprefix("in the "), name, value)
         for name, values in ATTRIBUTES.items()
@@ -74,12 +88,12 @@ def mentioned(text: str) -> dict[str, str]:
         for phrase in (value, *_PHRASES.get(name, {}).get(value, ()))
     ]
     words.sort(key=lambda word: -len(word[0]))  # the longest first: it may hold a shorter one
-    rest, matches = text.lower(), []
+    matches = []
     for phrase, name, value in words:
-        for match in re.finditer(rf"\b{re.escape(phrase)}\b", rest):
-            matches.append((match.start(), name, value))
-        rest = re.sub(rf"\b{re.escape(phrase)}\b", lambda match: " " * len(match[0]), rest)
-    return {name: value for _, name, value in sorted(matches, reverse=True)}
+        pattern = re.compile(rf"\b{re.escape(phrase)}\b", re.IGNORECASE)
+        matches += [(*match.span(), name, value) for match in pattern.finditer(text)]
+        text = pattern.sub(lambda match: " " * len(match[0]), text)
+    return matches
 
 
 def vocabulary() -> list[str]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..checks import python_numbers
 from ..compute.memory import Chunks
 from ..compute.seeds import RETRIEVAL_STREAM, generators, image_seeds
-from ..demo.captions import compose, mentioned
+from ..demo.captions import mentioned, reworded
 from ..demo.world import ATTRIBUTES
 from ..images.fit import fit_images
 from .guide import Guide
@@ -56,28 +56,29 @@ def similarities(guide: Guide, prompts: Sequence[str], embeddings: Tensor) -> Te
 
 
 def read_scenes(guide: Guide, images: Tensor, prompts: Sequence[str]) -> list[str]:
-    """What demo scenes show of the attributes that prompts name, as the guide reads them: a source
-    prompt for `ClipLoss`. Of "a green star" and a blue square it is "a blue square".
+    """What demo scenes show of the attributes that prompts name, in the prompts' words, as the
+    guide reads them: a source prompt for `ClipLoss`. Of "a green star" and a blue square it is
+    "a blue square".
 
     Zero-shot, one attribute after the other and twice, the others as they were found last.
 
     Args:
         images: (i, 3, h, w) in [0, 1].
-        prompts: one for each image; one that names no attribute is read as "a shape".
+        prompts: one for each image, plain text.
     """
     return [
-        _read_scene(guide, embedding, mentioned(prompt))
+        _read_scene(guide, embedding, prompt)
         for embedding, prompt in zip(embed_images(guide, images), prompts, strict=True)
     ]
 
 
-def _read_scene(guide: Guide, embedding: Tensor, found: dict[str, str]) -> str:
-    names = [name for name in ATTRIBUTES if name in found]
-    for name in names * 2:
+def _read_scene(guide: Guide, embedding: Tensor, prompt: str) -> str:
+    found = mentioned(prompt)
+    for name in [*found] * 2:
         scenes = [found | {name: value} for value in ATTRIBUTES[name]]
-        texts = [compose(scene, names) for scene in scenes]
+        texts = [reworded(prompt, scene) for scene in scenes]
         found = scenes[int(similarities(guide, texts, embedding[None]).argmax())]
-    return compose(found, names)
+    return reworded(prompt, found)
 
 
 @python_numbers

@@ -147,7 +147,7 @@ class CallableLoss(Loss):
 
     def _having(self, method: str, *arguments: Any) -> CallableLoss:
         """A copy whose function is what `method` of the function returns, where it has that."""
-        if not hasattr(self.function, method):
+        if not callable(getattr(self.function, method, None)):
             return self
         return CallableLoss(getattr(self.function, method)(*arguments))
 

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_images, python_numbers
@@ -29,6 +28,8 @@ from .prompts import (
 )
 
 SMALLEST_CHANGE = 0.05  # of an embedding of length 1; edits change it by 0.3 to 1
+
+SAME_TEXT = 1e-3  # distance of two texts' embeddings; other words are 0.02 and more apart
 
 
 class ClipLoss(Loss):
@@ -118,6 +119,7 @@ class ClipLoss(Loss):
             return self
         other = copy.copy(self)
         other._start = start()
+        check_images(other._start, f"the start of {self.name}")
         return other
 
     def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> ClipLoss:
@@ -170,7 +172,12 @@ class ClipLoss(Loss):
         if self._start is None:
             raise ValueError(
                 f"{self.name} has a source prompt, but there is no image at the start to compare "
-                "with: leave the source prompt out, or call `started` as `optimize` does."
+                "with: leave the source prompt out here, or tell the start by `started`."
+            )
+        if self._start.shape != images.shape:
+            raise ValueError(
+                f"{self.name} compares images {tuple(images.shape)} with a start of "
+                f"{tuple(self._start.shape)}: expected the same shape."
             )
         embedding, before = self._encoder.embed_with(images, self._start, self.name)
         change = embedding - before
@@ -179,7 +186,11 @@ class ClipLoss(Loss):
         direction, source = change / length, self._source.features.on(images.device)
 
         def likeness(texts: Tensor) -> Tensor:
-            along = (direction * F.normalize(texts - source, dim=-1)).sum(-1)
+            wanted = texts - source
+            size = wanted.norm(dim=-1, keepdim=True)
+            # The same text twice differs by rounding, which is no direction either.
+            wanted = torch.where(size > SAME_TEXT, wanted / size, 0)
+            along = (direction * wanted).sum(-1)
             return torch.lerp((embedding * texts).sum(-1), along, self.preserve)
 
         return likeness
@@ -191,11 +202,12 @@ class ClipLoss(Loss):
         """Sentences for the user: what the guide cannot read, what a prompt does not say."""
         texts = [part.text for term in self._every_term() for part in term.parts if part]
         unread = self.guide.remarks(list(dict.fromkeys(texts)))
-        asked = {part.text for parts in self.prompts for part in parts}
+        count = max(len(self.prompts), len(self.source_texts))
+        pairs = zip(self.source_texts * count, self.prompts * count, strict=False)
         same = [
             f"the source prompt says the same as the prompt, {text!r}, so no change is asked for."
-            for text in dict.fromkeys(self.source_texts)
-            if text in asked
+            for text, parts in [*pairs][:count]
+            if self.preserve and text in {part.text for part in parts}
         ]
         return unread + same + prompt_remarks(self.prompts, self.negative_texts)
 

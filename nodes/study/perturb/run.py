@@ -133,7 +133,7 @@ def _of_image(recipe: LossRecipe, image: int, count: int) -> LossRecipe:
         changes = {}
         for field in fields(term):
             value = getattr(term, field.name)
-            each = isinstance(value, Tensor) or field.name == "lines"
+            each = isinstance(value, Tensor) or field.name in ("lines", "source")
             if each and len(value) == count:
                 changes[field.name] = value[image : image + 1]
         return replace(term, **changes)

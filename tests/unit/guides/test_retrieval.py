@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tokenopt_core.guides.retrieval import choose, embed_images, similarities
+from tokenopt_core import load_guide
+from tokenopt_core.demo import render as draw
+from tokenopt_core.demo import sample
+from tokenopt_core.guides.retrieval import choose, embed_images, read_scenes, similarities
 
 PROMPTS = ["a red circle on the left", "a blue square", "a dark photo"]
 
@@ -90,3 +93,15 @@ def test_bad_choices_are_refused(how, percent, part):
 def test_no_image_is_no_choice():
     with pytest.raises(ValueError, match="no image to choose from"):
         choose(torch.zeros(2, 0), "best")
+
+
+def test_scenes_are_read_in_the_words_of_the_prompt():
+    guide, scenes = load_guide("demo"), sample(8, 3)
+    images, names = draw(scenes, 3), scenes.names()
+    read = read_scenes(guide, images, ["A photo of a green star, dark"] * 8)
+    expected = [
+        f"A photo of a {scene['colour']} {scene['shape']}, {scene['light']}"
+        for scene in names
+    ]
+    assert sum(a == b for a, b in zip(read, expected, strict=True)) >= 7
+    assert read_scenes(guide, images[:1], ["something else"]) == ["something else"]

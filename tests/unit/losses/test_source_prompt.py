@@ -128,10 +128,36 @@ class TestStart:
         with pytest.raises(ValueError, match="source_prompt is .*: expected a text"):
             ClipLoss(demo, RED, source_prompt=[BLUE, ""])
 
-    def test_the_same_text_twice_is_remarked(self, demo):
-        said = ClipLoss(demo, RED, source_prompt=RED).remarks()
+    def test_the_same_text_twice_is_remarked_image_by_image(self, demo):
+        said = ClipLoss(demo, RED, source_prompt=[BLUE, RED]).remarks()
         assert any("says the same as the prompt, 'a red circle'" in line for line in said)
-        assert not ClipLoss(demo, RED, source_prompt=BLUE).remarks()
+        assert not ClipLoss(demo, [RED, BLUE], source_prompt=[BLUE, RED]).remarks()
+        assert not ClipLoss(demo, RED, source_prompt=RED, preserve=0).remarks()
+
+    def test_where_both_texts_are_the_same_nothing_is_asked(self, demo, scenes):
+        """Texts that are encoded in batches of different sizes differ by rounding."""
+        loss = ClipLoss(demo, RED, source_prompt=[BLUE, RED], crops=0)
+        before, images = scenes[:2], scenes[2:].clone().requires_grad_()
+        values = loss.started(lambda: before)(images)
+        (gradient,) = torch.autograd.grad(values.sum(), images)
+        assert (values != 0).tolist() == [True, False]
+        assert gradient[0].any()
+        assert not gradient[1].any()
+
+    def test_a_start_of_other_images_is_refused(self, demo, scenes):
+        loss = ClipLoss(demo, RED, source_prompt=BLUE)
+        for start in (scenes[:1], scenes[..., :32, :32]):
+            with pytest.raises(ValueError, match="expected the same shape"):
+                loss.started(lambda start=start: start)(scenes)
+
+    def test_a_flag_of_that_name_is_no_method(self, scenes):
+        def loss(images):
+            return images.mean((1, 2, 3))
+
+        loss.started = False
+        tokenizer = load_tokenizer("demo")
+        config = OptimizeConfig(steps=1)
+        next(optimize(tokenizer, loss, tokenizer.encode(scenes[:1]), config))
 
     @pytest.mark.parametrize("preserve", [-0.1, 1.5, float("nan")])
     def test_preserve_is_a_share(self, demo, preserve):
