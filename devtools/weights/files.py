@@ -76,7 +76,9 @@ def key_lines(
         f"- {len(expected)} of the architecture, {numbers} numbers in the file: "
         f"{'all there, and no others' if fits else 'NOT as expected'}",
     ]
-    lines += [f"- {len(other)} of parts that are not loaded: {listed(other)}"] if other else []
+    parts = Counter(key.partition(".")[0] for key in other)
+    told = [f"{count} of {part}" for part, count in parts.items()]
+    lines += [f"- besides, of parts that are not loaded: {listed(told)}"] if other else []
     lines += [f"- missing: {listed(missing)}"] if missing else []
     lines += [f"- unknown: {listed(unknown)}"] if unknown else []
     lines += [f"- of another shape: {listed(shapes)}"] if shapes else []
