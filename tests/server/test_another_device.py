@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -33,6 +34,8 @@ pytestmark = pytest.mark.skipif(
 def there():
     worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
     base = make_base(DEV / f"device-base-{worker}", *PACKS)
+    encoder = base / "models" / "titok_guides" / "captions"  # as that of the other server
+    shutil.copytree(ROOT / "tokenopt_core" / "demo" / "clip", encoder, dirs_exist_ok=True)
     with ComfyServer(base, log=base / "server.log") as running:
         yield running
 

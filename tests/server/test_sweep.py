@@ -90,6 +90,8 @@ def test_prompts_are_tried_one_by_one(client, sweep):
 )
 def test_every_setting_reaches_its_run(client, sweep, setting, values, differ):
     sweep["5"]["inputs"]["negative_prompt"] = "dark"
+    if setting == "preserve":
+        sweep["5"]["inputs"]["source_prompt"] = "a red circle"
     sweep["6"]["inputs"].update(
         setting_1=setting, values_1=values, lr=0.5, reg_weight=50.0, steps=5
     )

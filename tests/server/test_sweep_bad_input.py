@@ -37,7 +37,6 @@ def test_values_that_cannot_be_run(client, sweep, changes, parts):
 
 
 def test_preserve_needs_a_source_prompt(client, sweep):
-    sweep["5"]["inputs"]["source_prompt"] = ""
     sweep["6"]["inputs"].update(setting_1="preserve", values_1="0.5")
     fails_with(client, sweep, "preserve", "source_prompt")
 

@@ -100,8 +100,7 @@ def test_scenes_are_read_in_the_words_of_the_prompt():
     images, names = draw(scenes, 3), scenes.names()
     read = read_scenes(guide, images, ["A photo of a green star, dark"] * 8)
     expected = [
-        f"A photo of a {scene['colour']} {scene['shape']}, {scene['light']}"
-        for scene in names
+        f"A photo of a {scene['colour']} {scene['shape']}, {scene['light']}" for scene in names
     ]
     assert sum(a == b for a, b in zip(read, expected, strict=True)) >= 7
     assert read_scenes(guide, images[:1], ["something else"]) == ["something else"]
