@@ -6,13 +6,17 @@ import pytest
 
 from devtools.comfyui.checks import node
 
+# What asks for the whole image: a prompt that needs no source prompt.
+CAPTION = {"prompt": "a large green heart on the left, plain sky background, bright, sharp"}
+CAPTION |= {"source_prompt": ""}
+
 
 @pytest.fixture
 def edit(workflow):
-    """The shipped text edit without its source prompt, 4 steps, its record told by node 40; nodes: 1 tokenizer, 2 guide,
-    3 scene, 4 encode, 5 clip loss, 6 optimizer, 7 and 8 save."""
+    """The shipped text edit by a full caption, 4 steps, its record told by node 40; nodes: 1
+    tokenizer, 2 guide, 3 scene, 4 encode, 5 clip loss, 6 optimizer, 7 and 8 save."""
     graph = workflow("text_edit")
-    graph["5"]["inputs"].update(crops=2, source_prompt="")
+    graph["5"]["inputs"].update(crops=2, **CAPTION)
     graph["6"]["inputs"].update(steps=4, preview_every=0, seed=0, token_noise=False)
     graph["40"] = node("Hostile_Digest", value=["6", 5], nonce=0)
     return graph
@@ -40,11 +44,11 @@ def scene():
 
 @pytest.fixture
 def sweep(workflow):
-    """The shipped text edit without its source prompt, with a sweep in place of its optimizer;
+    """The shipped text edit by a full caption, with a sweep in place of its optimizer;
     nodes: 1 tokenizer, 2 guide, 3 scene, 4 encode, 5 clip loss, 6 sweep, 7 and 8 save, 9 the
     images, 10 the table."""
     graph = workflow("text_edit")
-    graph["5"]["inputs"].update(crops=1, source_prompt="")
+    graph["5"]["inputs"].update(crops=1, **CAPTION)
     graph["6"] = node(
         "TokenOpt_Sweep",
         tokenizer=["1", 0],

@@ -8,12 +8,14 @@ import pytest
 
 from devtools.comfyui.checks import fails_with, node, succeed
 from devtools.comfyui.client import PromptRefused
+from tests.server.conftest import CAPTION
 
 
 @pytest.fixture
 def edit(workflow):
     """The shipped text edit, one step; see test_nodes.py for its numbers."""
     graph = workflow("text_edit")
+    graph["5"]["inputs"] |= CAPTION
     graph["6"]["inputs"].update(steps=1, preview_every=0)
     return graph
 

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from devtools.comfyui.checks import fails_with, node, record, succeed
+from tests.server.conftest import CAPTION
 
 LIMITS = (("min", -math.inf), ("max", math.inf))  # of a widget, and which way is out
 # What fits a socket: [number, output] of `sources`.
@@ -61,6 +62,7 @@ def node_with_defaults(name: str, info: dict) -> dict:
 def sources(workflow):
     """What FITTING names: nodes 1 to 5 are those of the shipped text edit."""
     edit = workflow("text_edit")
+    edit["5"]["inputs"] |= CAPTION
     return {
         **{number: edit[number] for number in "12345"},
         "80": node("SolidMask", value=0.5, width=64, height=64),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from devtools.comfyui.checks import fails_with, node, pixels, record, succeed, table
+from tests.server.conftest import CAPTION
 from tests.server.test_numbers import number_inputs
 
 MOST = 2**64 - 1  # of a seed, as in ComfyUI
@@ -43,6 +44,7 @@ def test_the_best_start_has_the_lowest_loss(client, scene, workflow):
     graph = starts(scene, best_of=12, loss=["8", 0])
     prompt = "a large red star in the middle, plain sky background, bright, sharp"
     graph["8"] = workflow("text_edit")["5"]
+    graph["8"]["inputs"] |= CAPTION
     graph["8"]["inputs"].update(prompt=prompt, random_crops=False)
     scores = []
     for number, tokens in (("20", "4"), ("21", "5")):
