@@ -152,6 +152,7 @@ class Client:
         """Makes the server forget its cached results and unload its models."""
         body = {"unload_models": True, "free_memory": True}
         requests.post(f"{self.url}/free", json=body, timeout=HTTP_SECONDS).raise_for_status()
+        time.sleep(1)  # the server's worker wakes for it; a prompt that comes sooner runs first
 
     def empty_queue(self, seconds: float = 10) -> list[str]:
         """Takes away what still runs or waits after `seconds`, and returns its prompt ids."""
