@@ -21,6 +21,8 @@ def main() -> None:
         task.step(step / STEPS_OF_TWO)
     if is_first():
         torch.save(task.model.state_dict(), sys.argv[2])
+    torch.distributed.barrier()  # none may end before the file is there
+    torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
