@@ -123,9 +123,9 @@ def run_easily(
 
     Args:
         images: (b, 3, h, w) of the IMAGE `original`.
-        source_prompt: what they show; read by the guide where it is empty and the guide can.
         loss: makes the aim of the prompt's term, the squares (t b, 3, s, s) and the masks
             (1 or t b, 1, s, s).
+        source_prompt: what they show; read by the guide where it is empty and the guide can.
     """
     squares, masks = squares_of(images, fitted)
     repeated = squares.repeat(tries, 1, 1, 1)

@@ -36,3 +36,18 @@ def test_only_values_that_differ_are_reworded():
     scene = {"colour": "red", "light": "bright", "size": "small"}
     assert reworded(text, scene) == "A photo of a red donut, bright"
     assert reworded("a green star on the sky", {}) == "a green star on the sky"
+
+
+def test_articles_and_places_fit_the_new_words():
+    assert reworded("A green star", {"colour": "orange"}) == "An orange star"
+    assert reworded("an orange star", {"colour": "blue"}) == "a blue star"
+    assert reworded("a small orange star", {"colour": "blue"}) == "a small blue star"
+    text = "a star in the center, dark"
+    assert reworded(text, {"position": "left"}) == "a star on the left, dark"
+    assert reworded("a star on the left", {"position": "middle"}) == "a star in the middle"
+
+
+def test_a_caption_reworded_is_the_caption_of_the_other_scene():
+    first, second = sample(200, 1), sample(200, 2)
+    pairs = zip(caption(first), second.names(), caption(second), strict=True)
+    assert all(reworded(text, scene) == other for text, scene, other in pairs)

@@ -31,6 +31,7 @@ _PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
     "light": {"bright": ("bright", "bright light"), "dark": ("dark", "dark light", "night")},
     "focus": {"sharp": ("sharp", "in focus"), "blurred": ("blurred", "blurry", "out of focus")},
 }
+_LAST_ARTICLE = re.compile(r"\b(a)n?(?= $)", re.IGNORECASE)
 _OPENINGS = ("", "a photo of ", "a picture of ", "an image of ")
 
 
@@ -75,7 +76,10 @@ def reworded(text: str, scene: Mapping[str, str]) -> str:
     of "a violet ring" and a blue circle "a blue circle"."""
     for start, end, name, value in sorted(_matches(text), reverse=True):
         if scene.get(name, value) != value:
-            text = text[:start] + scene[name] + text[end:]
+            word = _word(name, scene[name], None)
+            article = _article(word).removeprefix("a")
+            before = _LAST_ARTICLE.sub(rf"\1{article}", text[:start])
+            text = before + word + text[end:]
     return text
 
 
@@ -90,7 +94,8 @@ def _matches(text: str) -> list[tuple[int, int, str, str]]:
     words.sort(key=lambda word: -len(word[0]))  # the longest first: it may hold a shorter one
     matches = []
     for phrase, name, value in words:
-        pattern = re.compile(rf"\b{re.escape(phrase)}\b", re.IGNORECASE)
+        place = r"(?:\b[oi]n the )?" if name == "position" else ""
+        pattern = re.compile(rf"{place}\b{re.escape(phrase)}\b", re.IGNORECASE)
         matches += [(*match.span(), name, value) for match in pattern.finditer(text)]
         text = pattern.sub(lambda match: " " * len(match[0]), text)
     return matches

@@ -209,7 +209,7 @@ class ClipLoss(Loss):
             for text, parts in [*pairs][:count]
             if self.preserve and text in {part.text for part in parts}
         ]
-        return unread + same + prompt_remarks(self.prompts, self.negative_texts)
+        return unread + same + prompt_remarks(self.prompts, self.negative_texts, self.source_texts)
 
 
 class ClipImageLoss(Loss):

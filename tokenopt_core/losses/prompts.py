@@ -198,13 +198,16 @@ def prompt_terms(
 
 
 def prompt_remarks(
-    prompts: Sequence[Sequence[WeightedText]], negative_texts: Sequence[str] = ()
+    prompts: Sequence[Sequence[WeightedText]],
+    negative_texts: Sequence[str] = (),
+    source_texts: Sequence[str] = (),
 ) -> list[str]:
     """Sentences about prompts that are allowed but are seldom meant, each once."""
     result = [
-        f"the negative prompt {text!r} is read as plain text: put weights into the prompt, for "
+        f"the {kind} prompt {text!r} is read as plain text: put weights into the prompt, for "
         "example | blurry:-0.4."
-        for text in negative_texts
+        for kind, texts in (("negative", negative_texts), ("source", source_texts))
+        for text in texts
         if looks_weighted(text)
     ]
     for parts in prompts:

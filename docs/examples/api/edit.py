@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--workflow", type=Path, required=True, help="a file in API format")
     made.add_argument("--prompt", help="what the result should show")
-    made.add_argument("--image", help="a picture; it is sent to the server")
+    made.add_argument("--image", help="a picture, sent to the server; empties source_prompt")
     made.add_argument("--seed", type=int)
     made.add_argument(
         "--set",

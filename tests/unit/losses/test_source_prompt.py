@@ -134,6 +134,12 @@ class TestStart:
         assert not ClipLoss(demo, [RED, BLUE], source_prompt=[BLUE, RED]).remarks()
         assert not ClipLoss(demo, RED, source_prompt=RED, preserve=0).remarks()
 
+    def test_weights_in_it_are_remarked(self, demo):
+        said = ClipLoss(demo, RED, source_prompt="a blue circle:1 | dark:-1").remarks()
+        assert any(
+            "the source prompt 'a blue circle:1 | dark:-1' is read as" in line for line in said
+        )
+
     def test_where_both_texts_are_the_same_nothing_is_asked(self, demo, scenes):
         """Texts that are encoded in batches of different sizes differ by rounding."""
         loss = ClipLoss(demo, RED, source_prompt=[BLUE, RED], crops=0)
